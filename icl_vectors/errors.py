@@ -1,0 +1,30 @@
+"""What can go wrong in a way that the user can mend.
+
+IclVectorsError          the user's mistake: a short message, exit 2
+└── RunError             the run could not go on: one line, exit 1
+
+A message says what was expected, what was found, and what to do. Imports nothing of the package.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class IclVectorsError(Exception):
+    """A mistake that the user can mend; the message says how."""
+
+
+class RunError(IclVectorsError):
+    """A run that could not go on: out of memory, a full disk, NaN in the states."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> IclVectorsError:
+    """The error for a name that is not known, with the known ones, the nearest first."""
+    names = sorted(known)
+    lowered = {known_name.lower(): known_name for known_name in reversed(names)}
+    matches = get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)
+    nearest = [lowered[match] for match in matches]
+    others = [known_name for known_name in names if known_name not in nearest]
+    hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+    listed = ", ".join(nearest + others)
+    return IclVectorsError(f"unknown {kind} {name!r}.{hint} Known: {listed}.")

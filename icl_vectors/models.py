@@ -1,0 +1,256 @@
+"""Opening a model through nnsight: a hub id, a local folder, or an embedded model's name.
+
+With `graph` and `generation` the only modules that know nnsight.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from nnsight import TransformersModel
+from transformers import AutoConfig, AutoTokenizer
+
+from icl_vectors.architecture import Architecture, find_architecture
+from icl_vectors.checkpoint import commit_of, fingerprint_of_folder, require_weights
+from icl_vectors.embedded import EMBEDDED, prepare_embedded
+from icl_vectors.errors import IclVectorsError, RunError, unknown_name
+
+DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "nf4", "fp4")
+QUANTISED = ("int8", "nf4", "fp4")
+OVERFLOWS_IN_FLOAT16 = ("gemma",)
+HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A decoder-only language model that nnsight has opened.
+
+    Attributes:
+        nnsight: the nnsight model; it is left as it was.
+        reference: what the user called it.
+        fingerprint: the checkpoint's commit, or a hash of its configuration and weight shapes;
+            the same for every dtype.
+        dtype: what the weights are held in: float32, bfloat16, float16, int8, nf4 or fp4.
+        weights: a remark on where the weights come from ("" for an ordinary checkpoint).
+        folder: where the weights lie on this machine, or None.
+    """
+
+    nnsight: Any
+    tokenizer: Any
+    reference: str
+    revision: str | None
+    fingerprint: str
+    dtype: str
+    weights: str
+    folder: Path | None
+    architecture: Architecture
+
+    @property
+    def config(self) -> Any:
+        return self.nnsight._module.config.get_text_config()
+
+    @property
+    def n_layers(self) -> int:
+        return len(self.architecture.blocks)
+
+    @property
+    def device(self) -> str:
+        return str(next(self.nnsight._module.parameters()).device)
+
+    @property
+    def blocks(self) -> list[Any]:
+        """nnsight's envoys of the decoder blocks, block 0 first."""
+        return [self.nnsight.get(path) for path in self.architecture.blocks]
+
+    @property
+    def head(self) -> Any:
+        """nnsight's envoy of the unembedding."""
+        return self.nnsight.get(self.architecture.head)
+
+    def __repr__(self) -> str:
+        return (
+            f"Model({self.reference!r}, dtype={self.dtype}, device={self.device}, "
+            f"layers={self.n_layers}, hidden={self.config.hidden_size})"
+        )
+
+
+def load_model(
+    reference: str = "gemma-3-270m",
+    *,
+    dtype: str = "auto",
+    device: str | None = None,
+    device_map: Any = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    remote: bool | str = False,
+    notice: Callable[[str], None] = lambda text: None,
+) -> Model:
+    """Open a model: a Hugging Face id, a local folder, or an embedded model's name.
+
+    Args:
+        dtype: `auto` (what the checkpoint says), a torch dtype's name, or int8, nf4, fp4
+            (bitsandbytes, computing in bfloat16).
+        device: such as "cpu" or "cuda:0"; by default the first GPU, or the CPU.
+        device_map: accelerate's device map, for several GPUs or offloading.
+        remote: must be False: models served by NDIF can't be used yet.
+        notice: is told what takes long.
+
+    Raises:
+        IclVectorsError: there is no such model, or this machine can't hold it in that dtype.
+    """
+    if remote:
+        raise IclVectorsError(
+            "remote=…: expected False; this version cannot use models served by NDIF yet."
+        )
+    _check_dtype(dtype)
+    source, weights = _find_source(reference, notice)
+    options = {"revision": revision, "trust_remote_code": trust_remote_code}
+    config = _load_config(reference, source, options)
+    tokenizer = _load_tokenizer(reference, source, options)
+    chosen = _choose_dtype(dtype, config.get_text_config())
+    placement = device_map if device_map is not None else {"": _choose_device(device)}
+    notice(f"Loading {reference} in {chosen} …")
+    opened = _open(reference, source, tokenizer, chosen, placement, options)
+    folder = Path(source) if Path(source).is_dir() else None
+    return Model(
+        nnsight=opened,
+        tokenizer=tokenizer,
+        reference=reference,
+        revision=revision,
+        fingerprint=fingerprint_of_folder(folder) if folder else commit_of(config, reference),
+        dtype=chosen,
+        weights=weights,
+        folder=folder,
+        architecture=find_architecture(opened._module),
+    )
+
+
+def as_model(model: Any) -> Model:
+    """A model as this package uses it, from one that nnsight already opened.
+
+    The nnsight model and its tokenizer are used as they are and left unchanged.
+    """
+    if isinstance(model, Model):
+        return model
+    if not isinstance(model, TransformersModel) or model.tokenizer is None:
+        raise IclVectorsError(
+            f"expected a model of icl_vectors.load_model or an nnsight TransformersModel with a "
+            f"tokenizer, found {type(model).__name__}."
+        )
+    reference = str(model.repo_id)
+    folder = Path(reference) if Path(reference).is_dir() else None
+    config = model._module.config
+    held = str(next(model._module.parameters()).dtype).removeprefix("torch.")
+    return Model(
+        nnsight=model,
+        tokenizer=model.tokenizer,
+        reference=reference,
+        revision=model.revision,
+        fingerprint=fingerprint_of_folder(folder) if folder else commit_of(config, reference),
+        dtype=held,
+        weights="opened by the user",
+        folder=folder,
+        architecture=find_architecture(model._module),
+    )
+
+
+def _check_dtype(dtype: str) -> None:
+    if dtype not in DTYPES:
+        raise unknown_name("dtype", dtype, DTYPES)
+    if dtype in QUANTISED and find_spec("bitsandbytes") is None:
+        raise IclVectorsError(
+            f"--dtype {dtype}: expected bitsandbytes, found none; "
+            'install it with: pip install "icl-vectors[quantised]"'
+        )
+
+
+def _find_source(reference: str, notice: Callable[[str], None]) -> tuple[str, str]:
+    """The folder or hub id that transformers loads from, and a remark on the weights."""
+    if reference in EMBEDDED:
+        return str(prepare_embedded(reference, notice)), EMBEDDED[reference].weights
+    folder = Path(reference).expanduser()
+    if folder.is_dir():
+        require_weights(folder)
+        return str(folder), ""
+    if folder.exists() or not HUB_ID.fullmatch(reference):
+        found = "a file" if folder.exists() else "no such folder"
+        raise IclVectorsError(f"model {reference!r}: found {found}; {_what_is_a_model()}")
+    return reference, ""
+
+
+def _load_config(reference: str, source: str, options: dict[str, Any]) -> Any:
+    try:
+        return AutoConfig.from_pretrained(source, **options)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _cannot_load(reference, "configuration", error) from error
+
+
+def _load_tokenizer(reference: str, source: str, options: dict[str, Any]) -> Any:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    except Exception as error:  # tokenizers raises plain Exception on a damaged file
+        raise _cannot_load(reference, "tokenizer", error) from error
+    if not tokenizer.is_fast:
+        raise IclVectorsError(
+            f"model {reference!r}: expected a fast tokenizer (tokenizer.json), found a slow one; "
+            "the arrow is found by character offset, which only fast tokenizers give."
+        )
+    return tokenizer
+
+
+def _open(
+    reference: str, source: str, tokenizer: Any, dtype: str, placement: Any, options: dict[str, Any]
+) -> Any:
+    try:
+        return TransformersModel(
+            source,
+            task="text-generation",
+            tokenizer=tokenizer,
+            dtype=dtype,
+            device_map=placement,
+            dispatch=True,
+            **options,
+        )
+    except torch.OutOfMemoryError as error:
+        raise RunError(
+            f"model {reference!r} does not fit in {dtype}; try --dtype nf4 or --device-map auto."
+        ) from error
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+        raise _cannot_load(reference, "weights", error) from error
+
+
+def _cannot_load(reference: str, what: str, error: BaseException) -> IclVectorsError:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return IclVectorsError(f"model {reference!r}: no {what} found ({first}); {_what_is_a_model()}")
+
+
+def _what_is_a_model() -> str:
+    return (
+        "expected a Hugging Face id, a folder with config.json, tokenizer and safetensors, "
+        f"or an embedded model: {', '.join(EMBEDDED)}."
+    )
+
+
+def _choose_dtype(dtype: str, config: Any) -> str:
+    if dtype != "auto":
+        return dtype
+    stated = str(config.dtype or "float32").removeprefix("torch.")
+    if stated == "float16" and config.model_type.startswith(OVERFLOWS_IN_FLOAT16):
+        return "bfloat16"
+    return stated
+
+
+def _choose_device(device: str | None) -> str:
+    if device is None:
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise IclVectorsError(f"--device {device}: expected cpu, cuda, cuda:N or mps.") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise IclVectorsError(f"--device {device}: expected a CUDA GPU, found none; use cpu.")
+    return device

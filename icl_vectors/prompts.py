@@ -1,0 +1,96 @@
+"""Prompts: which pairs are demonstrated, which inputs are dummies, which is the query.
+
+Drawn from the task's data and the seed alone, so they are the same for every model and dtype.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.tasks import Task
+
+Split: TypeAlias = Literal["dev", "test"]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One in-context-learning prompt: demonstrations S, dummy queries x′, and the query x.
+
+    Attributes:
+        demonstrations: (input, output) pairs, in the order of the prompt.
+        dummies: inputs that stand in for the query when θ is read; never the query.
+        answers: accepted outputs for the query.
+    """
+
+    id: str
+    task: str
+    seed: int
+    split: Split
+    query: str
+    answers: tuple[str, ...]
+    demonstrations: tuple[tuple[str, str], ...]
+    dummies: tuple[str, ...]
+
+
+def sample_prompts(
+    task: Task, *, seed: int = 41, dev: int = 50, test: int = 50, shots: int = 5, dummies: int = 2
+) -> tuple[list[Prompt], list[Prompt]]:
+    """Dev and test prompts of a task.
+
+    Queries are distinct, and those of dev and test disjoint, as far as the task has inputs: test
+    takes its queries first, dev those that are left, and both start again when none are left.
+    Demonstrations and dummies are drawn anew for each prompt, without the query.
+
+    Raises:
+        IclVectorsError: the task has fewer pairs than one prompt needs.
+    """
+    needed = shots + dummies + 1
+    if len(task.pairs) < needed:
+        raise IclVectorsError(
+            f"task {task.name!r}: a prompt needs {needed} pairs ({shots} demonstrations, {dummies} "
+            f"dummies, 1 query), found {len(task.pairs)}; lower --shots or --dummies."
+        )
+    inputs = sorted(task.inputs)
+    queries = _endless(inputs, random.Random(f"{seed}:{task.name}:queries"))
+    test_queries = [next(queries) for _ in range(test)]
+    dev_queries = [next(queries) for _ in range(dev)]
+    return (
+        _prompts(task, inputs, "dev", seed, dev_queries, shots, dummies),
+        _prompts(task, inputs, "test", seed, test_queries, shots, dummies),
+    )
+
+
+def _endless(inputs: Sequence[str], draw: random.Random) -> Iterator[str]:
+    while True:
+        yield from draw.sample(inputs, len(inputs))
+
+
+def _prompts(
+    task: Task,
+    inputs: Sequence[str],
+    split: Split,
+    seed: int,
+    queries: Sequence[str],
+    shots: int,
+    dummies: int,
+) -> list[Prompt]:
+    draw = random.Random(f"{seed}:{task.name}:{split}")
+    prompts = []
+    for number, query in enumerate(queries):
+        drawn = draw.sample(inputs, shots + dummies + 1)
+        others = [input for input in drawn if input != query][: shots + dummies]
+        prompts.append(
+            Prompt(
+                id=f"{task.name}-{seed}-{split}-{number:04d}",
+                task=task.name,
+                seed=seed,
+                split=split,
+                query=query,
+                answers=task.answers[query],
+                demonstrations=tuple(task.demonstration(input) for input in others[:shots]),
+                dummies=tuple(others[shots:]),
+            )
+        )
+    return prompts

@@ -1,0 +1,83 @@
+"""How pairs become text: one line a demonstration, the query ending in the arrow.
+
+The paper's figures write "Apple→Red"; the authors' code "example:Apple->Red" (preset "paper").
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from icl_vectors.errors import IclVectorsError
+
+DEFAULT_TEMPLATE = "{input}→{output}"
+PRESETS = {"default": DEFAULT_TEMPLATE, "paper": "example:{input}->{output}"}
+NEWLINE = "\n"
+
+
+@dataclass(frozen=True)
+class Template:
+    """A line `before {input} arrow {output} after`; lines are joined by newline.
+
+    Attributes:
+        text: the line as the user wrote it, with `{input}` and `{output}` once each.
+    """
+
+    text: str = DEFAULT_TEMPLATE
+
+    def __post_init__(self) -> None:
+        for field in ("{input}", "{output}"):
+            if (found := self.text.count(field)) != 1:
+                raise IclVectorsError(
+                    f"template {self.text!r}: expected {field} exactly once, found it {found} "
+                    f'times; write for example "{DEFAULT_TEMPLATE}", or "paper".'
+                )
+        if self.text.index("{output}") < self.text.index("{input}"):
+            raise IclVectorsError(
+                f"template {self.text!r}: expected {{input}} before {{output}}; "
+                f'write for example "{DEFAULT_TEMPLATE}".'
+            )
+        if not self.arrow.strip():
+            raise IclVectorsError(
+                f"template {self.text!r}: expected an arrow (any text that is not blank) between "
+                f'{{input}} and {{output}}, found none; write for example "{DEFAULT_TEMPLATE}".'
+            )
+
+    @property
+    def before(self) -> str:
+        return self.text.split("{input}")[0]
+
+    @property
+    def arrow(self) -> str:
+        """The text between input and output, blanks at its end included."""
+        return self.text.split("{input}")[1].split("{output}")[0]
+
+    @property
+    def after(self) -> str:
+        """What ends an answer: the rest of the line and the newline."""
+        return self.text.split("{output}")[1] + NEWLINE
+
+    @property
+    def gap(self) -> str:
+        """Blanks between arrow and answer; they belong to the answer's first token."""
+        return self.arrow[len(self.arrow.rstrip()) :]
+
+    def line(self, input: str, output: str) -> str:
+        """One demonstration, with what ends it."""
+        return f"{self.before}{input}{self.arrow}{output}{self.after}"
+
+    def query(self, input: str) -> str:
+        """A prompt without demonstrations: it ends at the arrow."""
+        return f"{self.before}{input}{self.arrow.rstrip()}"
+
+    def prompt(self, demonstrations: Sequence[tuple[str, str]], query: str) -> str:
+        """Demonstrations and query: in-context learning as in section 2 of the paper."""
+        lines = "".join(self.line(input, output) for input, output in demonstrations)
+        return lines + self.query(query)
+
+
+def load_template(text: str) -> Template:
+    """A template from its text or the name of a preset (`default`, `paper`).
+
+    Raises:
+        IclVectorsError: `{input}` or `{output}` is missing, or nothing stands between them.
+    """
+    return Template(PRESETS.get(text, text))
