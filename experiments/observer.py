@@ -1,0 +1,23 @@
+"""What an experiment tells whoever watches it; the command line draws it, tests collect it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class Observer:
+    """Watches an experiment; every method may be overridden, none needs to be."""
+
+    def started(self, units: int, already_done: int) -> None:
+        """The run begins: how many units it has, and how many were finished before."""
+
+    def phase(self, task: str, seed: int, phase: str, done: int, total: int) -> None:
+        """A batch of prompts has been run: prompts done of this unit's total."""
+
+    def finished(self, result: Mapping[str, Any]) -> None:
+        """A unit has its result (an entry of `tasks` in results.json)."""
+
+    def failed(self, task: str, seed: int, error: str) -> None:
+        """A unit could not be run; the others go on."""
+
+    def notice(self, text: str) -> None:
+        """Something the user should know."""

@@ -1,0 +1,179 @@
+"""What a sweep will run: tasks, seeds, prompts and layers, checked before anything is computed."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.measures import COMPARISON
+from icl_vectors.layers import parse_layers
+from icl_vectors.models import Model
+from icl_vectors.prompts import Prompt, sample_prompts
+from icl_vectors.run_folder import RunFolder, Unit
+from icl_vectors.tasks import Task, select_tasks
+from icl_vectors.templates import Template, load_template
+from icl_vectors.version import VERSION
+
+UNBOUNDED = 1 << 30
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """The configuration of a sweep: everything that decides its results but the model."""
+
+    tasks: tuple[Task, ...]
+    shots: int
+    dummies: int
+    dev: int
+    test: int
+    layers: tuple[int, ...]
+    seeds: tuple[int, ...]
+    template: Template
+    batch_size: int | None
+
+    @classmethod
+    def make(
+        cls,
+        n_layers: int,
+        tasks: str | Sequence[str | Task],
+        shots: int,
+        dummies: int,
+        dev: int,
+        test: int,
+        layers: str,
+        seeds: Sequence[int],
+        template: str,
+        batch_size: int | None,
+    ) -> "SweepPlan":
+        """A plan that can be run.
+
+        Raises:
+            IclVectorsError: a count is too small, a task too short, a layer out of range.
+        """
+        check_counts(shots=shots, dummies=dummies, dev=dev, test=test, batch_size=batch_size)
+        plan = cls(
+            tasks=gather_tasks(tasks),
+            shots=shots,
+            dummies=dummies,
+            dev=dev,
+            test=test,
+            layers=parse_layers(layers, n_layers),
+            seeds=tuple(dict.fromkeys(seeds)),
+            template=load_template(template),
+            batch_size=batch_size,
+        )
+        for unit in plan.units[:: max(1, len(plan.seeds))]:
+            plan.prompts(unit)  # raises where the task has too few pairs
+        return plan
+
+    @property
+    def units(self) -> list[Unit]:
+        return [(task.name, seed) for task in self.tasks for seed in self.seeds]
+
+    def task(self, unit: Unit) -> Task:
+        return next(task for task in self.tasks if task.name == unit[0])
+
+    def prompts(self, unit: Unit) -> tuple[list[Prompt], list[Prompt]]:
+        """Dev and test prompts of one unit."""
+        return sample_prompts(
+            self.task(unit),
+            seed=unit[1],
+            dev=self.dev,
+            test=self.test,
+            shots=self.shots,
+            dummies=self.dummies,
+        )
+
+    def configuration(self) -> dict[str, Any]:
+        """What decides the results, as it stands in run.json."""
+        return {
+            "tasks": {task.name: task.fingerprint for task in self.tasks},
+            "seeds": list(self.seeds),
+            "shots": self.shots,
+            "dummies": self.dummies,
+            "dev": self.dev,
+            "test": self.test,
+            "layers": list(self.layers),
+            "answer": "first-token",
+            "comparison": COMPARISON,
+        }
+
+    def open_folder(
+        self, output: str | Path, model: Model, provenance: Mapping[str, Any] | None
+    ) -> RunFolder:
+        """The run's folder, if it is new or holds a run of the same configuration."""
+        return RunFolder(
+            output,
+            "sweep",
+            identity=identity_of(model, self.template),
+            configuration=self.configuration(),
+            provenance={**provenance_of(model), **(provenance or {})},
+        )
+
+
+def check_counts(*, batch_size: int | None = None, **counts: int) -> None:
+    """Refuse counts below 1 (below 0 for shots).
+
+    Raises:
+        IclVectorsError: naming the option.
+    """
+    for name, count in counts.items():
+        least = 0 if name == "shots" else 1
+        if count < least:
+            raise IclVectorsError(f"--{name} {count}: expected {least} or more.")
+    if batch_size is not None and batch_size < 1:
+        raise IclVectorsError(f"--batch-size {batch_size}: expected auto, or 1 or more.")
+
+
+def gather_tasks(tasks: str | Sequence[str | Task]) -> tuple[Task, ...]:
+    """Tasks from names, categories, `all`, and tasks of one's own."""
+    if isinstance(tasks, str):
+        return select_tasks(tasks)
+    found: dict[str, Task] = {}
+    for item in tasks:
+        for task in (item,) if isinstance(item, Task) else select_tasks(item):
+            if found.setdefault(task.name, task).fingerprint != task.fingerprint:
+                raise IclVectorsError(f"two tasks are named {task.name!r}; rename one of them.")
+    if not found:
+        raise IclVectorsError("expected at least one task, found none.")
+    return tuple(found.values())
+
+
+def identity_of(model: Model, template: Template) -> dict[str, Any]:
+    """What all experiments of a folder share."""
+    return {
+        "model": {
+            "reference": model.reference,
+            "revision": model.revision,
+            "fingerprint": model.fingerprint,
+            "dtype": model.dtype,
+            "weights": model.weights,
+            "type": model.config.model_type,
+            "n_layers": model.n_layers,
+            "hidden_size": model.config.hidden_size,
+        },
+        "template": template.text,
+    }
+
+
+def provenance_of(model: Model) -> dict[str, Any]:
+    """Where the figures come from, beyond what decides them."""
+    packages = ("torch", "transformers", "nnsight")
+    versions = {"icl_vectors": VERSION, "python": platform.python_version()}
+    return {
+        "versions": {**versions, **{package: version(package) for package in packages}},
+        "device": model.device,
+        "platform": platform.platform(),
+        "host": None,
+    }
+
+
+def positions_limit(model: Model) -> int:
+    """The most tokens that the model takes in one prompt."""
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
+        if isinstance(limit := getattr(model.config, name, None), int):
+            return limit
+    return UNBOUNDED

@@ -1,0 +1,244 @@
+"""The paper's experiment: baseline, hypothesis and regular for each task, the layer from dev."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from icl_vectors.batches import make_batches
+from icl_vectors.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.experiments.measures import samples_of, unit_result
+from icl_vectors.experiments.observer import Observer
+from icl_vectors.experiments.plan_of_run import SweepPlan, positions_limit
+from icl_vectors.graph import run_task
+from icl_vectors.memory import choose_batch_size, peak_bytes, with_smaller_batches
+from icl_vectors.models import Model, as_model
+from icl_vectors.prompts import Prompt
+from icl_vectors.run_folder import RunFolder, Unit
+from icl_vectors.scoring import mean
+from icl_vectors.tasks import Task
+from icl_vectors.vectors import TaskVector
+
+if TYPE_CHECKING:
+    import pandas
+
+METHODS = ("baseline", "hypothesis", "regular")
+
+
+@dataclass(frozen=True)
+class SweepResults:
+    """What a sweep found.
+
+    Attributes:
+        data: the content of results.json.
+        folder: the run's folder, or None.
+        failures: (task, seed) of units that could not be run, with the reason.
+        vectors: mean θ over the test prompts of each unit that ran in this process.
+    """
+
+    data: dict[str, Any]
+    folder: Path | None = None
+    failures: Mapping[Unit, str] = field(default_factory=dict)
+    vectors: Mapping[Unit, TaskVector] = field(default_factory=dict, repr=False)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """One row a task × seed × method, and one a layer swept on dev."""
+        import pandas
+
+        return pandas.DataFrame([row for entry in self.data["tasks"] for row in _rows(entry)])
+
+
+def sweep(
+    model: Any,
+    tasks: str | Sequence[str | Task] = "all",
+    *,
+    output: str | Path | None = None,
+    shots: int = 5,
+    dummies: int = 2,
+    dev: int = 50,
+    test: int = 50,
+    layers: str = "all",
+    seeds: Sequence[int] = (41,),
+    template: str = "{input}→{output}",
+    batch_size: int | None = None,
+    observer: Observer | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> SweepResults:
+    """Measure how much of in-context learning one task vector carries (paper, section 3).
+
+    For each task and seed: the layer is chosen on dev prompts (highest accuracy with θ injected,
+    ties to the lowest) and baseline, hypothesis and regular are reported on test prompts.
+
+    Args:
+        tasks: names, categories, `all`, or tasks of one's own.
+        output: the run's folder; the same call again resumes it. Without it nothing is written.
+        layers: candidate blocks: "all", "A:B[:STEP]" or "I,J,…".
+        batch_size: prompts at once; chosen from free memory where None.
+
+    Raises:
+        IclVectorsError: an option can't be right, or `output` holds another configuration.
+        RunError: states or logits are not finite, or memory does not suffice.
+    """
+    model, observer = as_model(model), observer or Observer()
+    plan = SweepPlan.make(
+        model.n_layers, tasks, shots, dummies, dev, test, layers, seeds, template, batch_size
+    )
+    encoded, failures = _encode_all(model, plan)
+    opened = nullcontext(None) if output is None else plan.open_folder(output, model, provenance)
+    with opened as folder:
+        done = dict(folder.done) if folder else {}
+        vectors: dict[Unit, TaskVector] = {}
+        observer.started(len(plan.units), len(done))
+        for unit, error in failures.items():
+            observer.failed(*unit, error)
+            if folder:
+                folder.failed(unit, error)
+        for unit, prompts in encoded.items():
+            if unit not in done:
+                done[unit], vectors[unit] = _run_unit(model, plan, unit, prompts, folder, observer)
+                observer.finished(done[unit])
+                _write(folder, model, plan, done)
+        data = _write(folder, model, plan, done)
+    return SweepResults(data, Path(output) if output else None, failures, vectors)
+
+
+Encoded = tuple[list[EncodedPrompt], list[EncodedPrompt]]  # dev, test
+
+
+def _encode_all(model: Model, plan: SweepPlan) -> tuple[dict[Unit, Encoded], dict[Unit, str]]:
+    """Every unit's prompts as tokens, so that what can't work is known before anything runs."""
+    encoded: dict[Unit, Encoded] = {}
+    failures: dict[Unit, str] = {}
+    encode = partial(encode_prompt, model.tokenizer, plan.template, limit=positions_limit(model))
+    first_error: IclVectorsError | None = None
+    for unit in plan.units:
+        dev, test = plan.prompts(unit)
+        try:
+            encoded[unit] = [encode(prompt) for prompt in dev], [encode(prompt) for prompt in test]
+        except IclVectorsError as error:
+            failures[unit] = str(error)
+            first_error = first_error or error
+    if first_error is not None and not encoded:
+        raise first_error
+    return encoded, failures
+
+
+def _run_unit(
+    model: Model,
+    plan: SweepPlan,
+    unit: Unit,
+    encoded: Encoded,
+    folder: RunFolder | None,
+    observer: Observer,
+) -> tuple[dict[str, Any], TaskVector]:
+    """Run one task with one seed, and keep what it gave."""
+    dev, test = encoded
+    batch_size = plan.batch_size or choose_batch_size(model, [*dev, *test])
+    total, seen = len(dev) + len(test), 0
+
+    def progress(phase: str, prompts: int) -> None:
+        nonlocal seen
+        seen += prompts
+        observer.phase(*unit, phase, min(seen, total), total)
+
+    def run(size: int) -> dict[str, Any]:
+        nonlocal seen
+        seen = 0
+        batches = [
+            make_batches(part, size, model.architecture.takes_positions) for part in encoded
+        ]
+        return run_task(model, batches[0], batches[1], plan.layers, progress)
+
+    observer.phase(*unit, "dev", 0, total)
+    if folder:
+        folder.submitted(unit)
+    start = perf_counter()
+    found, batch_size = with_smaller_batches(run, batch_size, observer.notice)
+    _require_finite(model, found)
+    result = unit_result(plan.task(unit), unit[1], dev, test, plan.layers, model.n_layers, found)
+    vector = _vector(model, plan, unit, found)
+    if folder:
+        vector.save(folder.vector_path(*unit))
+        prompts: list[Prompt] = [one.prompt for one in [*dev, *test]]
+        folder.finish(
+            unit,
+            result,
+            prompts=prompts,
+            samples=samples_of(model.tokenizer, dev, test, plan.layers, found),
+            seconds=round(perf_counter() - start, 3),
+            batch_size=batch_size,
+        )
+    return result, vector
+
+
+def _require_finite(model: Model, found: Mapping[str, Any]) -> None:
+    broken = [layer for layer, fine in enumerate(found["finite_states"].tolist()) if not fine]
+    if broken or not bool(found["finite_logits"]):
+        where = f"the states of block {broken[0]}" if broken else "the logits"
+        raise RunError(
+            f"{where} hold NaN or infinity in {model.dtype} on {model.device}; "
+            "nothing was kept of this task. Use --dtype bfloat16 or float32."
+        )
+
+
+def _vector(model: Model, plan: SweepPlan, unit: Unit, found: Mapping[str, Any]) -> TaskVector:
+    return TaskVector(
+        vectors=found["theta"],
+        layers=tuple(range(model.n_layers)),
+        model=model.reference,
+        revision=model.revision,
+        fingerprint=model.fingerprint,
+        dtype=model.dtype,
+        template=plan.template.text,
+        task=unit[0],
+        best_layer=int(found["best"]),
+        seed=unit[1],
+    )
+
+
+def _write(
+    folder: RunFolder | None,
+    model: Model,
+    plan: SweepPlan,
+    done: Mapping[Unit, Mapping[str, Any]],
+) -> dict[str, Any]:
+    entries = [dict(done[unit]) for unit in plan.units if unit in done]
+    part = {
+        "model": model.reference,
+        "dtype": model.dtype,
+        "n_layers": model.n_layers,
+        "tasks": entries,
+        "summary": summary(entries),
+    }
+    if folder is None:
+        return {"schema": 1, **part}
+    return folder.write_results(part, peak_memory_bytes=peak_bytes(model))
+
+
+def summary(entries: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Means over tasks (and seeds) of each method, and hypothesis / regular."""
+    if not entries:
+        return dict.fromkeys([*METHODS, "recovered"])
+    means = {
+        method: mean(entry[method]["accuracy"] for entry in entries) for method in METHODS
+    }
+    regular = means["regular"]
+    return {**means, "recovered": means["hypothesis"] / regular if regular else None}
+
+
+def _rows(entry: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    about = {key: entry[key] for key in ("task", "category", "seed")}
+    for method in METHODS:
+        layer = entry["best_layer"] if method == "hypothesis" else None
+        count = {"layer": layer, "n": entry["n_test"]}
+        yield {**about, "split": "test", "method": method, **count, **entry[method]}
+    for layer, value in enumerate(entry["dev_accuracy_by_layer"]):
+        if value is not None:
+            count = {"layer": layer, "n": entry["n_dev"]}
+            yield {
+                **about, "split": "dev", "method": "hypothesis", **count, "accuracy": value
+            }

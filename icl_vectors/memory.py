@@ -1,0 +1,110 @@
+"""How many prompts fit: batch sizes from free memory, and the peak that a run reached."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import psutil
+import torch
+
+from icl_vectors.encoding import EncodedPrompt
+from icl_vectors.errors import RunError
+from icl_vectors.graph import GROUP
+from icl_vectors.models import Model
+
+SHARE_OF_FREE = 0.5  # of the memory that is free when the run starts
+LARGEST_ON_CPU = 25  # more prompts at once are not faster there, and cost memory
+LARGEST_ON_GPU = 256
+FLOAT32 = 4
+T = TypeVar("T")
+
+
+def choose_batch_size(model: Model, prompts: Sequence[EncodedPrompt]) -> int:
+    """The number of prompts whose caches, states and logits fit in half of the free memory."""
+    largest = LARGEST_ON_CPU if model.device == "cpu" else LARGEST_ON_GPU
+    fitting = int(free_bytes(model) * SHARE_OF_FREE // _bytes_per_prompt(model, prompts))
+    return max(1, min(largest, fitting, len(prompts)))
+
+
+def free_bytes(model: Model) -> int:
+    """Bytes that are free on the device that holds the model."""
+    if model.device.startswith("cuda"):
+        return torch.cuda.mem_get_info(torch.device(model.device))[0]
+    return int(psutil.virtual_memory().available)
+
+
+def peak_bytes(model: Model) -> int:
+    """Peak memory of this process so far: on the GPU that holds the model, or in RAM."""
+    if model.device.startswith("cuda"):
+        return sum(torch.cuda.max_memory_allocated(i) for i in range(torch.cuda.device_count()))
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # not on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def with_smaller_batches(
+    run: Callable[[int], T], batch_size: int, notice: Callable[[str], None]
+) -> tuple[T, int]:
+    """Call `run(batch_size)`, halving the batch as long as memory runs out.
+
+    Returns:
+        What `run` returned, and the batch size that it had then.
+
+    Raises:
+        RunError: not even one prompt fits.
+    """
+    while True:
+        try:
+            return run(batch_size), batch_size
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if batch_size == 1:
+                raise RunError(
+                    "out of memory with a single prompt; try --dtype bfloat16 or nf4, "
+                    "fewer --shots, or --device-map auto."
+                ) from error
+        torch.cuda.empty_cache()
+        batch_size //= 2
+        notice(f"Out of memory: going on with batches of {batch_size} prompts.")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a GPU or in RAM (torch has no class of its own for RAM)."""
+    text = str(error)
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        or "can't allocate memory" in text
+        or "not enough memory" in text
+        or "CUDA out of memory" in text
+    )
+
+
+def _bytes_per_prompt(model: Model, prompts: Sequence[EncodedPrompt]) -> int:
+    """What one prompt of a batch needs at most, while its suffixes or its sweep run."""
+    config = model.config
+    tokens = max(len(prompt.shared) + max(map(len, prompt.suffixes)) for prompt in prompts)
+    suffixes = max(len(prompt.suffixes) for prompt in prompts)
+    width = torch.finfo(_held_in(model)).bits // 8
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    cache = 2 * model.n_layers * heads * size * width * tokens * (suffixes + 1)
+    states = tokens * width * (8 * config.hidden_size + 4 * _inner_size(config))
+    rows = max(suffixes, GROUP)
+    logits = rows * config.vocab_size * (width + 2 * FLOAT32)
+    return int(cache + states + logits)
+
+
+def _inner_size(config: Any) -> int:
+    for name in ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size"):
+        if isinstance(size := getattr(config, name, None), int):
+            return size
+    return 4 * int(config.hidden_size)
+
+
+def _held_in(model: Model) -> torch.dtype:
+    named = {"float32": torch.float32, "float16": torch.float16}
+    return named.get(model.dtype, torch.bfloat16)

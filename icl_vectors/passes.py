@@ -1,0 +1,99 @@
+"""The separated forward pass, as three traces to be called inside one nnsight session.
+
+    A: what the demonstrations S teach             f: the rule, applied to x with θ alone
+
+    Apple→Red ↵ Lime→Green ↵ Plum→                 Corn→
+                                 │                     ▲
+              output of block ℓ ─┴─────── θ(S) ────────┘ output of block ℓ   … Yellow
+
+Paper: section 2 and figure 2. Imports torch alone: the functions go over whole to a server that
+has never heard of this package. Axes: prompt, row (prompt × something), token, layer, hidden.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def learn(
+    model: Any, blocks: list[Any], head: Any, batch: dict[str, Any]
+) -> tuple[Float[Tensor, "prompt layer hidden"], Float[Tensor, "prompt suffix vocab"], bool]:
+    """A(S): θ at every layer from the dummy queries, and the regular answer to the real query.
+
+    The demonstrations are computed once; on their cache run the short ends "query→", "dummy→" ….
+
+    Returns:
+        θ, the mean over the dummies of the states at their arrows, for each prompt and layer;
+        the logits after each arrow, the query's first; whether blocks give tuples.
+    """
+    prompts, per_prompt = batch["prompts"], batch["per_prompt"]
+    cache = None
+    if batch["shared"] is not None:
+        with model.trace(batch["shared"], use_cache=True):
+            head.input = head.input[:, -1:]  # no logits are needed here
+            cache = model.output.past_key_values
+        cache.batch_repeat_interleave(per_prompt)
+
+    rows, arrows = torch.arange(prompts * per_prompt), batch["arrows"]
+    with model.trace(batch["suffixes"], past_key_values=cache, use_cache=True):
+        states = []
+        for block in blocks:
+            output = block.output
+            in_tuple = isinstance(output, tuple)
+            state = output[0] if in_tuple else output  # (row, token, hidden)
+            at_dummies = state[rows, arrows].view(prompts, per_prompt, -1)[:, 1:]
+            states.append(at_dummies.mean(1))  # (prompt, hidden)
+        head.input = head.input[rows, arrows][:, None]  # (row, 1, hidden)
+        logits = model.output.logits[:, -1].view(prompts, per_prompt, -1)
+    theta = torch.stack([state.to(states[0].device) for state in states], 1)
+    return theta, logits, in_tuple
+
+
+def read_query(model: Any, head: Any, batch: dict[str, Any]) -> Any:
+    """The query alone, up to its arrow: its key-value cache, or None where nothing precedes."""
+    if batch["before"] is None:
+        return None
+    with model.trace(batch["before"], use_cache=True):
+        head.input = head.input[:, -1:]
+        cache = model.output.past_key_values
+    return cache
+
+
+def apply_theta(
+    model: Any,
+    blocks: list[Any],
+    batch: dict[str, Any],
+    before: Any,
+    theta: Float[Tensor, "prompt layer hidden"],
+    at_layers: list[int],
+    in_tuple: bool,
+) -> Float[Tensor, "prompt candidate vocab"]:
+    """f(x; θ): the arrow of the query alone, its state at block ℓ replaced with θ.
+
+    Each prompt has one row for each of `at_layers`, ascending; −1 stands for "no injection".
+    A row needs nothing of the blocks below the one where θ is put in, so those below the lowest
+    of `at_layers` are not run.
+    """
+    prompts, candidates = batch["prompts"], len(at_layers)
+    lowest = at_layers[0]
+    cache = copy.deepcopy(before)
+    if cache is not None:
+        cache.batch_repeat_interleave(candidates)
+    arrow = {key: value.repeat_interleave(candidates, 0) for key, value in batch["arrow"].items()}
+    row_layer = torch.tensor(at_layers * prompts, device=theta.device)[:, None]  # (row, 1)
+
+    with model.trace(arrow, past_key_values=cache, use_cache=True):
+        for layer, block in enumerate(blocks):
+            injected = theta[:, layer].repeat_interleave(candidates, 0)  # (row, hidden)
+            if layer <= lowest:
+                state = injected[:, None]  # (row, 1, hidden)
+                block.skip((state,) if in_tuple else state)
+            else:
+                state = block.output[0] if in_tuple else block.output  # (row, 1, hidden)
+                put_in = (row_layer == layer).to(state.device)  # (row, 1)
+                state[:, -1] = torch.where(put_in, injected.to(state.device), state[:, -1])
+        logits = model.output.logits[:, -1].view(prompts, candidates, -1)
+    return logits

@@ -1,0 +1,68 @@
+"""The decoder blocks of a transformers model, and forward hooks on what they put out."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+Change = Callable[[int, Tensor], None]
+
+
+def decoder_blocks(model: PreTrainedModel) -> nn.ModuleList:
+    """The outermost `ModuleList` whose length is the configuration's number of blocks.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    n_layers = model.config.get_text_config().num_hidden_layers
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == n_layers:
+            return module
+    raise ValueError(f"expected a ModuleList of {n_layers} blocks, found none")
+
+
+def residual(output: Any) -> Tensor:
+    """A block's state; some families put it first in a tuple."""
+    state: Tensor = output[0] if isinstance(output, tuple) else output
+    return state  # (batch, token, hidden)
+
+
+@contextmanager
+def watched(model: PreTrainedModel, see: Change) -> Iterator[None]:
+    """Calls `see(layer, state)` after every block; what it writes into the state stays."""
+
+    def hook_of(layer: int) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(block: nn.Module, inputs: Any, output: Any) -> None:
+            see(layer, residual(output))
+
+        return hook
+
+    blocks = decoder_blocks(model)
+    handles = [block.register_forward_hook(hook_of(i)) for i, block in enumerate(blocks)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def recorded(model: PreTrainedModel, read: Callable[[Tensor], Tensor]) -> Iterator[list[Tensor]]:
+    """A list that gets `read(state)` of every block, in order, during the forward passes inside."""
+    states: list[Tensor] = []
+    with watched(model, lambda layer, state: states.append(read(state))):
+        yield states
+
+
+@contextmanager
+def replaced(model: PreTrainedModel, layer: int, vectors: Tensor) -> Iterator[None]:
+    """Block `layer` puts out `vectors`, (hidden) or (batch, hidden), at the last position."""
+
+    def put(index: int, state: Tensor) -> None:
+        if index == layer:
+            state[:, -1] = vectors.to(state.dtype)
+
+    with watched(model, put):
+        yield
