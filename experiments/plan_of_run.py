@@ -17,8 +17,6 @@ from icl_vectors.tasks import Task, select_tasks
 from icl_vectors.templates import Template, load_template
 from icl_vectors.version import VERSION
 
-UNBOUNDED = 1 << 30
-
 
 @dataclass(frozen=True)
 class SweepPlan:
@@ -169,11 +167,3 @@ def provenance_of(model: Model) -> dict[str, Any]:
         "platform": platform.platform(),
         "host": None,
     }
-
-
-def positions_limit(model: Model) -> int:
-    """The most tokens that the model takes in one prompt."""
-    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
-        if isinstance(limit := getattr(model.config, name, None), int):
-            return limit
-    return UNBOUNDED

@@ -13,8 +13,9 @@ from icl_vectors.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.experiments.measures import samples_of, unit_result
 from icl_vectors.experiments.observer import Observer
-from icl_vectors.experiments.plan_of_run import SweepPlan, positions_limit
+from icl_vectors.experiments.plan_of_run import SweepPlan
 from icl_vectors.graph import run_task
+from icl_vectors.limits import positions_limit
 from icl_vectors.memory import choose_batch_size, peak_bytes, with_smaller_batches
 from icl_vectors.models import Model, as_model
 from icl_vectors.prompts import Prompt
@@ -216,7 +217,7 @@ def _write(
     }
     if folder is None:
         return {"schema": 1, **part}
-    return folder.write_results(part, peak_memory_bytes=peak_bytes(model))
+    return folder.write_results(part, peak_memory=peak_bytes(model))
 
 
 def summary(entries: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:

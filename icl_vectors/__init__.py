@@ -1,0 +1,52 @@
+"""Task vectors of in-context learning: extract them, put them in, study them, on nnsight.
+
+`extract` is A(S), what the demonstrations teach; `apply` is f(x; θ), the rule applied without
+them ("In-Context Learning Creates Task Vectors", Hendel et al. 2023, arXiv 2310.15916).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from icl_vectors.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from icl_vectors.errors import IclVectorsError
+    from icl_vectors.experiments.sweep import sweep
+    from icl_vectors.extraction import apply, extract
+    from icl_vectors.models import Model, load_model
+    from icl_vectors.tasks import Task, list_tasks, load_task
+    from icl_vectors.vectors import TaskVector
+
+__all__ = [
+    "IclVectorsError",
+    "Model",
+    "Task",
+    "TaskVector",
+    "__version__",
+    "apply",
+    "extract",
+    "list_tasks",
+    "load_model",
+    "load_task",
+    "sweep",
+]
+
+_HOMES = {
+    "IclVectorsError": "icl_vectors.errors",
+    "Model": "icl_vectors.models",
+    "Task": "icl_vectors.tasks",
+    "TaskVector": "icl_vectors.vectors",
+    "apply": "icl_vectors.extraction",
+    "extract": "icl_vectors.extraction",
+    "list_tasks": "icl_vectors.tasks",
+    "load_model": "icl_vectors.models",
+    "load_task": "icl_vectors.tasks",
+    "sweep": "icl_vectors.experiments.sweep",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are loaded on first use: `import icl_vectors` alone takes no second."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'icl_vectors' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

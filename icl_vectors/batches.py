@@ -66,6 +66,17 @@ def _batch(prompts: Sequence[EncodedPrompt], takes_positions: bool) -> Batch:
     }
 
 
+def whole_prompts(
+    prompts: Sequence[Sequence[int]], takes_positions: bool
+) -> dict[str, Int[Tensor, "prompt token"]]:
+    """Model inputs of whole prompts, left-padded so that each ends at its arrow."""
+    ids, mask = _pad(prompts, side="left")
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    if takes_positions:
+        inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
+    return inputs
+
+
 def _pad(
     rows: Sequence[Sequence[int]], side: str
 ) -> tuple[Int[Tensor, "row token"], Int[Tensor, "row token"]]:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from icl_vectors.batches import Batch, layer_groups
 from icl_vectors.models import Model
-from icl_vectors.passes import apply_theta, learn, read_query
+from icl_vectors.passes import apply_theta, learn, read_query, write_answers
 
 GROUP = 3  # layers swept in one trace: fewer run fewer blocks, more run fewer traces
 NO_INJECTION = -1
@@ -111,4 +112,34 @@ def run_task(
                 "finite_states": finite_states.cpu(),
                 "finite_logits": finite_logits.cpu(),
             }.save()
+    return found
+
+
+def run_extraction(model: Model, batch: Batch) -> dict[str, Any]:
+    """θ of each prompt at every layer, (prompt, layer, hidden), float32, and the regular answers.
+
+    Returns:
+        theta, and own: tokens answered to each suffix, (prompt, suffix).
+    """
+    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    with language_model.session():
+        with torch.no_grad():
+            theta, logits, _ = learn(language_model, blocks, head, batch)
+            found = {"theta": theta.float().cpu(), "own": logits.argmax(-1).cpu()}.save()
+    return found
+
+
+def run_application(
+    model: Model, prompts: dict[str, Tensor], theta: dict[int, Tensor], steps: int
+) -> dict[str, Any]:
+    """Answers of `steps` tokens to prompts that end at an arrow, with θ put in at its layers.
+
+    Returns:
+        tokens, (prompt, step), and logits after the arrow, float32, (prompt, vocab).
+    """
+    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    with language_model.session():
+        with torch.no_grad():
+            tokens, logits = write_answers(language_model, blocks, head, prompts, theta, steps)
+            found = {"tokens": tokens, "logits": logits.float().cpu()}.save()
     return found

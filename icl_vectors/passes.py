@@ -97,3 +97,45 @@ def apply_theta(
                 state[:, -1] = torch.where(put_in, injected.to(state.device), state[:, -1])
         logits = model.output.logits[:, -1].view(prompts, candidates, -1)
     return logits
+
+
+def write_answers(
+    model: Any,
+    blocks: list[Any],
+    head: Any,
+    prompts: dict[str, Tensor],
+    theta: dict[int, Tensor],
+    steps: int,
+) -> tuple[Float[Tensor, "prompt step"], Float[Tensor, "prompt vocab"]]:
+    """Greedy answers of several tokens, θ put in at the arrow while the prompt is read.
+
+    The later tokens attend to what the prompt's pass left in the cache; θ is not put in again.
+
+    Args:
+        prompts: model inputs that end at the arrow, left-padded, (prompt, token).
+        theta: for each decoder block, the vector that replaces its output there, (hidden,).
+
+    Returns:
+        The tokens written, and the logits after the arrow.
+    """
+    with model.trace(prompts, use_cache=True):
+        for layer, block in enumerate(blocks):
+            if layer in theta:
+                output = block.output
+                state = output[0] if isinstance(output, tuple) else output  # (prompt, token, hidden)
+                state[:, -1] = theta[layer].to(state)
+        head.input = head.input[:, -1:]
+        first_logits = model.output.logits[:, -1]  # (prompt, vocab)
+        cache = model.output.past_key_values
+
+    token = first_logits.argmax(-1, keepdim=True)  # (prompt, 1)
+    written, mask = [token], prompts["attention_mask"]
+    for _ in range(steps - 1):
+        mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
+        inputs = {"input_ids": token, "attention_mask": mask}
+        if "position_ids" in prompts:
+            inputs["position_ids"] = mask.sum(-1, keepdim=True) - 1
+        with model.trace(inputs, past_key_values=cache, use_cache=True):
+            token = model.output.logits[:, -1].argmax(-1, keepdim=True)
+        written.append(token)
+    return torch.cat([token.cpu() for token in written], 1), first_logits

@@ -50,7 +50,6 @@ class RunFolder:
         try:
             self._run = self._agreed(identity, configuration)
             self._run.update(provenance)
-            self._started = datetime.now(UTC)
             self.done = self._load_done()
             self._drop_unfinished()
             self._write_run()
@@ -84,21 +83,22 @@ class RunFolder:
         append_lines(self.path / "samples.jsonl", samples)
         self._record("done", unit, {**details, "result": result})
         self.done[unit] = dict(result)
+        self._seconds += details.get("seconds", 0.0)
 
     def vector_path(self, task: str, seed: int) -> Path:
         folder = self.path / "vectors"
         folder.mkdir(exist_ok=True)
         return folder / f"{task}.seed{seed}.safetensors"
 
-    def write_results(self, part: Mapping[str, Any], **details: Any) -> dict[str, Any]:
+    def write_results(self, part: Mapping[str, Any], *, peak_memory: int = 0) -> dict[str, Any]:
         """Add this experiment's part to results.json; returns the whole."""
         path = self.path / "results.json"
         whole = {**read_json(path), **part} if path.is_file() else {"schema": SCHEMA, **part}
         write_json(path, whole)
-        now = datetime.now(UTC)
         entry = self._run["experiments"][self.experiment]
-        entry.update(details, finished=now.isoformat(timespec="seconds"))
-        entry["seconds"] = round((now - self._started).total_seconds(), 2)
+        entry["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+        entry["seconds"] = round(self._seconds, 2)
+        entry["peak_memory_bytes"] = max(peak_memory, entry.get("peak_memory_bytes", 0))
         self._write_run()
         return whole
 
@@ -154,12 +154,13 @@ class RunFolder:
             )
 
     def _load_done(self) -> dict[Unit, dict[str, Any]]:
-        records = read_records(self.path)
-        return {
-            (record["task"], record["seed"]): record["result"]
-            for record in records
+        finished = [
+            record
+            for record in read_records(self.path)
             if record["event"] == "done" and record["experiment"] == self.experiment
-        }
+        ]
+        self._seconds = sum(record.get("seconds", 0.0) for record in finished)
+        return {(record["task"], record["seed"]): record["result"] for record in finished}
 
     def _drop_unfinished(self) -> None:
         """Forget lines of units that did not finish, and torn lines."""
