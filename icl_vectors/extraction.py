@@ -115,10 +115,28 @@ def apply(
     put_in = {}
     if theta is not None:
         theta.require_model(model.fingerprint, model.reference)
-        chosen = _choose_layer(theta, layer, model.n_layers)
+        chosen = parse_layer(choose_layer(theta, layer), model.n_layers)
         put_in = {chosen: theta.at(chosen)}
     form = Template(theta.template) if theta else Template()
     return _answer(model, form, [form.query(query) for query in queries], put_in, max_new_tokens)
+
+
+def choose_layer(theta: TaskVector, layer: int | None = None) -> int:
+    """The layer to use: the one asked for, else the vector's best one, else its only one.
+
+    Raises:
+        IclVectorsError: the vector holds several layers and names no best one.
+    """
+    if layer is not None:
+        return layer
+    if theta.best_layer is not None:
+        return theta.best_layer
+    if len(theta.layers) == 1:
+        return theta.layers[0]
+    raise IclVectorsError(
+        f"this task vector holds {len(theta.layers)} layers and names no best one; "
+        f"give layer (--layer), near {theta.layers[len(theta.layers) // 2]} as a start."
+    )
 
 
 def regular(
@@ -174,16 +192,3 @@ def _check_dummies(pairs: Sequence[tuple[str, str]], dummies: Sequence[str]) -> 
         raise IclVectorsError(
             f"expected dummies that are not blank and not demonstrated, found {demonstrated[0]!r}."
         )
-
-
-def _choose_layer(theta: TaskVector, layer: int | None, n_layers: int) -> int:
-    if layer is not None:
-        return parse_layer(layer, n_layers)
-    if theta.best_layer is not None:
-        return theta.best_layer
-    if len(theta.layers) == 1:
-        return theta.layers[0]
-    raise IclVectorsError(
-        f"this task vector holds {len(theta.layers)} layers and names no best one; "
-        f"give layer (--layer), near {n_layers // 2} as a start."
-    )

@@ -129,6 +129,15 @@ def load_model(
     )
 
 
+def load_tokenizer(
+    reference: str, *, revision: str | None = None, trust_remote_code: bool = False
+) -> Any:
+    """The tokenizer of a model, without its weights."""
+    source, _ = _find_source(reference, lambda text: None)
+    options = {"revision": revision, "trust_remote_code": trust_remote_code}
+    return _load_tokenizer(reference, source, options)
+
+
 def as_model(model: Any) -> Model:
     """A model as this package uses it, from one that nnsight already opened.
 

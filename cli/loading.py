@@ -1,0 +1,69 @@
+"""Opening a model as the options ask, and saying so on stderr."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from icl_vectors.errors import IclVectorsError
+
+if TYPE_CHECKING:
+    from icl_vectors.models import Model
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """How models are to be opened."""
+
+    device: str | None = None
+    device_map: str | None = None
+    revision: str | None = None
+    trust_remote_code: bool = False
+    quiet: bool = False
+
+    def open(self, reference: str, dtype: str) -> "Model":
+        """Open one model."""
+        calm_libraries(self.quiet)
+        from icl_vectors.models import load_model
+
+        return load_model(
+            reference,
+            dtype=dtype,
+            device=self.device,
+            device_map=self.device_map,
+            revision=self.revision,
+            trust_remote_code=self.trust_remote_code,
+            notice=say(self.quiet),
+        )
+
+
+def say(quiet: bool) -> Callable[[str], None]:
+    """A function that writes a line to stderr, or nothing."""
+
+    def write(text: str) -> None:
+        if not quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    return write
+
+
+def calm_libraries(quiet: bool) -> None:
+    """Keep other libraries' bars out of files and of quiet runs; must precede their import."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    from transformers.utils import logging
+
+    if quiet or not sys.stderr.isatty():
+        logging.disable_progress_bar()
+
+
+def choose_dtypes(dtype: str, in_4bit: bool, in_8bit: bool) -> list[str]:
+    """The dtypes that are meant by --dtype and its aliases."""
+    if in_4bit and in_8bit:
+        raise IclVectorsError("--load-in-4bit with --load-in-8bit: expected one of them.")
+    if (in_4bit or in_8bit) and dtype != "auto":
+        raise IclVectorsError(f"--dtype {dtype} with --load-in-…bit: expected one of them.")
+    if in_4bit or in_8bit:
+        return ["nf4" if in_4bit else "int8"]
+    return list(dict.fromkeys(part.strip() for part in dtype.split(",") if part.strip())) or ["auto"]

@@ -1,0 +1,74 @@
+"""The command `icl-vectors`: commands are registered here, errors become messages and exit codes."""
+
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from icl_vectors.cli import commands
+from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.version import VERSION
+
+EXIT_USER, EXIT_RUN, EXIT_INTERRUPTED = 2, 1, 130
+LINES_SHOWN = 6
+
+app = typer.Typer(
+    name="icl-vectors",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Task vectors of in-context learning: extract them, put them in, study them.",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"icl-vectors {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Task vectors of in-context learning: extract them, put them in, study them."""
+
+
+commands.register(app)
+
+
+def main() -> None:
+    """Run a command: exit 0 done, 2 the user's mistake, 1 the run could not go on, 130 Ctrl-C."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command with arguments and return its exit code; a bug keeps its traceback."""
+    try:
+        code = typer.main.get_command(app).main(arguments, "icl-vectors", standalone_mode=False)
+    except RunError as error:
+        return _complain(str(error), EXIT_RUN)
+    except IclVectorsError as error:
+        return _complain(str(error), EXIT_USER)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "icl-vectors"
+        return _complain(f"{error.format_message()} See `{command} --help`.", EXIT_USER)
+    except (KeyboardInterrupt, click.Abort):
+        return _complain("interrupted; what was finished is kept.", EXIT_INTERRUPTED)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        return _complain(f"the run could not go on: {error.strerror}{where}.", EXIT_RUN)
+    return code if isinstance(code, int) else 0
+
+
+def _complain(message: str, code: int) -> int:
+    lines = message.strip().splitlines()[:LINES_SHOWN]
+    print("error: " + "\n".join(lines), file=sys.stderr)
+    return code

@@ -1,0 +1,85 @@
+"""How a run looks while it goes: a bar on a terminal, plain lines elsewhere; always stderr."""
+
+import sys
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from icl_vectors.cli.tables import sweep_line
+from icl_vectors.experiments.observer import Observer
+
+
+class Watcher(Observer):
+    """Shows an experiment on stderr: one bar over tasks, one over prompts, one line a result."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._console = Console(stderr=True, highlight=False)
+        self._is_terminal = self._console.is_terminal and not quiet
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._is_terminal,
+        )
+        self._units = self._bars.add_task("tasks", total=None, rate="")
+        self._prompts = self._bars.add_task("prompts", total=None, rate="", visible=False)
+        self._unit_start = perf_counter()
+
+    def __enter__(self) -> "Watcher":
+        self._bars.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bars.stop()
+
+    def started(self, units: int, already_done: int) -> None:
+        self._bars.update(self._units, total=units, completed=already_done)
+        if already_done:
+            self.notice(f"{already_done} of {units} finished before; going on with the rest.")
+
+    def phase(self, task: str, seed: int, phase: str, done: int, total: int) -> None:
+        if done == 0:
+            self._unit_start = perf_counter()
+            self._bars.reset(self._prompts)
+        seconds = perf_counter() - self._unit_start
+        rate = f"{done / seconds:.1f} prompts/s" if done else ""
+        self._bars.update(
+            self._prompts,
+            description=f"{task} · {phase}",
+            completed=done,
+            total=total,
+            rate=rate,
+            visible=True,
+        )
+
+    def finished(self, result: Mapping[str, Any]) -> None:
+        self._bars.advance(self._units)
+        self.notice(sweep_line(result))
+
+    def failed(self, task: str, seed: int, error: str) -> None:
+        self._bars.advance(self._units)
+        self.notice(f"{task}: not run: {error}")
+
+    def notice(self, text: str) -> None:
+        if self._quiet:
+            return
+        if self._is_terminal:
+            self._console.print(text, markup=False, soft_wrap=True)
+        else:
+            print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,44 @@
+"""`--show-prompt`: one prompt of each kind with its tokens and the arrow marked."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from icl_vectors.cli.loading import calm_libraries
+
+if TYPE_CHECKING:
+    from icl_vectors.tasks import Task
+
+
+def show_prompts(
+    reference: str,
+    revision: str | None,
+    trust_remote_code: bool,
+    tasks: "Sequence[str | Task]",
+    template: str,
+    shots: int,
+    dummies: int,
+) -> None:
+    """Print a regular, a dummy and a baseline prompt of the first task; only the tokenizer loads."""
+    calm_libraries(quiet=True)
+    from icl_vectors.encoding import describe_prompt, encode_prompt
+    from icl_vectors.experiments.plan_of_run import gather_tasks
+    from icl_vectors.limits import UNBOUNDED
+    from icl_vectors.models import load_tokenizer
+    from icl_vectors.prompts import sample_prompts
+    from icl_vectors.templates import load_template
+
+    tokenizer = load_tokenizer(
+        reference, revision=revision, trust_remote_code=trust_remote_code
+    )
+    task = gather_tasks(tasks)[0]
+    prompt = sample_prompts(task, dev=1, test=1, shots=shots, dummies=dummies)[1][0]
+    encoded = encode_prompt(tokenizer, load_template(template), prompt, UNBOUNDED)
+    kinds = [("regular (query)", 0), *((f"θ (dummy {d})", d) for d in range(1, dummies + 1))]
+    print(f"{task.name}, {reference}; the arrow is marked ⟦ ⟧\n")
+    for name, index in kinds:
+        ids = [*encoded.shared, *encoded.suffixes[index]]
+        print(f"{name}, {len(ids)} tokens:\n  {describe_prompt(tokenizer, ids)}\n")
+    print(f"baseline and hypothesis (query alone), {len(encoded.alone)} tokens:")
+    print(f"  {describe_prompt(tokenizer, encoded.alone)}\n")
+    firsts = ", ".join(repr(tokenizer.decode([token])) for token in encoded.accepted)
+    print(f"accepted answers {', '.join(map(repr, prompt.answers))}; their first tokens: {firsts}")

@@ -1,0 +1,143 @@
+"""`icl-vectors sweep`: the paper's experiment, task by task."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from icl_vectors.cli import options
+from icl_vectors.cli.loading import ModelOptions, choose_dtypes
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.files import to_json
+
+if TYPE_CHECKING:
+    from icl_vectors.experiments.sweep import SweepResults
+    from icl_vectors.tasks import Task
+
+
+def sweep(
+    model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
+    tasks: options.Tasks = None,
+    task_file: options.TaskFiles = None,
+    shots: options.Shots = 5,
+    dummies: options.Dummies = 2,
+    test: options.Test = 50,
+    dev: options.Dev = 50,
+    layers: options.Layers = "all",
+    seed: options.Seed = 41,
+    seeds: options.Seeds = None,
+    template: options.TemplateText = "{input}→{output}",
+    batch_size: options.BatchSize = "auto",
+    dtype: options.Dtypes = "auto",
+    load_in_4bit: options.In4Bit = False,
+    load_in_8bit: options.In8Bit = False,
+    device: options.Device = None,
+    device_map: options.DeviceMap = None,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    output: options.Output = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    show_prompt: bool = typer.Option(
+        False, "--show-prompt", help="Print one prompt of each kind with its tokens; run nothing."
+    ),
+) -> None:
+    """Baseline, hypothesis (θ injected) and regular in-context learning for each task.
+
+    The layer is chosen on dev prompts and reported on test prompts.
+
+    Example: icl-vectors sweep --tasks country_capital,antonyms --output runs/first
+    """
+    from icl_vectors.cli.progress import Watcher
+    from icl_vectors.cli.tables import sweep_table
+    from icl_vectors.experiments.plan_of_run import check_counts
+    from icl_vectors.templates import load_template
+
+    prompts_a_batch = parse_batch_size(batch_size)
+    check_counts(shots=shots, dummies=dummies, dev=dev, test=test, batch_size=prompts_a_batch)
+    load_template(template)
+    chosen = choose_tasks(tasks, task_file)
+    opener = ModelOptions(device, device_map, revision, trust_remote_code, quiet or json)
+    if show_prompt:
+        from icl_vectors.cli.show_prompt import show_prompts
+
+        return show_prompts(model[0], revision, trust_remote_code, chosen, template, shots, dummies)
+
+    dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
+    found = []
+    for reference in model:
+        for one_dtype in dtypes:
+            opened = opener.open(reference, one_dtype)
+            several = len(model) * len(dtypes) > 1
+            folder = run_folder(output, reference, opened.dtype, "sweep", several)
+            results = _run(
+                opened,
+                chosen,
+                Watcher(quiet or json),
+                output=folder,
+                shots=shots,
+                dummies=dummies,
+                dev=dev,
+                test=test,
+                layers=layers,
+                seeds=parse_seeds(seed, seeds),
+                template=template,
+                batch_size=prompts_a_batch,
+                provenance={"argv": sys.argv[1:]},
+            )
+            found.append(results)
+            if not json:
+                print(sweep_table(results.data))
+                print(f"\nThe run's folder: {folder}")
+    if json:
+        documents = [{**results.data, "folder": str(results.folder)} for results in found]
+        print(to_json(documents[0] if len(documents) == 1 else documents))
+    if failures := {unit: text for results in found for unit, text in results.failures.items()}:
+        for (task, unit_seed), text in failures.items():
+            print(f"not run: {task} (seed {unit_seed}): {text}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _run(model: object, tasks: "list[str | Task]", watcher: object, **settings: object) -> "SweepResults":
+    from icl_vectors.experiments.sweep import sweep as run_sweep
+
+    with watcher:  # type: ignore[attr-defined]
+        return run_sweep(model, tasks, observer=watcher, **settings)  # type: ignore[arg-type]
+
+
+def choose_tasks(tasks: str | None, task_files: list[Path] | None) -> "list[str | Task]":
+    """The tasks that are meant: those named, those of files, or all where neither is given."""
+    from icl_vectors.tasks import select_tasks
+
+    names = tasks if tasks is not None else ("" if task_files else "all")
+    return list(select_tasks(names, task_files or []))
+
+
+def parse_batch_size(text: str) -> int | None:
+    """A number of prompts, or None for auto."""
+    if text == "auto":
+        return None
+    if not text.lstrip("-").isdecimal():
+        raise IclVectorsError(f"--batch-size {text}: expected auto, or 1 or more.")
+    return int(text)
+
+
+def parse_seeds(seed: int, seeds: str | None) -> tuple[int, ...]:
+    """The seeds of --seeds, or the one of --seed."""
+    if seeds is None:
+        return (seed,)
+    parts = [part.strip() for part in seeds.split(",") if part.strip()]
+    if not parts or not all(part.lstrip("-").isdecimal() for part in parts):
+        raise IclVectorsError(f"--seeds {seeds!r}: expected whole numbers, such as 41,42,43.")
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
+def run_folder(
+    output: Path | None, reference: str, dtype: str, command: str, several: bool
+) -> Path:
+    """Where a run is kept: DIR, DIR/MODEL-DTYPE for several, or runs/MODEL-DTYPE-COMMAND."""
+    name = Path(reference).name if Path(reference).is_dir() else reference.replace("/", "--")
+    if output is None:
+        return Path("runs") / f"{name}-{dtype}-{command}"
+    return output / f"{name}-{dtype}" if several else output

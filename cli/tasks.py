@@ -1,0 +1,44 @@
+"""`icl-vectors tasks [NAME]`: what tasks there are and what is in them."""
+
+from typing import Annotated
+
+import typer
+
+from icl_vectors.cli import options
+from icl_vectors.files import to_json
+
+
+def tasks(
+    name: Annotated[str | None, typer.Argument(help="A task, to see its pairs.")] = None,
+    json: options.Json = False,
+) -> None:
+    """List the 18 tasks, or show one with its pairs, source and licence.
+
+    Example: icl-vectors tasks country_capital
+    """
+    from icl_vectors.tasks import CATEGORIES, load_task
+
+    if name is not None:
+        task = load_task(name)
+        about = {
+            "name": task.name,
+            "category": task.category,
+            "version": task.version,
+            "description": task.description,
+            "source": task.source,
+            "licence": task.licence,
+            "fingerprint": task.fingerprint,
+            "n_pairs": len(task.pairs),
+        }
+        if json:
+            pairs = [{"input": input, "output": outputs} for input, outputs in task.pairs]
+            return print(to_json({**about, "pairs": pairs}))
+        print("\n".join(f"{key}: {value}" for key, value in about.items()))
+        return print("\n".join(f"  {i} → {' | '.join(outputs)}" for i, outputs in task.pairs))
+    listed = [load_task(member) for members in CATEGORIES.values() for member in members]
+    if json:
+        keys = ("name", "category", "version", "description")
+        print(to_json([{key: getattr(task, key) for key in keys} for task in listed]))
+        return
+    for task in listed:
+        print(f"{task.category:<12} {task.name:<27} {len(task.pairs):>4} pairs  {task.description}")

@@ -1,0 +1,155 @@
+"""What a run folder holds, as frozen dataclasses: one per entry of results.json."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from icl_vectors.scoring import Accuracy
+
+METHODS = ("baseline", "hypothesis", "regular")
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """One task with one seed.
+
+    Attributes:
+        dev_accuracy: accuracy with θ injected at each block, None where not swept.
+        copies_dummies: with θ the model repeats a dummy's own answer; never a success.
+        n_echo: test prompts whose accepted answer begins like the query.
+    """
+
+    task: str
+    category: str
+    seed: int
+    n_test: int
+    n_dev: int
+    n_distinct: int
+    n_echo: int
+    baseline: Accuracy
+    hypothesis: Accuracy
+    regular: Accuracy
+    best_layer: int
+    dev_accuracy: tuple[float | None, ...]
+    copies_dummies: bool = False
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Demonstrations of task a, θ of task b: accuracy on the answers of each."""
+
+    a: str
+    b: str
+    layer: int | None
+    n: int
+    regular_a: Accuracy
+    regular_b: Accuracy
+    injected_a: Accuracy
+    injected_b: Accuracy
+
+
+@dataclass(frozen=True)
+class Point:
+    """One θ in the plane."""
+
+    task: str
+    category: str
+    tsne: tuple[float, float]
+    pca: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of cosine distances between pairs of θ."""
+
+    edges: tuple[float, ...]
+    within: tuple[float, ...]
+    between: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Many θ a task at one block: how well they separate, in cosine distance.
+
+    Attributes:
+        distances: mean distance, task × task, in the order of `tasks`.
+    """
+
+    layer: int | None
+    per_task: int | None
+    silhouette: float
+    within: float | None
+    between: float | None
+    nearest: Mapping[str, str]
+    tasks: tuple[str, ...] = ()
+    distances: tuple[tuple[float, ...], ...] = ()
+    histogram: Histogram | None = None
+    silhouette_by_layer: Mapping[int, float] = field(default_factory=dict)
+    points: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """θ of a task at one block, through the final norm and the unembedding.
+
+    Attributes:
+        tokens: (token, probability), the likeliest first.
+        baseline: the same for the state without θ.
+        added: (token, difference of the two probabilities).
+        in_outputs: how many of `tokens` the model also gives as answers, or None if not counted.
+    """
+
+    task: str
+    layer: int | None
+    tokens: tuple[tuple[str, float], ...]
+    baseline: tuple[tuple[str, float], ...] = ()
+    added: tuple[tuple[str, float], ...] = ()
+    in_outputs: float | None = None
+
+
+@dataclass(frozen=True)
+class Example:
+    """One test prompt with the answers of the methods: (prediction, whether it is right)."""
+
+    task: str
+    query: str
+    answers: tuple[str, ...]
+    predictions: Mapping[str, tuple[str, bool]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that a run folder holds, as far as it could be read.
+
+    Attributes:
+        about: the content of run.json.
+        lacking: what could not be read or was not run, one sentence each.
+    """
+
+    model: str
+    dtype: str
+    n_layers: int
+    about: Mapping[str, Any]
+    tasks: tuple[TaskResult, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    cluster: Cluster | None = None
+    vocabulary: tuple[Vocabulary, ...] = ()
+    examples: tuple[Example, ...] = ()
+    lacking: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return f"{self.model} ({self.dtype})"
+
+    @property
+    def weights(self) -> str:
+        """A remark on the weights ("dequantised from 4-bit …"), or ""."""
+        model = self.about.get("model")
+        return str(model.get("weights") or "") if isinstance(model, Mapping) else ""
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells one model from another: its fingerprint, else its name."""
+        model = self.about.get("model")
+        found = model.get("fingerprint") if isinstance(model, Mapping) else None
+        return str(found or self.model)

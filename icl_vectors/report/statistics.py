@@ -1,0 +1,188 @@
+"""Intervals over tasks (bootstrap) and means over seeds; numpy only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from statistics import fmean, stdev
+from typing import TypeAlias
+
+import numpy
+from numpy.typing import NDArray
+
+from icl_vectors.report.run import METHODS, TaskResult
+from icl_vectors.scoring import Accuracy, wilson
+
+DRAWS = 2000
+SEED = 41
+FEWEST_TASKS = 3  # fewer give no interval over tasks
+Array: TypeAlias = NDArray[numpy.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its 95 % interval; None where there are too few tasks for one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{self.value:.2f}"
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A method's accuracy on a task: mean over seeds, SD over seeds, interval of all answers.
+
+    Attributes:
+        low, high: 95 % Wilson interval of the answers of all seeds together.
+        sd: standard deviation over seeds, None for one seed.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    sd: float | None = None
+
+
+@dataclass(frozen=True)
+class TaskMean:
+    """A task over its seeds.
+
+    Attributes:
+        curve: mean accuracy on dev at each block, None where a seed did not sweep it.
+        best_layers: of each seed.
+    """
+
+    task: str
+    category: str
+    baseline: Measure
+    hypothesis: Measure
+    regular: Measure
+    curve: tuple[float | None, ...]
+    best_layers: tuple[int, ...]
+    seeds: tuple[int, ...]
+    n_dev: int
+    n_test: int
+    n_distinct: int
+    n_echo: int
+    copies_dummies: bool
+
+    def measure(self, method: str) -> Measure:
+        return {"baseline": self.baseline, "hypothesis": self.hypothesis, "regular": self.regular}[
+            method
+        ]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Mean accuracy over tasks at each swept block, with a 95 % bootstrap band over tasks."""
+
+    layers: tuple[int, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...] | None
+    high: tuple[float, ...] | None
+    depth: Interval  # (best block + 1) / blocks
+    best_layer: int
+
+
+def task_means(results: Sequence[TaskResult]) -> list[TaskMean]:
+    """One entry a task, over its seeds, in the order of the run."""
+    by_task: dict[str, list[TaskResult]] = {}
+    for result in results:
+        by_task.setdefault(result.task, []).append(result)
+    return [_task_mean(group) for group in by_task.values()]
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """The mean over tasks and its percentile bootstrap interval.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    array = numpy.asarray(values, dtype=float)  # (task,)
+    if len(array) < FEWEST_TASKS:
+        return Interval(fmean(values))
+    return _interval(float(array.mean()), array[_draws(len(array))].mean(axis=1))
+
+
+def ratio_interval(numerators: Sequence[float], denominators: Sequence[float]) -> Interval | None:
+    """Mean / mean with its bootstrap interval over tasks; None where the denominator is 0."""
+    above = numpy.asarray(numerators, dtype=float)
+    below = numpy.asarray(denominators, dtype=float)
+    if not below.sum():
+        return None
+    value = float(above.sum() / below.sum())
+    if len(above) < FEWEST_TASKS:
+        return Interval(value)
+    draws = _draws(len(above))
+    sums = below[draws].sum(axis=1)  # (draw,)
+    return _interval(value, above[draws].sum(axis=1)[sums > 0] / sums[sums > 0])
+
+
+def mean_curve(tasks: Sequence[TaskMean], n_layers: int) -> Curve | None:
+    """Accuracy by block over tasks, on the blocks that every task swept; None without any."""
+    if not tasks:
+        return None
+    layers = [layer for layer in range(n_layers) if all(t.curve[layer] is not None for t in tasks)]
+    if not layers:
+        return None
+    curves = numpy.asarray([[task.curve[layer] for layer in layers] for task in tasks], dtype=float)
+    mean = curves.mean(axis=0)  # (layer,)
+    depths = (numpy.asarray(layers) + 1) / n_layers
+    best = int(mean.argmax())
+    if len(tasks) < FEWEST_TASKS:
+        low = high = None
+        depth = Interval(float(depths[best]))
+    else:
+        drawn = curves[_draws(len(tasks))].mean(axis=1)  # (draw, layer)
+        low, high = (tuple(row) for row in numpy.percentile(drawn, (2.5, 97.5), axis=0).tolist())
+        depth = _interval(float(depths[best]), depths[drawn.argmax(axis=1)])
+    return Curve(tuple(layers), tuple(mean.tolist()), low, high, depth, layers[best])
+
+
+def _task_mean(group: Sequence[TaskResult]) -> TaskMean:
+    first = group[0]
+    measures = {method: _measure([getattr(one, method) for one in group]) for method in METHODS}
+    return TaskMean(
+        task=first.task,
+        category=first.category,
+        **measures,
+        curve=tuple(_mean_or_none(column) for column in zip(*(r.dev_accuracy for r in group))),
+        best_layers=tuple(result.best_layer for result in group),
+        seeds=tuple(result.seed for result in group),
+        n_dev=sum(result.n_dev for result in group),
+        n_test=sum(result.n_test for result in group),
+        n_distinct=max(result.n_distinct for result in group),
+        n_echo=sum(result.n_echo for result in group),
+        copies_dummies=any(result.copies_dummies for result in group),
+    )
+
+
+def _measure(accuracies: Sequence[Accuracy]) -> Measure:
+    shares = [one.accuracy for one in accuracies]
+    if len(accuracies) == 1:
+        return Measure(shares[0], accuracies[0].low, accuracies[0].high, accuracies[0].n)
+    n = sum(one.n for one in accuracies)
+    hits = round(sum(one.accuracy * one.n for one in accuracies))
+    low, high = wilson(hits, n) if n else (0.0, 1.0)
+    return Measure(fmean(shares), low, high, n, stdev(shares))
+
+
+def _mean_or_none(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if len(known) == len(values) else None
+
+
+@cache
+def _draws(n: int) -> NDArray[numpy.int64]:
+    """Which tasks each bootstrap draw holds."""
+    return numpy.random.default_rng(SEED).integers(0, n, (DRAWS, n))  # (draw, task)
+
+
+def _interval(value: float, drawn: Array) -> Interval:
+    low, high = numpy.percentile(drawn, (2.5, 97.5)).tolist()
+    return Interval(value, low, high)
