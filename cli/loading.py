@@ -55,7 +55,7 @@ def calm_libraries(quiet: bool) -> None:
     from transformers.utils import logging
 
     if quiet or not sys.stderr.isatty():
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def choose_dtypes(dtype: str, in_4bit: bool, in_8bit: bool) -> list[str]:
@@ -66,4 +66,6 @@ def choose_dtypes(dtype: str, in_4bit: bool, in_8bit: bool) -> list[str]:
         raise IclVectorsError(f"--dtype {dtype} with --load-in-…bit: expected one of them.")
     if in_4bit or in_8bit:
         return ["nf4" if in_4bit else "int8"]
-    return list(dict.fromkeys(part.strip() for part in dtype.split(",") if part.strip())) or ["auto"]
+    return list(dict.fromkeys(part.strip() for part in dtype.split(",") if part.strip())) or [
+        "auto"
+    ]

@@ -1,15 +1,15 @@
-"""The command `icl-vectors`: commands are registered here, errors become messages and exit codes."""
+"""The command `icl-vectors`: errors become messages and exit codes."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 
 from icl_vectors.cli import commands
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.version import VERSION
 
+UsageError: Any = typer.BadParameter.__base__  # of click, which newer typer carries within
 EXIT_USER, EXIT_RUN, EXIT_INTERRUPTED = 2, 1, 130
 LINES_SHOWN = 6
 
@@ -55,10 +55,10 @@ def run(arguments: list[str]) -> int:
         return _complain(str(error), EXIT_RUN)
     except IclVectorsError as error:
         return _complain(str(error), EXIT_USER)
-    except click.UsageError as error:
+    except UsageError as error:
         command = error.ctx.command_path if error.ctx else "icl-vectors"
         return _complain(f"{error.format_message()} See `{command} --help`.", EXIT_USER)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted; what was finished is kept.", EXIT_INTERRUPTED)
     except OSError as error:
         if error.errno is None:

@@ -18,18 +18,16 @@ def show_prompts(
     shots: int,
     dummies: int,
 ) -> None:
-    """Print a regular, a dummy and a baseline prompt of the first task; only the tokenizer loads."""
+    """Print a prompt of each kind of the first task; of the model, only the tokenizer loads."""
     calm_libraries(quiet=True)
     from icl_vectors.encoding import describe_prompt, encode_prompt
-    from icl_vectors.experiments.plan_of_run import gather_tasks
+    from icl_vectors.experiments.checks import gather_tasks
     from icl_vectors.limits import UNBOUNDED
     from icl_vectors.models import load_tokenizer
     from icl_vectors.prompts import sample_prompts
     from icl_vectors.templates import load_template
 
-    tokenizer = load_tokenizer(
-        reference, revision=revision, trust_remote_code=trust_remote_code
-    )
+    tokenizer = load_tokenizer(reference, revision=revision, trust_remote_code=trust_remote_code)
     task = gather_tasks(tasks)[0]
     prompt = sample_prompts(task, dev=1, test=1, shots=shots, dummies=dummies)[1][0]
     encoded = encode_prompt(tokenizer, load_template(template), prompt, UNBOUNDED)

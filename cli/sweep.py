@@ -2,18 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from icl_vectors.cli import options
 from icl_vectors.cli.loading import ModelOptions, choose_dtypes
 from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.checks import check_counts
 from icl_vectors.files import to_json
-
-if TYPE_CHECKING:
-    from icl_vectors.experiments.sweep import SweepResults
-    from icl_vectors.tasks import Task
+from icl_vectors.prompts import require_pairs
+from icl_vectors.tasks import Task, select_tasks
+from icl_vectors.templates import load_template
 
 
 def sweep(
@@ -49,43 +48,44 @@ def sweep(
 
     Example: icl-vectors sweep --tasks country_capital,antonyms --output runs/first
     """
-    from icl_vectors.cli.progress import Watcher
-    from icl_vectors.cli.tables import sweep_table
-    from icl_vectors.experiments.plan_of_run import check_counts
-    from icl_vectors.templates import load_template
-
-    prompts_a_batch = parse_batch_size(batch_size)
+    prompts_a_batch, all_seeds = parse_batch_size(batch_size), parse_seeds(seed, seeds)
     check_counts(shots=shots, dummies=dummies, dev=dev, test=test, batch_size=prompts_a_batch)
     load_template(template)
     chosen = choose_tasks(tasks, task_file)
+    require_pairs(chosen, shots, dummies)
+    dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
     opener = ModelOptions(device, device_map, revision, trust_remote_code, quiet or json)
     if show_prompt:
         from icl_vectors.cli.show_prompt import show_prompts
 
         return show_prompts(model[0], revision, trust_remote_code, chosen, template, shots, dummies)
 
-    dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
+    from icl_vectors.cli.progress import Watcher
+    from icl_vectors.cli.tables import sweep_table
+    from icl_vectors.experiments.sweep import sweep as run_sweep
+
     found = []
     for reference in model:
         for one_dtype in dtypes:
             opened = opener.open(reference, one_dtype)
             several = len(model) * len(dtypes) > 1
             folder = run_folder(output, reference, opened.dtype, "sweep", several)
-            results = _run(
-                opened,
-                chosen,
-                Watcher(quiet or json),
-                output=folder,
-                shots=shots,
-                dummies=dummies,
-                dev=dev,
-                test=test,
-                layers=layers,
-                seeds=parse_seeds(seed, seeds),
-                template=template,
-                batch_size=prompts_a_batch,
-                provenance={"argv": sys.argv[1:]},
-            )
+            with Watcher(quiet or json) as watcher:
+                results = run_sweep(
+                    opened,
+                    chosen,
+                    output=folder,
+                    shots=shots,
+                    dummies=dummies,
+                    dev=dev,
+                    test=test,
+                    layers=layers,
+                    seeds=all_seeds,
+                    template=template,
+                    batch_size=prompts_a_batch,
+                    observer=watcher,
+                    provenance={"argv": sys.argv[1:]},
+                )
             found.append(results)
             if not json:
                 print(sweep_table(results.data))
@@ -99,17 +99,8 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _run(model: object, tasks: "list[str | Task]", watcher: object, **settings: object) -> "SweepResults":
-    from icl_vectors.experiments.sweep import sweep as run_sweep
-
-    with watcher:  # type: ignore[attr-defined]
-        return run_sweep(model, tasks, observer=watcher, **settings)  # type: ignore[arg-type]
-
-
-def choose_tasks(tasks: str | None, task_files: list[Path] | None) -> "list[str | Task]":
+def choose_tasks(tasks: str | None, task_files: list[Path] | None) -> list[Task]:
     """The tasks that are meant: those named, those of files, or all where neither is given."""
-    from icl_vectors.tasks import select_tasks
-
     names = tasks if tasks is not None else ("" if task_files else "all")
     return list(select_tasks(names, task_files or []))
 

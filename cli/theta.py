@@ -111,9 +111,7 @@ def apply(
     print("\n".join(answers))
 
 
-def _only_source(
-    task: str | None, task_file: Path | None, demo: list[str] | None
-) -> "Task | None":
+def _only_source(task: str | None, task_file: Path | None, demo: list[str] | None) -> "Task | None":
     from icl_vectors.tasks import Task, load_task
 
     given = [name for name, value in (("--task", task), ("--task-file", task_file)) if value]
@@ -137,7 +135,7 @@ def _parse_demonstration(text: str, arrow: str) -> tuple[str, str]:
 def _draw(
     task: "Task", shots: int, dummies: int, seed: int
 ) -> tuple[list[tuple[str, str]], list[str]]:
-    from icl_vectors.experiments.plan_of_run import check_counts
+    from icl_vectors.experiments.checks import check_counts
     from icl_vectors.prompts import sample_prompts
 
     check_counts(shots=shots, dummies=dummies)

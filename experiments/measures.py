@@ -7,6 +7,7 @@ from icl_vectors.encoding import EncodedPrompt
 from icl_vectors.scoring import accuracy
 from icl_vectors.tasks import Task
 
+METHODS = ("baseline", "hypothesis", "regular")
 COMPARISON = (
     "the first generated token equals the first token, read in context, of an accepted answer"
 )
@@ -76,12 +77,13 @@ def samples_of(
         baseline, hypothesis = found["test_answers"][row].tolist()
         regular = int(found["test_own"][row, 0])
         scores = [round(score, 4) for score in found["test_log_probabilities"][row].tolist()]
-        for method, layer, token, score in (
-            ("baseline", None, baseline, scores[1]),
-            ("hypothesis", int(found["best"]), hypothesis, scores[2]),
-            ("regular", None, regular, scores[0]),
-        ):
-            sample = _sample(tokenizer, one, method, layer, token)
+        best: int | None = int(found["best"])
+        layers_of_methods = (None, best, None)
+        tokens = (baseline, hypothesis, regular)
+        scores = [scores[1], scores[2], scores[0]]
+        for answer in zip(METHODS, layers_of_methods, tokens, scores, strict=True):
+            method, at_layer, token, score = answer
+            sample = _sample(tokenizer, one, method, at_layer, token)
             yield {**sample, "answer_log_probability": score}
 
 

@@ -7,13 +7,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.checks import check_counts, gather_tasks
 from icl_vectors.experiments.measures import COMPARISON
 from icl_vectors.layers import parse_layers
 from icl_vectors.models import Model
-from icl_vectors.prompts import Prompt, sample_prompts
+from icl_vectors.prompts import Prompt, require_pairs, sample_prompts
 from icl_vectors.run_folder import RunFolder, Unit
-from icl_vectors.tasks import Task, select_tasks
+from icl_vectors.tasks import Task
 from icl_vectors.templates import Template, load_template
 from icl_vectors.version import VERSION
 
@@ -63,8 +63,7 @@ class SweepPlan:
             template=load_template(template),
             batch_size=batch_size,
         )
-        for unit in plan.units[:: max(1, len(plan.seeds))]:
-            plan.prompts(unit)  # raises where the task has too few pairs
+        require_pairs(plan.tasks, shots, dummies)
         return plan
 
     @property
@@ -110,34 +109,6 @@ class SweepPlan:
             configuration=self.configuration(),
             provenance={**provenance_of(model), **(provenance or {})},
         )
-
-
-def check_counts(*, batch_size: int | None = None, **counts: int) -> None:
-    """Refuse counts below 1 (below 0 for shots).
-
-    Raises:
-        IclVectorsError: naming the option.
-    """
-    for name, count in counts.items():
-        least = 0 if name == "shots" else 1
-        if count < least:
-            raise IclVectorsError(f"--{name} {count}: expected {least} or more.")
-    if batch_size is not None and batch_size < 1:
-        raise IclVectorsError(f"--batch-size {batch_size}: expected auto, or 1 or more.")
-
-
-def gather_tasks(tasks: str | Sequence[str | Task]) -> tuple[Task, ...]:
-    """Tasks from names, categories, `all`, and tasks of one's own."""
-    if isinstance(tasks, str):
-        return select_tasks(tasks)
-    found: dict[str, Task] = {}
-    for item in tasks:
-        for task in (item,) if isinstance(item, Task) else select_tasks(item):
-            if found.setdefault(task.name, task).fingerprint != task.fingerprint:
-                raise IclVectorsError(f"two tasks are named {task.name!r}; rename one of them.")
-    if not found:
-        raise IclVectorsError("expected at least one task, found none.")
-    return tuple(found.values())
 
 
 def identity_of(model: Model, template: Template) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from icl_vectors.batches import make_batches
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.experiments.measures import samples_of, unit_result
+from icl_vectors.experiments.measures import METHODS, samples_of, unit_result
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.plan_of_run import SweepPlan
 from icl_vectors.graph import run_task
@@ -26,8 +26,6 @@ from icl_vectors.vectors import TaskVector
 
 if TYPE_CHECKING:
     import pandas
-
-METHODS = ("baseline", "hypothesis", "regular")
 
 
 @dataclass(frozen=True)
@@ -149,9 +147,7 @@ def _run_unit(
     def run(size: int) -> dict[str, Any]:
         nonlocal seen
         seen = 0
-        batches = [
-            make_batches(part, size, model.architecture.takes_positions) for part in encoded
-        ]
+        batches = [make_batches(part, size, model.architecture.takes_positions) for part in encoded]
         return run_task(model, batches[0], batches[1], plan.layers, progress)
 
     observer.phase(*unit, "dev", 0, total)
@@ -224,9 +220,7 @@ def summary(entries: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """Means over tasks (and seeds) of each method, and hypothesis / regular."""
     if not entries:
         return dict.fromkeys([*METHODS, "recovered"])
-    means = {
-        method: mean(entry[method]["accuracy"] for entry in entries) for method in METHODS
-    }
+    means = {method: mean(entry[method]["accuracy"] for entry in entries) for method in METHODS}
     regular = means["regular"]
     return {**means, "recovered": means["hypothesis"] / regular if regular else None}
 
@@ -240,6 +234,4 @@ def _rows(entry: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     for layer, value in enumerate(entry["dev_accuracy_by_layer"]):
         if value is not None:
             count = {"layer": layer, "n": entry["n_dev"]}
-            yield {
-                **about, "split": "dev", "method": "hypothesis", **count, "accuracy": value
-            }
+            yield {**about, "split": "dev", "method": "hypothesis", **count, "accuracy": value}

@@ -44,9 +44,9 @@ def fingerprint_of_folder(folder: Path) -> str:
 
 def commit_of(config: Any, reference: str) -> str:
     """The commit of a hub checkpoint, or of its name where the hub gave none."""
-    return getattr(config, "_commit_hash", None) or hashlib.sha256(reference.encode()).hexdigest()[
-        :16
-    ]
+    return (
+        getattr(config, "_commit_hash", None) or hashlib.sha256(reference.encode()).hexdigest()[:16]
+    )
 
 
 def _require_shards(folder: Path, index: Path) -> None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import platformdirs
+import psutil
 
 from icl_vectors.errors import IclVectorsError, RunError
 
@@ -138,8 +140,6 @@ def _require_space(model: Embedded) -> None:
 
 
 def _remove_leftovers(name: str) -> None:
-    import psutil
-
     for leftover in cache_folder().glob(f".{name}.partial-*"):
         owner = leftover.name.rpartition("-")[2]
         if not owner.isdigit() or not psutil.pid_exists(int(owner)):
@@ -156,14 +156,13 @@ def _convert(model: Embedded, partial: Path, notice: Notice) -> None:
     notice("1/3 tokenizer")
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=model.gguf)
     notice("2/3 weights")
-    loaded = AutoModelForCausalLM.from_pretrained(
-        source, gguf_file=model.gguf, dtype=torch.float32
-    )
+    loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=model.gguf, dtype=torch.float32)
     notice("3/3 writing safetensors")
     config = loaded.config
     del config.quantization_config  # save_pretrained refuses a model that came from GGUF
     config._name_or_path = model.name
-    fresh = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    from_config: Any = AutoModelForCausalLM.from_config
+    fresh = from_config(config, dtype=torch.float32)
     fresh.load_state_dict(loaded.state_dict())
     fresh.tie_weights()
     fresh.save_pretrained(partial / "model")

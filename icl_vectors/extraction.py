@@ -151,7 +151,9 @@ def regular(
     model, form = as_model(model), load_template(template)
     is_mapping = isinstance(demonstrations, Mapping)
     pairs = list(demonstrations.items() if is_mapping else demonstrations)
-    return _answer(model, form, [form.prompt(pairs, query) for query in queries], {}, max_new_tokens)
+    return _answer(
+        model, form, [form.prompt(pairs, query) for query in queries], {}, max_new_tokens
+    )
 
 
 def _answer(

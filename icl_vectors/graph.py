@@ -48,7 +48,7 @@ def run_task(
 
     with language_model.session():
         with torch.no_grad():
-            finite_states, finite_logits = True, True
+            fine_states, fine_logits = [], []  # of every batch: are they finite?
 
             hits = torch.zeros(len(candidates), dtype=torch.long)
             dev_swept, dev_own = [], []
@@ -62,21 +62,21 @@ def run_task(
                         language_model, blocks, batch, before, theta, group, in_tuple
                     )
                     largest = logits.max(-1)  # (prompt, candidate of the group)
-                    finite_logits = largest.values.isfinite().all() & finite_logits
+                    fine_logits.append(largest.values.isfinite().all())
                     swept.append(largest.indices.cpu())
                 answers = torch.cat(swept, 1)  # (prompt, candidate)
                 right = (answers[:, :, None] == batch["accepted"][:, None]).any(-1)
                 hits = hits + right.sum(0)
                 dev_swept.append(answers)
                 dev_own.append(own.indices.cpu())
-                finite_states = theta.isfinite().all(-1).all(0) & finite_states  # (layer,)
-                finite_logits = own.values.isfinite().all() & finite_logits
+                fine_states.append(theta.isfinite().all(-1).all(0))  # (layer,)
+                fine_logits.append(own.values.isfinite().all())
                 if progress is not None:
                     progress("dev", batch["prompts"])
 
             best = candidates[hits.tolist().index(int(hits.max()))]
 
-            theta_sum = 0
+            thetas = []
             test_own, test_answers, test_scores = [], [], []
             for batch in test:
                 theta, logits, in_tuple = learn(language_model, blocks, head, batch)
@@ -86,33 +86,33 @@ def run_task(
                 logits = apply_theta(
                     language_model, blocks, batch, before, theta, [NO_INJECTION, best], in_tuple
                 )
-                answers = logits.max(-1)  # (prompt, 2)
+                answered = logits.max(-1)  # (prompt, 2)
                 accepted = batch["accepted"]  # (prompt, answer)
                 scores = torch.cat([regular, logits.float()], 1).log_softmax(-1).cpu()
                 scores = scores.gather(-1, accepted.clamp(min=0)[:, None].expand(-1, 3, -1))
                 scores = scores.masked_fill((accepted < 0)[:, None], -torch.inf)
                 test_scores.append(scores.max(-1).values)  # (prompt, 3)
                 test_own.append(own.indices.cpu())
-                test_answers.append(answers.indices.cpu())
-                theta_sum = theta.float().sum(0) + theta_sum  # (layer, hidden)
-                finite_states = theta.isfinite().all(-1).all(0) & finite_states
-                finite_logits = own.values.isfinite().all() & finite_logits
-                finite_logits = answers.values.isfinite().all() & finite_logits
+                test_answers.append(answered.indices.cpu())
+                thetas.append(theta.float().sum(0))  # (layer, hidden)
+                fine_states.append(theta.isfinite().all(-1).all(0))  # (layer,)
+                fine_logits += [own.values.isfinite().all(), answered.values.isfinite().all()]
                 if progress is not None:
                     progress("test", batch["prompts"])
 
-            found = {
+            found: Any = {
                 "dev_swept": torch.cat(dev_swept),
                 "dev_own": torch.cat(dev_own),
                 "test_own": torch.cat(test_own),
                 "test_answers": torch.cat(test_answers),
                 "test_log_probabilities": torch.cat(test_scores),
-                "theta": (theta_sum / sum(len(scores) for scores in test_scores)).cpu(),
+                "theta": (torch.stack(thetas).sum(0) / sum(map(len, test_own))).cpu(),
                 "best": best,
-                "finite_states": finite_states.cpu(),
-                "finite_logits": finite_logits.cpu(),
-            }.save()
-    return found
+                "finite_states": torch.stack(fine_states).all(0).cpu(),
+                "finite_logits": torch.stack(fine_logits).all().cpu(),
+            }
+            found = found.save()
+    return dict(found)
 
 
 def run_extraction(model: Model, batch: Batch) -> dict[str, Any]:
@@ -125,8 +125,9 @@ def run_extraction(model: Model, batch: Batch) -> dict[str, Any]:
     with language_model.session():
         with torch.no_grad():
             theta, logits, _ = learn(language_model, blocks, head, batch)
-            found = {"theta": theta.float().cpu(), "own": logits.argmax(-1).cpu()}.save()
-    return found
+            found: Any = {"theta": theta.float().cpu(), "own": logits.argmax(-1).cpu()}
+            found = found.save()
+    return dict(found)
 
 
 def run_application(
@@ -141,5 +142,6 @@ def run_application(
     with language_model.session():
         with torch.no_grad():
             tokens, logits = write_answers(language_model, blocks, head, prompts, theta, steps)
-            found = {"tokens": tokens, "logits": logits.float().cpu()}.save()
-    return found
+            found: Any = {"tokens": tokens, "logits": logits.float().cpu()}
+            found = found.save()
+    return dict(found)

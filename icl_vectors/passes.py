@@ -95,7 +95,7 @@ def apply_theta(
                 state = block.output[0] if in_tuple else block.output  # (row, 1, hidden)
                 put_in = (row_layer == layer).to(state.device)  # (row, 1)
                 state[:, -1] = torch.where(put_in, injected.to(state.device), state[:, -1])
-        logits = model.output.logits[:, -1].view(prompts, candidates, -1)
+        logits: Tensor = model.output.logits[:, -1].view(prompts, candidates, -1)
     return logits
 
 
@@ -122,7 +122,9 @@ def write_answers(
         for layer, block in enumerate(blocks):
             if layer in theta:
                 output = block.output
-                state = output[0] if isinstance(output, tuple) else output  # (prompt, token, hidden)
+                state = (
+                    output[0] if isinstance(output, tuple) else output
+                )  # (prompt, token, hidden)
                 state[:, -1] = theta[layer].to(state)
         head.input = head.input[:, -1:]
         first_logits = model.output.logits[:, -1]  # (prompt, vocab)

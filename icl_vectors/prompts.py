@@ -46,12 +46,7 @@ def sample_prompts(
     Raises:
         IclVectorsError: the task has fewer pairs than one prompt needs.
     """
-    needed = shots + dummies + 1
-    if len(task.pairs) < needed:
-        raise IclVectorsError(
-            f"task {task.name!r}: a prompt needs {needed} pairs ({shots} demonstrations, {dummies} "
-            f"dummies, 1 query), found {len(task.pairs)}; lower --shots or --dummies."
-        )
+    require_pairs([task], shots, dummies)
     inputs = sorted(task.inputs)
     queries = _endless(inputs, random.Random(f"{seed}:{task.name}:queries"))
     test_queries = [next(queries) for _ in range(test)]
@@ -60,6 +55,21 @@ def sample_prompts(
         _prompts(task, inputs, "dev", seed, dev_queries, shots, dummies),
         _prompts(task, inputs, "test", seed, test_queries, shots, dummies),
     )
+
+
+def require_pairs(tasks: Sequence[Task], shots: int, dummies: int) -> None:
+    """Refuse tasks with fewer pairs than one prompt needs.
+
+    Raises:
+        IclVectorsError: naming the tasks.
+    """
+    needed = shots + dummies + 1
+    short = [f"{task.name} has {len(task.pairs)}" for task in tasks if len(task.pairs) < needed]
+    if short:
+        raise IclVectorsError(
+            f"a prompt needs {needed} pairs ({shots} demonstrations, {dummies} dummies, 1 query), "
+            f"found fewer: {', '.join(short)}; lower --shots or --dummies, or leave the task out."
+        )
 
 
 def _endless(inputs: Sequence[str], draw: random.Random) -> Iterator[str]:

@@ -1,0 +1,34 @@
+"""What must hold before anything is run; imports nothing heavy."""
+
+from collections.abc import Sequence
+
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.tasks import Task, select_tasks
+
+
+def check_counts(*, batch_size: int | None = None, **counts: int) -> None:
+    """Refuse counts below 1 (below 0 for shots).
+
+    Raises:
+        IclVectorsError: naming the option.
+    """
+    for name, count in counts.items():
+        least = 0 if name == "shots" else 1
+        if count < least:
+            raise IclVectorsError(f"--{name} {count}: expected {least} or more.")
+    if batch_size is not None and batch_size < 1:
+        raise IclVectorsError(f"--batch-size {batch_size}: expected auto, or 1 or more.")
+
+
+def gather_tasks(tasks: str | Sequence[str | Task]) -> tuple[Task, ...]:
+    """Tasks from names, categories, `all`, and tasks of one's own."""
+    if isinstance(tasks, str):
+        return select_tasks(tasks)
+    found: dict[str, Task] = {}
+    for item in tasks:
+        for task in (item,) if isinstance(item, Task) else select_tasks(item):
+            if found.setdefault(task.name, task).fingerprint != task.fingerprint:
+                raise IclVectorsError(f"two tasks are named {task.name!r}; rename one of them.")
+    if not found:
+        raise IclVectorsError("expected at least one task, found none.")
+    return tuple(found.values())
