@@ -57,7 +57,9 @@ def run(arguments: list[str]) -> int:
         return _complain(str(error), EXIT_USER)
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else "icl-vectors"
-        return _complain(f"{error.format_message()} See `{command} --help`.", EXIT_USER)
+        return _complain(
+            f"{error.format_message().rstrip('.')}. See `{command} --help`.", EXIT_USER
+        )
     except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted; what was finished is kept.", EXIT_INTERRUPTED)
     except OSError as error:
