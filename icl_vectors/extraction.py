@@ -149,11 +149,9 @@ def regular(
 ) -> list[str]:
     """Ordinary in-context learning: answers to queries after the demonstrations."""
     model, form = as_model(model), load_template(template)
-    is_mapping = isinstance(demonstrations, Mapping)
-    pairs = list(demonstrations.items() if is_mapping else demonstrations)
-    return _answer(
-        model, form, [form.prompt(pairs, query) for query in queries], {}, max_new_tokens
-    )
+    as_mapping: dict[str, str] = dict(demonstrations)
+    texts = [form.prompt(list(as_mapping.items()), query) for query in queries]
+    return _answer(model, form, texts, {}, max_new_tokens)
 
 
 def _answer(
