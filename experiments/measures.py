@@ -35,7 +35,7 @@ def unit_result(
     copied_regular = accuracy(_copied(regular, of_dummies))
     by_layer: list[float | None] = [None] * n_layers
     copied_by_layer: list[float | None] = [None] * n_layers
-    dev_of_dummies = found["dev_own"].T.tolist()[1:]
+    dev_of_dummies = found["dev_own"].T.tolist()
     for column, layer in enumerate(sorted(layers)):
         answers = found["dev_swept"][:, column].tolist()
         by_layer[layer] = accuracy(_right(answers, dev)).accuracy
@@ -67,9 +67,8 @@ def samples_of(
     layers: Sequence[int],
     found: Mapping[str, Any],
 ) -> Iterator[dict[str, Any]]:
-    """One line an answer: on dev regular and, for each layer, with θ; on test all methods."""
+    """One line an answer: on dev with θ, one for each layer; on test one for each method."""
     for row, one in enumerate(dev):
-        yield _sample(tokenizer, one, "regular", None, int(found["dev_own"][row, 0]))
         for column, layer in enumerate(sorted(layers)):
             token = int(found["dev_swept"][row, column])
             yield _sample(tokenizer, one, "hypothesis", layer, token)

@@ -147,8 +147,10 @@ def _run_unit(
     def run(size: int) -> dict[str, Any]:
         nonlocal seen
         seen = 0
-        batches = [make_batches(part, size, model.architecture.takes_positions) for part in encoded]
-        return run_task(model, batches[0], batches[1], plan.layers, progress)
+        positions = model.architecture.takes_positions
+        on_dev = make_batches(dev, size, positions, with_query=False)
+        on_test = make_batches(test, size, positions)
+        return run_task(model, on_dev, on_test, plan.layers, progress)
 
     observer.phase(*unit, "dev", 0, total)
     if folder:

@@ -18,20 +18,24 @@ PAD = 0  # any token: padding is masked
 
 
 def make_batches(
-    prompts: Sequence[EncodedPrompt], batch_size: int, takes_positions: bool
+    prompts: Sequence[EncodedPrompt],
+    batch_size: int,
+    takes_positions: bool,
+    with_query: bool = True,
 ) -> list[Batch]:
-    """Batches of at most `batch_size` prompts, in order."""
+    """Batches of at most `batch_size` prompts, in order; `with_query`: for regular answers too."""
     return [
-        _batch(prompts[start : start + batch_size], takes_positions)
+        _batch(prompts[start : start + batch_size], takes_positions, with_query)
         for start in range(0, len(prompts), batch_size)
     ]
 
 
-def _batch(prompts: Sequence[EncodedPrompt], takes_positions: bool) -> Batch:
+def _batch(prompts: Sequence[EncodedPrompt], takes_positions: bool, with_query: bool) -> Batch:
     """The inputs of the four traces of one batch of prompts.
 
     Keys:
         prompts: their number; per_prompt: suffixes of each (query and dummies).
+        asked: 1 where the query is the first suffix, else 0.
         shared: model inputs of the demonstrations, (prompt, token), or None.
         suffixes: model inputs of query→ and dummy→, (prompt × suffix, token).
         arrows: where each suffix has its arrow, (prompt × suffix,).
@@ -39,9 +43,10 @@ def _batch(prompts: Sequence[EncodedPrompt], takes_positions: bool) -> Batch:
         arrow: model inputs of that arrow, (prompt, 1).
         accepted: accepted first tokens, padded with −1, (prompt, answer).
     """
-    per_prompt = len(prompts[0].suffixes)
+    asked = int(with_query)
+    per_prompt = len(prompts[0].suffixes) - 1 + asked
     shared, shared_mask = _pad([prompt.shared for prompt in prompts], side="left")
-    suffixes = [suffix for prompt in prompts for suffix in prompt.suffixes]
+    suffixes = [suffix for prompt in prompts for suffix in prompt.suffixes[1 - asked :]]
     suffix_ids, suffix_mask = _pad(suffixes, side="right")
     alone, alone_mask = _pad([prompt.alone for prompt in prompts], side="left")
     accepted, accepted_mask = _pad([prompt.accepted for prompt in prompts], side="right")
@@ -57,6 +62,7 @@ def _batch(prompts: Sequence[EncodedPrompt], takes_positions: bool) -> Batch:
     return {
         "prompts": len(prompts),
         "per_prompt": per_prompt,
+        "asked": asked,
         "shared": inputs(shared, shared_mask, 0, shared.shape[1]),
         "suffixes": inputs(suffix_ids, mask, shared.shape[1], mask.shape[1]),
         "arrows": torch.tensor([len(suffix) - 1 for suffix in suffixes]),

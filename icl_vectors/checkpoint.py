@@ -52,7 +52,7 @@ def commit_of(config: Any, reference: str) -> str:
 def _require_shards(folder: Path, index: Path) -> None:
     try:
         named = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-    except (json.JSONDecodeError, KeyError, AttributeError, UnicodeDecodeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IclVectorsError(
             f"model folder {folder}: {index.name} is damaged; fetch it again."
         ) from error

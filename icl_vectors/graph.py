@@ -32,8 +32,8 @@ def run_task(
 
     Returns:
         dev_swept: tokens answered on dev with θ injected, (prompt, candidate).
-        dev_own, test_own: tokens answered to "demonstrations query→" and, after it, to
-            "demonstrations dummy→", (prompt, 1 + dummy).
+        dev_own: tokens answered to "demonstrations dummy→", (prompt, dummy).
+        test_own: tokens answered to "demonstrations query→", then the same, (prompt, 1 + dummy).
         test_answers: tokens answered to "query→" without and with θ, (prompt, 2).
         test_log_probabilities: of the likeliest accepted token: regular, baseline, hypothesis,
             (prompt, 3).
@@ -54,7 +54,7 @@ def run_task(
             dev_swept, dev_own = [], []
             for batch in dev:
                 theta, logits, in_tuple = learn(language_model, blocks, head, batch)
-                own = logits.max(-1)  # (prompt, 1 + dummy)
+                own = logits.max(-1)  # (prompt, dummy)
                 before = read_query(language_model, head, batch)
                 swept = []
                 for group in groups:

@@ -21,19 +21,20 @@ from torch import Tensor
 def learn(
     model: Any, blocks: list[Any], head: Any, batch: dict[str, Any]
 ) -> tuple[Float[Tensor, "prompt layer hidden"], Float[Tensor, "prompt suffix vocab"], bool]:
-    """A(S): θ at every layer from the dummy queries, and the regular answer to the real query.
+    """A(S): θ at every layer from the dummy queries, and what is answered to each of them.
 
     The demonstrations are computed once; on their cache run the short ends "query→", "dummy→" ….
 
     Returns:
         θ, the mean over the dummies of the states at their arrows, for each prompt and layer;
-        the logits after each arrow, the query's first; whether blocks give tuples.
+        the logits after each arrow, first the query's where the batch asks it (the regular
+        answer), then the dummies'; whether blocks give tuples.
     """
-    prompts, per_prompt = batch["prompts"], batch["per_prompt"]
+    prompts, per_prompt, asked = batch["prompts"], batch["per_prompt"], batch["asked"]
     cache = None
     if batch["shared"] is not None:
         with model.trace(batch["shared"], use_cache=True):
-            head.input = head.input[:, -1:]  # no logits are needed here
+            head.skip(head.input[:, -1:])  # no logits are needed here
             cache = model.output.past_key_values
         cache.batch_repeat_interleave(per_prompt)
 
@@ -44,7 +45,7 @@ def learn(
             output = block.output
             in_tuple = isinstance(output, tuple)
             state = output[0] if in_tuple else output  # (row, token, hidden)
-            at_dummies = state[rows, arrows].view(prompts, per_prompt, -1)[:, 1:]
+            at_dummies = state[rows, arrows].view(prompts, per_prompt, -1)[:, asked:]
             states.append(at_dummies.mean(1))  # (prompt, hidden)
         head.input = head.input[rows, arrows][:, None]  # (row, 1, hidden)
         logits = model.output.logits[:, -1].view(prompts, per_prompt, -1)
@@ -57,7 +58,7 @@ def read_query(model: Any, head: Any, batch: dict[str, Any]) -> Any:
     if batch["before"] is None:
         return None
     with model.trace(batch["before"], use_cache=True):
-        head.input = head.input[:, -1:]
+        head.skip(head.input[:, -1:])
         cache = model.output.past_key_values
     return cache
 

@@ -30,8 +30,9 @@ def run(model: Any, tokenizer: Any, dev: list[twin.Prompt], test: list[twin.Prom
     ]
     size = choose_batch_size(model, encoded[0] + encoded[1])
     takes_positions = model.architecture.takes_positions
-    batches = [make_batches(part, size, takes_positions) for part in encoded]
-    found = run_task(model, batches[0], batches[1], range(model.n_layers))
+    on_dev = make_batches(encoded[0], size, takes_positions, with_query=False)
+    on_test = make_batches(encoded[1], size, takes_positions)
+    found = run_task(model, on_dev, on_test, range(model.n_layers))
     baseline, hypothesis = found["test_answers"].T.tolist()
     regular = found["test_own"][:, 0].tolist()
     swept = found["dev_swept"].T.tolist()
