@@ -2,13 +2,29 @@
 
 import typer
 
+from icl_vectors.cli.cluster import cluster
+from icl_vectors.cli.conflict import conflict
 from icl_vectors.cli.models import models
+from icl_vectors.cli.report import report
+from icl_vectors.cli.reproduce import reproduce
 from icl_vectors.cli.sweep import sweep
 from icl_vectors.cli.tasks import tasks
 from icl_vectors.cli.theta import apply, extract
+from icl_vectors.cli.vocabulary import vocabulary
 
 
 def register(app: typer.Typer) -> None:
     """Add every command to the application."""
-    for command in (sweep, extract, apply, tasks, models):
+    for command in (
+        sweep,
+        conflict,
+        cluster,
+        vocabulary,
+        reproduce,
+        report,
+        extract,
+        apply,
+        tasks,
+        models,
+    ):
         app.command(no_args_is_help=False)(command)

@@ -49,8 +49,11 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command with arguments and return its exit code; a bug keeps its traceback."""
+    arguments = arguments or ["--help"]
     try:
         code = typer.main.get_command(app).main(arguments, "icl-vectors", standalone_mode=False)
+        if code == EXIT_INTERRUPTED:  # newer typer makes this of Ctrl-C
+            raise KeyboardInterrupt
     except RunError as error:
         return _complain(str(error), EXIT_RUN)
     except IclVectorsError as error:

@@ -72,6 +72,10 @@ class Watcher(Observer):
         self._bars.advance(self._units)
         self.notice(sweep_line(result))
 
+    def told(self, line: str) -> None:
+        self._bars.advance(self._units)
+        self.notice(line)
+
     def failed(self, task: str, seed: int, error: str) -> None:
         self._bars.advance(self._units)
         self.notice(f"{task}: not run: {error}")

@@ -6,8 +6,8 @@ from pathlib import Path
 import typer
 
 from icl_vectors.cli import options
-from icl_vectors.cli.loading import ModelOptions, choose_dtypes
-from icl_vectors.errors import IclVectorsError
+from icl_vectors.cli.loading import ModelOptions, choose_dtypes, say
+from icl_vectors.errors import IclVectorsError, MissingExtra
 from icl_vectors.experiments.checks import check_counts
 from icl_vectors.files import to_json
 from icl_vectors.prompts import require_pairs
@@ -87,6 +87,7 @@ def sweep(
                     provenance={"argv": sys.argv[1:]},
                 )
             found.append(results)
+            draw(folder, quiet or json)
             if not json:
                 print(sweep_table(results.data))
                 print(f"\nThe run's folder: {folder}")
@@ -97,6 +98,19 @@ def sweep(
         for (task, unit_seed), text in failures.items():
             print(f"not run: {task} (seed {unit_seed}): {text}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def draw(folder: Path, quiet: bool) -> None:
+    """Figures, tables and report of a run's folder; without matplotlib this is said, not an error.
+
+    The results are in the folder by then, and `icl-vectors report` draws them later.
+    """
+    from icl_vectors.report import write_report
+
+    try:
+        write_report([folder])
+    except MissingExtra as error:
+        say(quiet)(f"No figures and no report: {error}")
 
 
 def choose_tasks(tasks: str | None, task_files: list[Path] | None) -> list[Task]:

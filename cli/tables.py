@@ -60,3 +60,54 @@ def _remarks(data: Mapping[str, Any]) -> list[str]:
             "! with θ the model repeats a dummy's own answer more often than without: no success."
         )
     return lines
+
+
+def conflict_table(data: Mapping[str, Any]) -> str:
+    """Accuracy on A's and on B's answers, without and with θ of B."""
+    lines = [f"{'demonstrations of A → θ of B':<58}{'regular: A':<19}{'B':<19}{'θ of B: A':<19}B"]
+    for pair in data["conflict"]:
+        cells = [pair[which][side] for which in ("regular", "injected") for side in ("a", "b")]
+        shown = "".join(f"{_interval(cell):<19}" for cell in cells)
+        lines.append(f"{pair['a'] + ' → ' + pair['b']:<58}{shown.rstrip()}")
+    return "\n".join(lines)
+
+
+def cluster_table(data: Mapping[str, Any]) -> str:
+    """Silhouette, distances, and the nearest task of each task."""
+    found = data["cluster"]
+    lines = [
+        f"silhouette {found['silhouette']:.2f} (cosine) at block {found['layer']}, "
+        f"{found['per_task']} θ a task",
+        f"mean cosine distance within a task {found['within']:.3f}, between {found['between']:.3f}",
+    ]
+    nearest = found["nearest"]
+    for task, other in nearest.items():
+        lines.append(f"{task:<27} nearest {other}{' (mutual)' if nearest[other] == task else ''}")
+    return "\n".join(lines)
+
+
+def vocabulary_table(data: Mapping[str, Any]) -> str:
+    """The first tokens of each task's θ."""
+    lines = []
+    for entry in data["vocabulary"]:
+        words = ", ".join(printable(token["token"].strip()) for token in entry["tokens"][:10])
+        lines.append(f"{entry['task']:<27} block {entry['layer']:>2}  {words}")
+    return "\n".join(lines)
+
+
+def reproduce_table(data: Mapping[str, Any]) -> str:
+    """All tables, one after the other."""
+    tables = [sweep_table(data)]
+    for key, table in (
+        ("cluster", cluster_table),
+        ("conflict", conflict_table),
+        ("vocabulary", vocabulary_table),
+    ):
+        if key in data:
+            tables.append(table(data))
+    return "\n\n".join(tables)
+
+
+def printable(text: str) -> str:
+    """Model output for a terminal: control characters escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -5,6 +5,11 @@ from collections.abc import Sequence
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.tasks import Task, select_tasks
 
+PAPER_PAIRS = (
+    "next_letter:to_upper,list_last:list_first,prev_letter:next_letter,"
+    "present_simple_past_simple:present_simple_gerund,en_es:en_fr"
+)
+
 
 def check_counts(*, batch_size: int | None = None, **counts: int) -> None:
     """Refuse counts below 1 (below 0 for shots).
@@ -32,3 +37,22 @@ def gather_tasks(tasks: str | Sequence[str | Task]) -> tuple[Task, ...]:
     if not found:
         raise IclVectorsError("expected at least one task, found none.")
     return tuple(found.values())
+
+
+def parse_pairs(text: str) -> list[tuple[Task, Task]]:
+    """The pairs of "A:B,…".
+
+    Raises:
+        IclVectorsError: not of that form, an unknown task, or a pair of one task.
+    """
+    pairs = []
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        names = [name.strip() for name in part.split(":")]
+        if len(names) != 2 or not all(names):
+            raise IclVectorsError(f"--pairs {part!r}: expected A:B, two tasks.")
+        if names[0] == names[1]:
+            raise IclVectorsError(f"--pairs {part!r}: expected two different tasks.")
+        pairs.append((select_tasks(names[0])[0], select_tasks(names[1])[0]))
+    if not pairs:
+        raise IclVectorsError("--pairs: expected A:B,…, found none.")
+    return pairs

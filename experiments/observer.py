@@ -16,6 +16,9 @@ class Observer:
     def finished(self, result: Mapping[str, Any]) -> None:
         """A unit has its result (an entry of `tasks` in results.json)."""
 
+    def told(self, line: str) -> None:
+        """A unit of an experiment other than a sweep is done: its result in one line."""
+
     def failed(self, task: str, seed: int, error: str) -> None:
         """A unit could not be run; the others go on."""
 

@@ -11,7 +11,10 @@ from icl_vectors.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from icl_vectors.errors import IclVectorsError
+    from icl_vectors.experiments.cluster import cluster
+    from icl_vectors.experiments.conflict import conflict
     from icl_vectors.experiments.sweep import sweep
+    from icl_vectors.experiments.vocabulary import vocabulary
     from icl_vectors.extraction import apply, extract
     from icl_vectors.models import Model, load_model
     from icl_vectors.tasks import Task, list_tasks, load_task
@@ -24,11 +27,14 @@ __all__ = [
     "TaskVector",
     "__version__",
     "apply",
+    "cluster",
+    "conflict",
     "extract",
     "list_tasks",
     "load_model",
     "load_task",
     "sweep",
+    "vocabulary",
 ]
 
 _HOMES = {
@@ -37,11 +43,14 @@ _HOMES = {
     "Task": "icl_vectors.tasks",
     "TaskVector": "icl_vectors.vectors",
     "apply": "icl_vectors.extraction",
+    "cluster": "icl_vectors.experiments.cluster",
+    "conflict": "icl_vectors.experiments.conflict",
     "extract": "icl_vectors.extraction",
     "list_tasks": "icl_vectors.tasks",
     "load_model": "icl_vectors.models",
     "load_task": "icl_vectors.tasks",
     "sweep": "icl_vectors.experiments.sweep",
+    "vocabulary": "icl_vectors.experiments.vocabulary",
 }
 
 

@@ -1,6 +1,7 @@
 """What can go wrong in a way that the user can mend.
 
 IclVectorsError          the user's mistake: a short message, exit 2
+├── MissingExtra         a package that an extra installs is not there
 └── RunError             the run could not go on: one line, exit 1
 
 A message says what was expected, what was found, and what to do. Imports nothing of the package.
@@ -12,6 +13,16 @@ from difflib import get_close_matches
 
 class IclVectorsError(Exception):
     """A mistake that the user can mend; the message says how."""
+
+
+class MissingExtra(IclVectorsError):
+    """A package that is not installed; the message names the command that adds it."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{what}: expected {package}, found none; "
+            f'install it with: pip install "icl-vectors[{extra}]"'
+        )
 
 
 class RunError(IclVectorsError):

@@ -12,17 +12,18 @@ from typing import Any
 
 import torch
 from nnsight import TransformersModel
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer
 
 from icl_vectors.architecture import Architecture, find_architecture
 from icl_vectors.checkpoint import commit_of, fingerprint_of_folder, require_weights
 from icl_vectors.embedded import EMBEDDED, prepare_embedded
-from icl_vectors.errors import IclVectorsError, RunError, unknown_name
+from icl_vectors.errors import IclVectorsError, MissingExtra, RunError, unknown_name
 
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "nf4", "fp4")
 QUANTISED = ("int8", "nf4", "fp4")
 OVERFLOWS_IN_FLOAT16 = ("gemma",)
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,10 +172,7 @@ def _check_dtype(dtype: str) -> None:
     if dtype not in DTYPES:
         raise unknown_name("dtype", dtype, DTYPES)
     if dtype in QUANTISED and find_spec("bitsandbytes") is None:
-        raise IclVectorsError(
-            f"--dtype {dtype}: expected bitsandbytes, found none; "
-            'install it with: pip install "icl-vectors[quantised]"'
-        )
+        raise MissingExtra(f"--dtype {dtype}", "bitsandbytes", "quantised")
 
 
 def _find_source(reference: str, notice: Callable[[str], None]) -> tuple[str, str]:
@@ -228,7 +226,7 @@ def _open(
         raise RunError(
             f"model {reference!r} does not fit in {dtype}; try --dtype nf4 or --device-map auto."
         ) from error
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError) as error:
         raise _cannot_load(reference, "weights", error) from error
 
 

@@ -53,6 +53,61 @@ def learn(
     return theta, logits, in_tuple
 
 
+def learn_at(
+    model: Any, blocks: list[Any], head: Any, batch: dict[str, Any], layer: int
+) -> Float[Tensor, "prompt hidden"]:
+    """θ at one layer only: as `learn`, but the blocks above it are not run and nothing is asked."""
+    prompts, per_prompt = batch["prompts"], batch["per_prompt"]
+    cache = None
+    if batch["shared"] is not None:
+        with model.trace(batch["shared"], use_cache=True):
+            output = blocks[layer].output
+            for block in blocks[layer + 1 :]:
+                block.skip(output)
+            head.skip(head.input[:, -1:])
+            cache = model.output.past_key_values
+        cache.batch_repeat_interleave(per_prompt)
+    rows, arrows = torch.arange(prompts * per_prompt), batch["arrows"]
+    with model.trace(batch["suffixes"], past_key_values=cache, use_cache=True):
+        output = blocks[layer].output
+        state = output[0] if isinstance(output, tuple) else output  # (row, token, hidden)
+        theta: Tensor = state[rows, arrows].view(prompts, per_prompt, -1)[:, batch["asked"] :].mean(1)
+        for block in blocks[layer + 1 :]:
+            block.skip(output)
+        head.skip(head.input[:, -1:])
+    return theta
+
+
+def read_arrows(
+    model: Any, blocks: list[Any], head: Any, prompts: dict[str, Tensor]
+) -> tuple[Float[Tensor, "prompt layer hidden"], bool]:
+    """The states at the last token of whole prompts, and whether blocks give tuples."""
+    with model.trace(prompts, use_cache=False):
+        states = []
+        for block in blocks:
+            output = block.output
+            in_tuple = isinstance(output, tuple)
+            states.append((output[0] if in_tuple else output)[:, -1])  # (prompt, hidden)
+        head.skip(head.input[:, -1:])
+    return torch.stack([state.to(states[0].device) for state in states], 1), in_tuple
+
+
+def project(
+    model: Any, blocks: list[Any], states: Float[Tensor, "row hidden"], in_tuple: bool
+) -> Float[Tensor, "row vocab"]:
+    """States read as words: the model's own final norm and unembedding (paper, section 4.3).
+
+    No block is run: each hands on the state, so that norm, head and soft-cap are the model's.
+    """
+    token = torch.zeros(len(states), 1, dtype=torch.long)  # any: no block sees it
+    with model.trace({"input_ids": token}, use_cache=False):
+        for block in blocks:
+            state = states[:, None]  # (row, 1, hidden)
+            block.skip((state,) if in_tuple else state)
+        logits: Tensor = model.output.logits[:, -1]
+    return logits
+
+
 def read_query(model: Any, head: Any, batch: dict[str, Any]) -> Any:
     """The query alone, up to its arrow: its key-value cache, or None where nothing precedes."""
     if batch["before"] is None:

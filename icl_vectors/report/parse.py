@@ -28,8 +28,9 @@ def parse_each(
     if not isinstance(values, list):
         lacking.append(f"{what}: expected a list, found something else")
         return ()
-    found = [parse_one(value, parse, f"{what}, entry {i + 1}", lacking)
-             for i, value in enumerate(values)]
+    found = [
+        parse_one(value, parse, f"{what}, entry {i + 1}", lacking) for i, value in enumerate(values)
+    ]
     return tuple(entry for entry in found if entry is not None)
 
 
@@ -112,13 +113,14 @@ def point(row: Mapping[str, str]) -> Point:
 
 
 def vocabulary(value: Mapping[str, Any]) -> Vocabulary:
+    tokens = _tokens(value["tokens"], "probability")
     return Vocabulary(
         task=_text(value["task"]),
         layer=_optional_count(value.get("layer")),
-        tokens=_tokens(value["tokens"], "probability"),
+        tokens=tokens,
         baseline=_tokens(value.get("baseline") or (), "probability"),
         added=_tokens(value.get("added") or (), "difference"),
-        in_outputs=_optional_number(value.get("in_outputs")),
+        in_outputs=_in_outputs(value.get("in_outputs"), len(tokens)),
     )
 
 
@@ -140,6 +142,13 @@ def _accuracy(value: Mapping[str, Any], n: int) -> Accuracy:
 
 def _tokens(values: Sequence[Mapping[str, Any]], key: str) -> tuple[tuple[str, float], ...]:
     return tuple((_text(value["token"]), _number(value[key])) for value in values)
+
+
+def _in_outputs(value: Any, n_tokens: int) -> float | None:
+    """A share, from a share (a float) or a count (an integer) of the top tokens."""
+    if value is None or not n_tokens:
+        return None
+    return _share(value) if isinstance(value, float) else _share(_count(value) / n_tokens)
 
 
 def _histogram(value: Mapping[str, Any] | None) -> Histogram | None:

@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
+from io import StringIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -178,7 +179,7 @@ def _cluster(folder: Path, results: Mapping[str, Any], lacking: list[str]) -> Cl
 
 def _points(path: Path, lacking: list[str]) -> list[Point]:
     try:
-        rows = list(csv.DictReader(path.read_text("utf-8").splitlines()))
+        rows = list(csv.DictReader(StringIO(path.read_text("utf-8"))))
     except (OSError, ValueError, csv.Error) as error:
         lacking.append(f"{path.name}: the map of vectors can't be drawn ({_reason(error)})")
         return []

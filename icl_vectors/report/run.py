@@ -96,7 +96,7 @@ class Vocabulary:
         tokens: (token, probability), the likeliest first.
         baseline: the same for the state without θ.
         added: (token, difference of the two probabilities).
-        in_outputs: how many of `tokens` the model also gives as answers, or None if not counted.
+        in_outputs: the share of `tokens` that are also answers of the model; None if not counted.
     """
 
     task: str

@@ -151,7 +151,7 @@ def _task_mean(group: Sequence[TaskResult]) -> TaskMean:
         task=first.task,
         category=first.category,
         **measures,
-        curve=tuple(_mean_or_none(column) for column in zip(*(r.dev_accuracy for r in group))),
+        curve=tuple(map(_mean_or_none, zip(*(r.dev_accuracy for r in group), strict=True))),
         best_layers=tuple(result.best_layer for result in group),
         seeds=tuple(result.seed for result in group),
         n_dev=sum(result.n_dev for result in group),

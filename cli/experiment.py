@@ -1,0 +1,51 @@
+"""What `conflict`, `cluster`, `vocabulary` and `reproduce` share: models, folders, drawing."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from icl_vectors.cli.loading import ModelOptions
+from icl_vectors.cli.sweep import draw, run_folder
+from icl_vectors.files import to_json
+from icl_vectors.run_folder import read_json
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A command that runs on one or several models, each with a folder of its own."""
+
+    command: str
+    models: list[str]
+    dtypes: list[str]
+    opener: ModelOptions
+    output: Path | None
+    json: bool
+
+    def run(
+        self,
+        run: Callable[..., Any],
+        table: Callable[[Mapping[str, Any]], str],
+        settings: Mapping[str, Any],
+    ) -> list[Path]:
+        """Run on every model and dtype, draw each folder, print a table; returns the folders."""
+        from icl_vectors.cli.progress import Watcher
+
+        folders, found = [], []
+        for reference in self.models:
+            for dtype in self.dtypes:
+                opened = self.opener.open(reference, dtype)
+                several = len(self.models) * len(self.dtypes) > 1
+                folder = run_folder(self.output, reference, opened.dtype, self.command, several)
+                with Watcher(self.opener.quiet) as watcher:
+                    provenance = {"argv": sys.argv[1:]}
+                    run(opened, output=folder, observer=watcher, provenance=provenance, **settings)
+                draw(folder, self.opener.quiet)
+                folders.append(folder)
+                found.append({**read_json(folder / "results.json"), "folder": str(folder)})
+                if not self.json:
+                    print(f"{table(found[-1])}\n\nThe run's folder: {folder}")
+        if self.json:
+            print(to_json(found[0] if len(found) == 1 else found))
+        return folders

@@ -1,0 +1,86 @@
+"""Where a run's figures come from: run.json as rows of a table, and the run in a few sentences."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from icl_vectors.report.claims_of_sweep import successes
+from icl_vectors.report.read import short_name
+from icl_vectors.report.run import METHODS, Run
+from icl_vectors.report.statistics import mean_curve, task_means
+from icl_vectors.report.table import Cell, Column, Table
+
+SPELLED = {"peak_memory_bytes": ("peak memory (GB)", 1e9), "seconds": ("time (s)", 1.0)}
+
+
+def provenance_table(run: Run) -> Table:
+    """Everything in run.json, one line each."""
+    rows = [(Cell(key), Cell(value)) for key, value in _flatten("", run.about)]
+    return Table(
+        "provenance",
+        "Where the figures come from",
+        (Column("what"), Column("value")),
+        tuple(rows) or ((Cell("run.json"), Cell("missing or damaged")),),
+    )
+
+
+def summary_line(run: Run) -> str:
+    """The means over tasks in one sentence."""
+    tasks = task_means(run.tasks)
+    if not tasks:
+        return f"{run.label}: no finished task of a sweep."
+    means = {m: fmean(task.measure(m).mean for task in tasks) for m in METHODS}
+    line = (
+        f"{run.label}, {len(tasks)} task(s): baseline {means['baseline']:.2f}, hypothesis "
+        f"{means['hypothesis']:.2f}, regular {means['regular']:.2f}."
+    )
+    if means["regular"]:
+        recovered = means["hypothesis"] / means["regular"]
+        line += f" θ alone recovers {recovered:.0%} of in-context learning."
+    curve = mean_curve(tasks, run.n_layers)
+    if curve is not None:
+        line += f" Best block of the mean curve: {curve.best_layer} of {run.n_layers}."
+    copying = [task.task for task in tasks if task.copies_dummies]
+    if copying and means["regular"]:
+        without = fmean(successes(tasks)) / means["regular"]
+        line += (
+            f" In {', '.join(copying)} the answers with θ copy the dummies' own answers; counted "
+            f"as failures, {without:.0%} is recovered."
+        )
+    return line
+
+
+def _flatten(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flatten(f"{path} · {key}" if path else str(key), inner)
+        return
+    last = path.rsplit(" · ", 1)[-1]
+    if last in SPELLED and isinstance(value, int | float):
+        name, unit = SPELLED[last]
+        yield path.removesuffix(last) + name, f"{value / unit:.2f}"
+    elif last == "reference" and isinstance(value, str):
+        yield path, short_name(value)
+    elif value not in (None, ""):
+        yield path, _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return _ranges(value) if _are_layers(value) else ", ".join(map(str, value))
+    return str(value)
+
+
+def _are_layers(values: Sequence[Any]) -> bool:
+    return len(values) > 2 and all(type(value) is int for value in values)
+
+
+def _ranges(values: Sequence[int]) -> str:
+    """0, 1, 2, 3, 7 as "0–3, 7"."""
+    parts: list[list[int]] = []
+    for value in values:
+        if parts and value == parts[-1][-1] + 1:
+            parts[-1].append(value)
+        else:
+            parts.append([value])
+    return ", ".join(f"{p[0]}–{p[-1]}" if len(p) > 1 else str(p[0]) for p in parts)

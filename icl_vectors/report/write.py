@@ -1,0 +1,84 @@
+"""Writing the report: figures and tables into each run's folder, one page for all of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.files import write_whole
+from icl_vectors.report.claims_of_sweep import same_depth
+from icl_vectors.report.drawing import Picture, render
+from icl_vectors.report.figures import figures_of, figures_of_all
+from icl_vectors.report.html import page
+from icl_vectors.report.read import find_runs, read_run
+from icl_vectors.report.run import Run
+from icl_vectors.report.table import Table, to_latex, to_markdown
+from icl_vectors.report.tables import claims_table, tables_of
+from icl_vectors.report.tables_of_sweep import models_table
+
+
+def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
+    """Write one page about one or several runs, and each run's figures and tables.
+
+    Args:
+        folders: of runs, or folders that hold several runs.
+        output: the page; by default report.html in the first folder.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        IclVectorsError: a folder is no run, can't be written, or matplotlib is missing.
+    """
+    if not folders:
+        raise IclVectorsError("expected the folder of at least one run, found none.")
+    places = list(dict.fromkeys(run for folder in folders for run in find_runs(Path(folder))))
+    runs = [read_run(place) for place in places]
+    labels = _labels(runs)
+    pictures = [[render(drawing) for drawing in figures_of(run)] for run in runs]
+    shared = [render(drawing) for drawing in figures_of_all(runs, labels)]
+    for place, run, own in zip(places, runs, pictures, strict=True):
+        _write_parts(place, own, tables_of(run))
+    if len(runs) > 1:
+        tables = [models_table(runs, labels), claims_table([same_depth(runs)], "claims_of_all")]
+        _write_parts(Path(folders[0]), shared, tables if places[0] != folders[0] else tables[1:])
+    path = output or Path(folders[0]) / "report.html"
+    _write(path, page(runs, labels, pictures, shared).encode())
+    return path
+
+
+def write_figures_and_tables(folder: Path) -> None:
+    """Write figures/*.svg and *.png and tables/*.md and *.tex of one run into its folder.
+
+    Raises:
+        IclVectorsError: the folder is no run, can't be written, or matplotlib is missing.
+    """
+    run = read_run(folder)
+    _write_parts(folder, [render(drawing) for drawing in figures_of(run)], tables_of(run))
+
+
+def _labels(runs: Sequence[Run]) -> list[str]:
+    """Model and dtype of each run, numbered where several are alike."""
+    names = [run.label for run in runs]
+    return [
+        f"{name} #{names[:place].count(name) + 1}" if names.count(name) > 1 else name
+        for place, name in enumerate(names)
+    ]
+
+
+def _write_parts(folder: Path, pictures: Sequence[Picture], tables: Sequence[Table]) -> None:
+    for picture in pictures:
+        _write(folder / "figures" / f"{picture.name}.svg", picture.svg.encode())
+        _write(folder / "figures" / f"{picture.name}.png", picture.png)
+    for table in tables:
+        _write(folder / "tables" / f"{table.name}.md", to_markdown(table).encode())
+        _write(folder / "tables" / f"{table.name}.tex", to_latex(table).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    except OSError as error:
+        raise IclVectorsError(
+            f"{path}: cannot be written ({error.strerror}); give a folder that can be written."
+        ) from error

@@ -1,0 +1,149 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from icl_vectors.report import parse
+from icl_vectors.report.claims import claims_of
+from icl_vectors.report.claims_of_sweep import (
+    intermediate_layer,
+    most_tasks_gain,
+    same_depth,
+    theta_beats_baseline,
+    theta_carries_the_task,
+)
+from icl_vectors.report.claims_of_vectors import (
+    answers_follow_theta,
+    one_cluster_a_task,
+    similar_tasks_are_near,
+    theta_is_not_the_output,
+)
+from icl_vectors.report.read import read_run
+from icl_vectors.report.run import Run, Vocabulary
+from icl_vectors.report.statistics import TaskMean, mean_curve, task_means
+from icl_vectors.report.verdicts import FAILS, HOLDS, UNTESTED, WEAKLY
+from tests.report import folders
+
+
+def tasks(
+    hits: tuple[int, int, int], count: int = 6, copying: int = 0, peaks: Sequence[int] = (9,)
+) -> list[TaskMean]:
+    entries = [
+        folders.task_entry(
+            f"task{i}", "user", hits=hits, copies=i < copying, peak=peaks[i % len(peaks)]
+        )
+        for i in range(count)
+    ]
+    return task_means([parse.task_result(entry) for entry in entries])
+
+
+def run_of(peaks: Sequence[int], fingerprint: str) -> Run:
+    entries = [folders.task_entry(f"task{i}", "user", peak=peaks[i % len(peaks)]) for i in range(9)]
+    results = tuple(parse.task_result(entry) for entry in entries)
+    return Run("m", "float32", 18, {"model": {"fingerprint": fingerprint}}, results)
+
+
+@pytest.mark.parametrize(
+    ("hits", "verdict"),
+    [((5, 40, 50), HOLDS), ((5, 39, 50), WEAKLY), ((5, 25, 50), WEAKLY), ((5, 24, 50), FAILS)],
+)
+def test_theta_carries_the_task(hits: tuple[int, int, int], verdict: str) -> None:
+    assert theta_carries_the_task(tasks(hits)).verdict == verdict
+
+
+def test_a_model_that_does_not_learn_in_context_tests_nothing() -> None:
+    assert theta_carries_the_task(tasks((20, 20, 20))).verdict == UNTESTED
+    assert theta_carries_the_task(tasks((0, 0, 0))).verdict == UNTESTED
+    assert theta_carries_the_task(tasks((0, 40, 40), count=2)).verdict == UNTESTED
+
+
+def test_copying_the_dummies_is_never_a_success() -> None:
+    copying = tasks((5, 45, 45), copying=6)
+    assert theta_carries_the_task(copying).verdict == FAILS
+    assert theta_beats_baseline(copying).verdict == FAILS
+    assert most_tasks_gain(copying).verdict == FAILS
+    assert theta_carries_the_task(tasks((5, 45, 45), copying=2)).verdict == WEAKLY
+
+
+def test_theta_beats_the_baseline() -> None:
+    assert theta_beats_baseline(tasks((5, 40, 45))).verdict == HOLDS
+    assert theta_beats_baseline(tasks((40, 5, 45))).verdict == FAILS
+    mixed = [*tasks((0, 30, 45), count=1), *tasks((10, 9, 45), count=4)]
+    assert theta_beats_baseline(mixed).verdict == WEAKLY
+
+
+def test_most_tasks_gain_counts_intervals_that_lie_apart() -> None:
+    assert most_tasks_gain(tasks((5, 40, 45))).verdict == HOLDS
+    half = [*tasks((5, 40, 45), count=3), *tasks((5, 6, 45), count=3)]
+    assert most_tasks_gain(half).verdict == WEAKLY
+    assert most_tasks_gain(tasks((5, 9, 45))).verdict == FAILS
+
+
+@pytest.mark.parametrize(("peaks", "verdict"), [((8, 9, 9), HOLDS), ((0,), FAILS), ((17,), FAILS)])
+def test_an_intermediate_layer(peaks: Sequence[int], verdict: str) -> None:
+    curve = mean_curve(tasks((5, 40, 45), peaks=peaks), 18)
+    assert intermediate_layer(curve, 18).verdict == verdict
+
+
+def test_blocks_in_the_middle_alone_say_nothing_of_the_middle() -> None:
+    curve = mean_curve(tasks((5, 40, 45)), 18)
+    assert curve is not None
+    swept = replace(curve, layers=curve.layers[6:12])
+    assert intermediate_layer(swept, 18).verdict == UNTESTED
+    assert intermediate_layer(None, 18).verdict == UNTESTED
+
+
+@pytest.mark.parametrize(
+    ("silhouette", "verdict"),
+    [(0.26, HOLDS), (0.25, WEAKLY), (0.01, WEAKLY), (0.0, FAILS), (-0.2, FAILS)],
+)
+def test_one_cluster_a_task(silhouette: float, verdict: str) -> None:
+    cluster = parse.cluster({**folders.cluster(), "silhouette": silhouette}, [])
+    assert one_cluster_a_task(cluster).verdict == verdict
+
+
+def test_similar_tasks_are_near() -> None:
+    whole = folders.cluster()
+    found = similar_tasks_are_near(parse.cluster(whole, []))
+    assert (found.verdict, found.ours) == (HOLDS, "6 of 6 pairs")
+    astray = {**whole["nearest"], "fr_en": "antonyms", "en_fr": "antonyms"}
+    found = similar_tasks_are_near(parse.cluster({**whole, "nearest": astray}, []))
+    assert (found.verdict, found.ours) == (WEAKLY, "4 of 6 pairs")
+    two = {"fr_en": "es_en", "es_en": "fr_en"}
+    assert similar_tasks_are_near(parse.cluster({**whole, "nearest": two}, [])).verdict == UNTESTED
+
+
+def test_answers_follow_theta() -> None:
+    clear = parse.conflict(folders.conflict_entry("x", "y", injected=(2, 40)))
+    leaning = parse.conflict(folders.conflict_entry("x", "y", injected=(20, 24)))
+    against = parse.conflict(folders.conflict_entry("x", "y", injected=(40, 2)))
+    assert answers_follow_theta([clear] * 3 + [against]).verdict == HOLDS
+    assert answers_follow_theta([clear, leaning, against]).verdict == WEAKLY
+    assert answers_follow_theta([clear, against]).verdict == FAILS
+    assert answers_follow_theta([]).verdict == UNTESTED
+
+
+def test_theta_is_not_the_output() -> None:
+    apart = Vocabulary("fr_en", 11, (("a", 0.1),) * 10, in_outputs=0.1)
+    inside = replace(apart, in_outputs=0.2)
+    uncounted = replace(apart, in_outputs=None)
+    assert theta_is_not_the_output([apart] * 4 + [inside]).verdict == HOLDS
+    assert theta_is_not_the_output([apart, inside, uncounted]).verdict == WEAKLY
+    assert theta_is_not_the_output([inside]).verdict == FAILS
+    assert theta_is_not_the_output([uncounted]).verdict == UNTESTED
+
+
+def test_the_same_depth_needs_two_models() -> None:
+    assert same_depth([run_of((9,), "a"), run_of((9,), "b")]).verdict == HOLDS
+    assert same_depth([run_of((9,), "a"), run_of((10,), "b")]).verdict == WEAKLY
+    assert same_depth([run_of((3,), "a"), run_of((15,), "b")]).verdict == FAILS
+    assert same_depth([run_of((9,), "a"), run_of((9,), "a")]).verdict == UNTESTED
+
+
+def test_each_claim_states_its_rule_and_the_papers_figure(folder: Path) -> None:
+    claims = claims_of(read_run(folder))
+    assert len(claims) == 8
+    assert all(claim.rule and claim.paper and claim.ours for claim in claims)
+    nothing = claims_of(Run("m", "float32", 0, {}))
+    assert {claim.verdict for claim in nothing} == {UNTESTED}

@@ -1,0 +1,111 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.report import write_report
+from icl_vectors.report.read import find_runs, read_run, short_name
+from tests.report import folders
+
+
+def change(folder: Path, name: str, **values: object) -> None:
+    data = json.loads((folder / name).read_text("utf-8"))
+    (folder / name).write_text(json.dumps({**data, **values}), "utf-8")
+
+
+def test_a_finished_run_is_read_whole_and_lacks_nothing(folder: Path) -> None:
+    run = read_run(folder)
+    assert (run.label, run.n_layers, len(run.tasks)) == ("gemma-3-270m (float32)", 18, 18)
+    assert run.weights == "dequantised from 4-bit Q4_K_M"
+    assert (len(run.conflicts), len(run.vocabulary), len(run.examples)) == (5, 2, 18)
+    assert run.cluster is not None
+    assert len(run.cluster.points) == 18 * 12
+    assert run.cluster.silhouette_by_layer[9] == 0.35
+    assert run.lacking == ()
+
+
+def test_without_results_the_records_are_shown(folder: Path) -> None:
+    (folder / "results.json").unlink()
+    run = read_run(folder)
+    assert len(run.tasks) == 18
+    assert "results.json: missing" in run.lacking
+    assert "results.json: what is shown was taken from records.jsonl" in run.lacking
+
+
+def test_a_torn_results_file_is_damage_and_the_records_are_shown(folder: Path) -> None:
+    text = (folder / "results.json").read_text("utf-8")
+    (folder / "results.json").write_text(text[: len(text) // 2], "utf-8")
+    run = read_run(folder)
+    assert len(run.tasks) == 18
+    assert any(line.startswith("results.json: damaged") for line in run.lacking)
+
+
+def test_a_half_finished_sweep_names_each_unit_that_lacks(folder: Path) -> None:
+    change(folder, "results.json", tasks=folders.results()["tasks"][:16])
+    with (folder / "records.jsonl").open("a") as records:
+        records.write(
+            '{"event": "failed", "experiment": "sweep", "task": "location_continent", '
+            '"seed": 41, "error": "too long"}\n{"event": "done", "exp'
+        )
+    lacking = read_run(folder).lacking
+    assert lacking == (
+        "sweep: location_continent with seed 41 failed (too long)",
+        "sweep: location_religion with seed 41 not finished",
+    )
+
+
+def test_a_damaged_entry_is_named_and_the_others_are_shown(folder: Path) -> None:
+    tasks = folders.results()["tasks"]
+    del tasks[0]["regular"]
+    tasks[1]["baseline"]["accuracy"] = 1.5
+    tasks[2]["dev_accuracy_by_layer"].append(0.5)
+    change(folder, "results.json", tasks=tasks, vocabulary=[{"task": 3}])
+    run = read_run(folder)
+    assert [task.task for task in run.tasks] == [task for task, _ in folders.TASKS[3:]]
+    assert "sweep, entry 1: damaged (no 'regular')" in run.lacking
+    assert any("share between 0 and 1, found 1.5" in line for line in run.lacking)
+    assert "sweep: list_first is of a model with another number of blocks" in run.lacking
+    assert "vocabulary: not in this folder" in run.lacking
+
+
+@pytest.mark.parametrize("name", ["run.json", "results.json", "prompts.jsonl", "samples.jsonl",
+                                  "records.jsonl", "cluster.csv"])  # fmt: skip
+@pytest.mark.parametrize("content", [b"", b"{", b"[]\n", b"\xff\xfe\x00", b"null\n", b'{"a": NaN}'])
+def test_any_damaged_file_still_gives_a_run(folder: Path, name: str, content: bytes) -> None:
+    (folder / name).write_bytes(content)
+    run = read_run(folder)
+    assert run.n_layers == 18
+    assert len(run.tasks) == 18
+
+
+def test_a_folder_with_nothing_but_a_damaged_configuration_gives_a_page(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{")
+    page = write_report([tmp_path]).read_text("utf-8")
+    assert "unknown model" in page
+    assert "run.json: damaged" in page
+
+
+def test_results_of_something_else_are_no_run(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text('{"score": 1}')
+    with pytest.raises(IclVectorsError, match="expected the folder of a run"):
+        find_runs(tmp_path)
+
+
+def test_counts_and_shares_of_tokens_in_outputs_are_told_apart(folder: Path) -> None:
+    entry = folders.vocabulary_entry("fr_en", ["a", "b", "c", "d"])
+    kinds = [{**entry, "in_outputs": value} for value in (1, 1.0, None)]
+    change(folder, "results.json", vocabulary=kinds)
+    assert [one.in_outputs for one in read_run(folder).vocabulary] == [0.25, 1.0, None]
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("meta-llama/Llama-2-70b-hf", "meta-llama/Llama-2-70b-hf"),
+        ("/home/me/models/gemma", "gemma"),
+        ("C:\\models\\gemma", "gemma"),
+    ],
+)
+def test_of_a_local_model_only_the_last_part_is_shown(reference: str, name: str) -> None:
+    assert short_name(reference) == name
