@@ -71,7 +71,8 @@ def learn_at(
     with model.trace(batch["suffixes"], past_key_values=cache, use_cache=True):
         output = blocks[layer].output
         state = output[0] if isinstance(output, tuple) else output  # (row, token, hidden)
-        theta: Tensor = state[rows, arrows].view(prompts, per_prompt, -1)[:, batch["asked"] :].mean(1)
+        at_dummies = state[rows, arrows].view(prompts, per_prompt, -1)[:, batch["asked"] :]
+        theta: Tensor = at_dummies.mean(1)
         for block in blocks[layer + 1 :]:
             block.skip(output)
         head.skip(head.input[:, -1:])
