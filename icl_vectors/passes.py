@@ -14,21 +14,20 @@ import copy
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 
 def learn(
     model: Any, blocks: list[Any], head: Any, batch: dict[str, Any]
-) -> tuple[Float[Tensor, "prompt layer hidden"], Float[Tensor, "prompt suffix vocab"], bool]:
+) -> tuple[Tensor, Tensor, bool]:
     """A(S): θ at every layer from the dummy queries, and what is answered to each of them.
 
     The demonstrations are computed once; on their cache run the short ends "query→", "dummy→" ….
 
     Returns:
-        θ, the mean over the dummies of the states at their arrows, for each prompt and layer;
+        θ, the mean over the dummies of the states at their arrows, (prompt, layer, hidden);
         the logits after each arrow, first the query's where the batch asks it (the regular
-        answer), then the dummies'; whether blocks give tuples.
+        answer), then the dummies', (prompt, suffix, vocab); whether blocks give tuples.
     """
     prompts, per_prompt, asked = batch["prompts"], batch["per_prompt"], batch["asked"]
     cache = None
@@ -53,10 +52,8 @@ def learn(
     return theta, logits, in_tuple
 
 
-def learn_at(
-    model: Any, blocks: list[Any], head: Any, batch: dict[str, Any], layer: int
-) -> Float[Tensor, "prompt hidden"]:
-    """θ at one layer only: as `learn`, but the blocks above it are not run and nothing is asked."""
+def learn_at(model: Any, blocks: list[Any], head: Any, batch: dict[str, Any], layer: int) -> Tensor:
+    """θ at one layer, (prompt, hidden): as `learn`, but blocks above it are not run."""
     prompts, per_prompt = batch["prompts"], batch["per_prompt"]
     cache = None
     if batch["shared"] is not None:
@@ -81,8 +78,8 @@ def learn_at(
 
 def read_arrows(
     model: Any, blocks: list[Any], head: Any, prompts: dict[str, Tensor]
-) -> tuple[Float[Tensor, "prompt layer hidden"], bool]:
-    """The states at the last token of whole prompts, and whether blocks give tuples."""
+) -> tuple[Tensor, bool]:
+    """The last token's states in whole prompts, (prompt, layer, hidden); do blocks give tuples?"""
     with model.trace(prompts, use_cache=False):
         states = []
         for block in blocks:
@@ -93,11 +90,10 @@ def read_arrows(
     return torch.stack([state.to(states[0].device) for state in states], 1), in_tuple
 
 
-def project(
-    model: Any, blocks: list[Any], states: Float[Tensor, "row hidden"], in_tuple: bool
-) -> Float[Tensor, "row vocab"]:
-    """States read as words: the model's own final norm and unembedding (paper, section 4.3).
+def project(model: Any, blocks: list[Any], states: Tensor, in_tuple: bool) -> Tensor:
+    """States (row, hidden) as logits (row, vocab): the model's own final norm and unembedding.
 
+    Paper: section 4.3.
     No block is run: each hands on the state, so that norm, head and soft-cap are the model's.
     """
     token = torch.zeros(len(states), 1, dtype=torch.long)  # any: no block sees it
@@ -124,15 +120,21 @@ def apply_theta(
     blocks: list[Any],
     batch: dict[str, Any],
     before: Any,
-    theta: Float[Tensor, "prompt layer hidden"],
+    theta: Tensor,
     at_layers: list[int],
     in_tuple: bool,
-) -> Float[Tensor, "prompt candidate vocab"]:
+) -> Tensor:
     """f(x; θ): the arrow of the query alone, its state at block ℓ replaced with θ.
 
     Each prompt has one row for each of `at_layers`, ascending; −1 stands for "no injection".
     A row needs nothing of the blocks below the one where θ is put in, so those below the lowest
     of `at_layers` are not run.
+
+    Args:
+        theta: (prompt, layer, hidden), all layers.
+
+    Returns:
+        The logits after the arrow, (prompt, candidate, vocab).
     """
     prompts, candidates = batch["prompts"], len(at_layers)
     lowest = at_layers[0]
@@ -163,7 +165,7 @@ def write_answers(
     prompts: dict[str, Tensor],
     theta: dict[int, Tensor],
     steps: int,
-) -> tuple[Float[Tensor, "prompt step"], Float[Tensor, "prompt vocab"]]:
+) -> tuple[Tensor, Tensor]:
     """Greedy answers of several tokens, θ put in at the arrow while the prompt is read.
 
     The later tokens attend to what the prompt's pass left in the cache; θ is not put in again.
@@ -173,7 +175,7 @@ def write_answers(
         theta: for each decoder block, the vector that replaces its output there, (hidden,).
 
     Returns:
-        The tokens written, and the logits after the arrow.
+        The tokens written, (prompt, step), and the logits after the arrow, (prompt, vocab).
     """
     with model.trace(prompts, use_cache=True):
         for layer, block in enumerate(blocks):
