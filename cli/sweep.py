@@ -35,6 +35,7 @@ def sweep(
     device_map: options.DeviceMap = None,
     revision: options.Revision = None,
     trust_remote_code: options.TrustRemoteCode = False,
+    answer: options.Answer = "first-token",
     output: options.Output = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -51,6 +52,7 @@ def sweep(
     prompts_a_batch, all_seeds = parse_batch_size(batch_size), parse_seeds(seed, seeds)
     check_counts(shots=shots, dummies=dummies, dev=dev, test=test, batch_size=prompts_a_batch)
     load_template(template)
+    check_answer(answer)
     chosen = choose_tasks(tasks, task_file)
     require_pairs(chosen, shots, dummies)
     dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
@@ -117,6 +119,15 @@ def choose_tasks(tasks: str | None, task_files: list[Path] | None) -> list[Task]
     """The tasks that are meant: those named, those of files, or all where neither is given."""
     names = tasks if tasks is not None else ("" if task_files else "all")
     return list(select_tasks(names, task_files or []))
+
+
+def check_answer(answer: str) -> None:
+    """Refuse answer modes other than first-token."""
+    if answer != "first-token":
+        raise IclVectorsError(
+            f"--answer {answer}: expected first-token, the only mode of this version "
+            "(`icl-vectors apply` writes answers of many tokens)."
+        )
 
 
 def parse_batch_size(text: str) -> int | None:

@@ -3,24 +3,26 @@
 from collections.abc import Sequence
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.tasks import Task, select_tasks
+from icl_vectors.tasks import Task, load_task, select_tasks
 
 PAPER_PAIRS = (
     "next_letter:to_upper,list_last:list_first,prev_letter:next_letter,"
     "present_simple_past_simple:present_simple_gerund,en_es:en_fr"
 )
+LEAST = {"shots": 0, "per_task": 2}  # two θ a task: a cluster of one has no silhouette
 
 
 def check_counts(*, batch_size: int | None = None, **counts: int) -> None:
-    """Refuse counts below 1 (below 0 for shots).
+    """Refuse counts below 1 (or below what `LEAST` says).
 
     Raises:
         IclVectorsError: naming the option.
     """
     for name, count in counts.items():
-        least = 0 if name == "shots" else 1
+        least = LEAST.get(name, 1)
         if count < least:
-            raise IclVectorsError(f"--{name} {count}: expected {least} or more.")
+            option = name.replace("_", "-")
+            raise IclVectorsError(f"--{option} {count}: expected {least} or more.")
     if batch_size is not None and batch_size < 1:
         raise IclVectorsError(f"--batch-size {batch_size}: expected auto, or 1 or more.")
 
@@ -52,7 +54,7 @@ def parse_pairs(text: str) -> list[tuple[Task, Task]]:
             raise IclVectorsError(f"--pairs {part!r}: expected A:B, two tasks.")
         if names[0] == names[1]:
             raise IclVectorsError(f"--pairs {part!r}: expected two different tasks.")
-        pairs.append((select_tasks(names[0])[0], select_tasks(names[1])[0]))
+        pairs.append((load_task(names[0]), load_task(names[1])))
     if not pairs:
         raise IclVectorsError("--pairs: expected A:B,…, found none.")
-    return pairs
+    return list(dict.fromkeys(pairs))

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 
 from icl_vectors.batches import make_batches
 from icl_vectors.encoding import encode_prompt
-from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.experiments.checks import check_counts, gather_tasks
 from icl_vectors.experiments.geometry import describe_clusters, embed, require_sklearn, silhouette
 from icl_vectors.experiments.layers_from_sweep import best_layer_of_mean, swept_entries
@@ -145,10 +145,7 @@ def _run_task(
     size = batch_size or choose_batch_size(model, encoded)
     thetas, _ = with_smaller_batches(run, size, observer.notice)  # (prompt, layer, hidden)
     if not thetas.isfinite().all():
-        raise RunError(
-            f"{task.name}: the states hold NaN or infinity in {model.dtype} on {model.device}; "
-            "use --dtype bfloat16 or float32."
-        )
+        raise not_finite(f"{task.name}: states", model.dtype, model.device)
     write_whole(_path(folder, task, seed), save({"thetas": thetas.contiguous()}))
     seconds = round(perf_counter() - start, 3)
     folder.finish((task.name, seed), {"task": task.name}, seconds=seconds)

@@ -8,7 +8,7 @@ from typing import Any
 
 from icl_vectors.batches import make_batches
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
-from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.experiments.checks import PAPER_PAIRS, check_counts, parse_pairs
 from icl_vectors.experiments.layers_from_sweep import swept_entries
 from icl_vectors.experiments.observer import Observer
@@ -17,7 +17,7 @@ from icl_vectors.graph_of_experiments import run_conflict
 from icl_vectors.limits import positions_limit
 from icl_vectors.memory import choose_batch_size, peak_bytes, with_smaller_batches
 from icl_vectors.models import Model, as_model
-from icl_vectors.prompts import Prompt, sample_prompts
+from icl_vectors.prompts import Prompt, require_pairs, sample_prompts
 from icl_vectors.run_folder import RunFolder
 from icl_vectors.scoring import accuracy
 from icl_vectors.tasks import Task
@@ -57,6 +57,7 @@ def conflict(
     model, observer = as_model(model), observer or Observer()
     check_counts(shots=shots, dummies=dummies, dev=dev, test=test, batch_size=batch_size)
     chosen = parse_pairs(pairs)
+    require_pairs([task for pair in chosen for task in pair], shots, dummies)
     queries = {(a.name, b.name): shared_inputs(a, b) for a, b in chosen}
     of_b = list({b.name: b for _, b in chosen}.values())
     entries = swept_entries(
@@ -183,10 +184,7 @@ def _run_pair(
     size = batch_size or choose_batch_size(model, [*whole, *of_b])
     found, _ = with_smaller_batches(run, size, observer.notice)
     if not bool(found["finite"]):
-        raise RunError(
-            f"{a.name}:{b.name}: states or logits hold NaN or infinity in {model.dtype} on "
-            f"{model.device}; use --dtype bfloat16 or float32."
-        )
+        raise not_finite(f"{a.name}:{b.name}: states or logits", model.dtype, model.device)
     answers = found["answers"].tolist()
     result: dict[str, Any] = {"a": a.name, "b": b.name, "layer": layer, "n": len(encoded)}
     for column, name in enumerate(("regular", "injected")):

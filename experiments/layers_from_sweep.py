@@ -28,32 +28,19 @@ def swept_entries(
     """The sweep's entry of each task, by name.
 
     Raises:
-        IclVectorsError: the folder's sweep lacks one of the tasks.
+        IclVectorsError: the folder holds another sweep, or one that can't run a task.
     """
-    if not _has_sweep(output):
-        observer.notice(f"No sweep in {output}: sweeping first, to choose the layer on dev.")
-        sweep(
-            model,
-            list(tasks),
-            output=output,
-            seeds=(seed,),
-            template=template,
-            test=test,
-            dev=dev,
-            observer=observer,
-            provenance=provenance,
-        )
-    found = read_json(output / "results.json")
-    if found.get("model") != model.reference or found.get("dtype") != model.dtype:
-        raise IclVectorsError(
-            f"--output {output}: holds a run of {found.get('model')} in {found.get('dtype')}, "
-            f"found {model.reference} in {model.dtype}; choose another folder."
-        )
-    entries = {entry["task"]: entry for entry in found["tasks"] if entry["seed"] == seed}
+    entries = _read_entries(model, output, seed)
+    if any(task.name not in entries for task in tasks):
+        observer.notice(f"Sweeping in {output} first, to choose the layer on dev.")
+        settings: dict[str, Any] = {"seeds": (seed,), "template": template}
+        settings |= {"test": test, "dev": dev, "observer": observer, "provenance": provenance}
+        sweep(model, list(tasks), output=output, **settings)
+        entries = _read_entries(model, output, seed)
     if missing := [task.name for task in tasks if task.name not in entries]:
         raise IclVectorsError(
-            f"--output {output}: its sweep lacks {', '.join(missing)} (seed {seed}); "
-            "finish that sweep, or choose another folder."
+            f"--output {output}: its sweep could not run {', '.join(missing)} (seed {seed}); "
+            "leave them out, or choose another folder."
         )
     return {task.name: entries[task.name] for task in tasks}
 
@@ -68,6 +55,14 @@ def best_layer_of_mean(entries: Mapping[str, Mapping[str, Any]]) -> int:
     return means.index(max(means))
 
 
-def _has_sweep(output: Path) -> bool:
-    run = output / "run.json"
-    return run.is_file() and "sweep" in read_json(run).get("experiments", {})
+def _read_entries(model: Model, output: Path, seed: int) -> dict[str, dict[str, Any]]:
+    """What the folder's sweep has finished, by task; empty where there is no sweep."""
+    if not (output / "results.json").is_file():
+        return {}
+    found = read_json(output / "results.json")
+    if (found.get("model"), found.get("dtype")) != (model.reference, model.dtype):
+        raise IclVectorsError(
+            f"--output {output}: holds a run of {found.get('model')} in {found.get('dtype')}, "
+            f"found {model.reference} in {model.dtype}; choose another folder."
+        )
+    return {entry["task"]: entry for entry in found.get("tasks", []) if entry["seed"] == seed}

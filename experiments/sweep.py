@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from icl_vectors.batches import make_batches
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
-from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.experiments.measures import METHODS, samples_of, unit_result
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.plan_of_run import SweepPlan
@@ -157,7 +157,7 @@ def _run_unit(
         folder.submitted(unit)
     start = perf_counter()
     found, batch_size = with_smaller_batches(run, batch_size, observer.notice)
-    _require_finite(model, found)
+    _require_finite(model, unit, found)
     result = unit_result(plan.task(unit), unit[1], dev, test, plan.layers, model.n_layers, found)
     vector = _vector(model, plan, unit, found)
     if folder:
@@ -174,14 +174,11 @@ def _run_unit(
     return result, vector
 
 
-def _require_finite(model: Model, found: Mapping[str, Any]) -> None:
+def _require_finite(model: Model, unit: Unit, found: Mapping[str, Any]) -> None:
     broken = [layer for layer, fine in enumerate(found["finite_states"].tolist()) if not fine]
     if broken or not bool(found["finite_logits"]):
         where = f"the states of block {broken[0]}" if broken else "the logits"
-        raise RunError(
-            f"{where} hold NaN or infinity in {model.dtype} on {model.device}; "
-            "nothing was kept of this task. Use --dtype bfloat16 or float32."
-        )
+        raise not_finite(f"{unit[0]}: {where}", model.dtype, model.device)
 
 
 def _vector(model: Model, plan: SweepPlan, unit: Unit, found: Mapping[str, Any]) -> TaskVector:

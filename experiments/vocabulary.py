@@ -9,7 +9,7 @@ import torch
 
 from icl_vectors.batches import whole_prompts
 from icl_vectors.encoding import encode_to_arrow
-from icl_vectors.errors import RunError
+from icl_vectors.errors import not_finite
 from icl_vectors.experiments.checks import check_counts, gather_tasks
 from icl_vectors.experiments.layers_from_sweep import swept_entries
 from icl_vectors.experiments.observer import Observer
@@ -98,7 +98,7 @@ def vocabulary(
             vectors = theta.only(layers).vectors  # (layer, hidden)
             found = run_projection(model, vectors, prompts, layers, FETCHED)
             if not bool(found["finite"]):
-                raise RunError(f"{task.name}: the logits hold NaN; use --dtype float32.")
+                raise not_finite(f"{task.name}: the logits", model.dtype, model.device)
             shown = [
                 _entry(model, task.name, found, row, at, top, raw, answered[task.name])
                 for row, at in enumerate(layers)

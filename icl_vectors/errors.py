@@ -29,6 +29,17 @@ class RunError(IclVectorsError):
     """A run that could not go on: out of memory, a full disk, NaN in the states."""
 
 
+def not_finite(where: str, dtype: str, device: str) -> RunError:
+    """The error for states or logits with NaN or infinity; nothing of that unit is kept."""
+    if dtype == "float32":
+        hint = "the checkpoint may be damaged"
+    else:
+        hint = "use --dtype float32" + ("" if dtype == "bfloat16" else " or bfloat16")
+    return RunError(
+        f"{where} hold NaN or infinity in {dtype} on {device}, nothing was kept; {hint}."
+    )
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> IclVectorsError:
     """The error for a name that is not known, with the known ones, the nearest first."""
     names = sorted(known)

@@ -5,7 +5,7 @@ from typing import Any
 
 from icl_vectors.batches import make_batches, whole_prompts
 from icl_vectors.encoding import encode_prompt, encode_to_arrow
-from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.graph import run_application, run_extraction
 from icl_vectors.layers import parse_layer, parse_layers
 from icl_vectors.limits import positions_limit
@@ -64,10 +64,7 @@ def extract(
     batch = make_batches([encoded], 1, model.architecture.takes_positions)[0]
     theta = run_extraction(model, batch)["theta"][0]  # (layer, hidden)
     if not theta.isfinite().all():
-        raise RunError(
-            f"the states hold NaN or infinity in {model.dtype} on {model.device}; "
-            "use --dtype bfloat16 or float32."
-        )
+        raise not_finite("the states", model.dtype, model.device)
     vector = TaskVector(
         vectors=theta,
         layers=tuple(range(model.n_layers)),
@@ -161,10 +158,7 @@ def _answer(
     inputs = whole_prompts(rows, model.architecture.takes_positions)
     found = run_application(model, inputs, put_in, steps)
     if not found["logits"].max(-1).values.isfinite().all():
-        raise RunError(
-            f"the logits hold NaN or infinity in {model.dtype} on {model.device}; "
-            "use --dtype bfloat16 or float32."
-        )
+        raise not_finite("the logits", model.dtype, model.device)
     written = model.tokenizer.batch_decode(found["tokens"], skip_special_tokens=True)
     return [_until_end(text, form) for text in written]
 
