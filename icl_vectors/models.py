@@ -212,6 +212,8 @@ def _load_tokenizer(reference: str, source: str, options: dict[str, Any]) -> Any
 def _open(
     reference: str, source: str, tokenizer: Any, dtype: str, placement: Any, options: dict[str, Any]
 ) -> Any:
+    if dtype in QUANTISED:  # nnsight lets int8 compute in float16, where Gemma overflows
+        options = {**options, "compute_dtype": "bfloat16"}
     try:
         return TransformersModel(
             source,

@@ -1,0 +1,60 @@
+from typing import Any
+
+from icl_vectors.cli.tables import spark_line, sweep_line, sweep_table
+
+
+def cell(accuracy: float) -> dict[str, float]:
+    return {"accuracy": accuracy, "low": accuracy - 0.1, "high": accuracy + 0.1}
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    return {
+        "task": "to_upper",
+        "seed": 41,
+        "baseline": cell(0.1),
+        "hypothesis": cell(0.5),
+        "regular": cell(0.8),
+        "best_layer": 2,
+        "n_test": 50,
+        "n_distinct": 50,
+        "dev_accuracy_by_layer": [0.0, None, 1.0],
+        "copies_dummies": False,
+        **changes,
+    }
+
+
+def table(*entries: dict[str, Any], recovered: float | None = 0.625) -> list[str]:
+    summary = {"baseline": 0.1, "hypothesis": 0.5, "regular": 0.8, "recovered": recovered}
+    data = {"model": "m", "dtype": "float32", "n_layers": 3, "tasks": entries, "summary": summary}
+    return sweep_table(data).splitlines()
+
+
+def test_accuracies_become_bars_and_what_was_not_swept_a_dot() -> None:
+    assert spark_line([0.0, 0.1, 0.5, 0.99, 1.0, None]) == "▁▁▅██·"
+
+
+def test_a_result_is_one_line() -> None:
+    line = sweep_line(entry())
+    assert line.split() == (
+        "to_upper baseline 0.10 hypothesis 0.50 regular 0.80 layer 2 ▁·█".split()
+    )
+    assert "copies its dummies" in sweep_line(entry(copies_dummies=True))
+
+
+def test_the_table_holds_intervals_means_and_the_share_recovered() -> None:
+    lines = table(entry())
+    assert "0.50 [0.40, 0.60]" in lines[1]
+    assert lines[2].split() == ["mean", "0.10", "0.50", "0.80"]
+    assert lines[3].startswith("θ alone recovers 62% of regular in-context learning (m, float32, 3")
+    assert len(lines) == 4
+
+
+def test_remarks_stand_below_where_they_are_needed() -> None:
+    assert table(entry(n_distinct=26))[-1].startswith("* fewer distinct queries than n")
+    assert table(entry(copies_dummies=True))[-1].startswith("! with θ the model repeats a dummy")
+    assert not any("recovers" in line for line in table(entry(), recovered=None))
+
+
+def test_seeds_are_named_when_there_are_several() -> None:
+    assert table(entry(), entry(seed=42))[2].startswith("to_upper seed 42 ")
+    assert "seed" not in table(entry())[1]

@@ -1,0 +1,33 @@
+import json
+
+from icl_vectors.tasks import list_tasks
+from tests.cli.conftest import Command
+
+
+def test_all_tasks_are_listed_with_their_category_and_size(command: Command) -> None:
+    code, out, err = command("tasks")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert [line.split()[1] for line in lines] == list(list_tasks())
+    assert all(" pairs  " in line for line in lines)
+
+
+def test_one_task_is_shown_with_source_licence_and_pairs(command: Command) -> None:
+    code, out, _ = command("tasks", "country_capital")
+    assert code == 0
+    assert "\nsource: " in out and "\nlicence: " in out
+    assert "  France → Paris\n" in out
+
+
+def test_tasks_are_one_json_document(command: Command) -> None:
+    listed = json.loads(command("tasks", "--json").out)
+    assert [task["name"] for task in listed] == list(list_tasks())
+    shown = json.loads(command("tasks", "to_upper", "--json").out)
+    assert shown["n_pairs"] == len(shown["pairs"]) == 26
+    assert shown["pairs"][0] == {"input": "a", "output": ["A"]}
+
+
+def test_an_unknown_task_is_refused(command: Command) -> None:
+    code, out, err = command("tasks", "to_uper")
+    assert (code, out) == (2, "")
+    assert "Did you mean to_upper" in err

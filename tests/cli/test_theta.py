@@ -1,0 +1,120 @@
+import json
+from pathlib import Path
+
+import pytest
+
+import icl_vectors as icl
+from icl_vectors.models import Model
+from icl_vectors.prompts import sample_prompts
+from icl_vectors.tasks import load_task
+from tests.cli.conftest import Command
+
+DEMOS = [
+    *("--demo", "France→Paris", "--demo", "Japan→Tokyo", "--demo", "Egypt → Cairo"),
+    *("--dummy", "Kenya", "--dummy", "Cuba"),
+]
+PAIRS = {"France": "Paris", "Japan": "Tokyo", "Egypt": "Cairo"}
+
+
+def test_a_vector_is_extracted_and_applied(
+    command: Command, place: Path, llama: Model, llama_folder: Path
+) -> None:
+    made = command("extract", "--model", llama_folder, *DEMOS, "-o", "theta.safetensors")
+    assert made.code == 0, made.err
+    assert made.out.startswith("theta.safetensors: TaskVector('unnamed', layers 0–3, hidden=32")
+    theta = icl.TaskVector.load(place / "theta.safetensors")
+    expected = icl.extract(llama, PAIRS, ["Kenya", "Cuba"])
+    assert theta.vectors.equal(expected.vectors)
+    applied = command("apply", "theta.safetensors", "Spain", "Perú", "--layer", 2)
+    assert (applied.code, applied.err) == (0, "")
+    answers = icl.apply(llama, expected, ["Spain", "Perú"], layer=2)
+    assert applied.out == "".join(f"{answer}\n" for answer in answers)
+
+
+def test_answers_as_json_keep_their_queries(command: Command, llama_folder: Path) -> None:
+    command("extract", "--model", llama_folder, *DEMOS, "--layer", 1, "-o", "theta.safetensors")
+    outcome = command("apply", "theta.safetensors", "Spain", "Italy", "--json")
+    assert outcome.code == 0
+    assert [one["query"] for one in json.loads(outcome.out)] == ["Spain", "Italy"]
+
+
+def test_fewer_tokens_are_the_beginning_of_more(command: Command, llama_folder: Path) -> None:
+    command("extract", "--model", llama_folder, *DEMOS, "--layer", -1, "-o", "t.safetensors")
+    few = command("apply", "t.safetensors", "Spain", "--max-new-tokens", 2, "--json")
+    many = command("apply", "t.safetensors", "Spain", "--max-new-tokens", 6, "--json")
+    first, second = (json.loads(outcome.out)[0]["answer"] for outcome in (few, many))
+    assert second.startswith(first.rstrip("\ufffd"))
+
+
+def test_a_built_in_task_gives_demonstrations_and_dummies_of_a_seed(
+    command: Command, place: Path, llama_folder: Path
+) -> None:
+    arguments = ["--task", "country_capital", "--seed", 7, "--shots", 3, "-o", "t.safetensors"]
+    assert command("extract", "--model", llama_folder, *arguments).code == 0
+    theta = icl.TaskVector.load(place / "t.safetensors")
+    task = load_task("country_capital")
+    prompt = sample_prompts(task, seed=7, dev=0, test=1, shots=3)[1][0]
+    assert (theta.task, theta.seed) == ("country_capital", 7)
+    assert theta.demonstrations == prompt.demonstrations
+    assert theta.dummies == prompt.dummies
+
+
+def test_a_task_file_gives_them_too(command: Command, place: Path, llama_folder: Path) -> None:
+    pairs = {letter: letter.upper() for letter in "abcdefghij"}
+    (place / "upper.json").write_text(json.dumps(pairs), "utf-8")
+    arguments = ["--task-file", "upper.json", "-o", "t.safetensors"]
+    assert command("extract", "--model", llama_folder, *arguments).code == 0
+    theta = icl.TaskVector.load(place / "t.safetensors")
+    assert theta.task == "upper"
+    assert len(theta.demonstrations) == 5 and len(theta.dummies) == 2
+
+
+def test_a_vector_of_a_sweep_names_its_best_layer(
+    command: Command, place: Path, llama_folder: Path
+) -> None:
+    options = ["--tasks", "to_upper", "--dev", 3, "--test", 3, "-o", "run", "--quiet"]
+    command("sweep", "--model", llama_folder, *options)
+    file = "run/vectors/to_upper.seed41.safetensors"
+    best = icl.TaskVector.load(place / file).best_layer
+    chosen = command("apply", file, "k")
+    assert chosen.code == 0
+    assert chosen.out == command("apply", file, "k", "--layer", best).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["extract", "-o", "t.safetensors"], "expected demonstrations from one place"),
+        (["extract", *DEMOS, "--task", "antonyms", "-o", "t"], "demonstrations from one place"),
+        (["extract", "--demo", "France", "-o", "t"], 'expected "IN→OUT", such as "France→Paris"'),
+        (["extract", "--demo", "a→b", "-o", "t"], "found 1 demonstrations; add dummies"),
+        (["extract", *DEMOS, "--dummy", "France", "-o", "t"], "not demonstrated, found 'France'"),
+        (["extract", *DEMOS, "--layer", "9", "-o", "t"], "within 0 to 3"),
+        (["extract", *DEMOS, "-o", "none/t"], "expected an existing folder, found none"),
+        (["extract", "--task", "antonym", "-o", "t"], "Did you mean antonyms"),
+        (["apply", "none.safetensors", "x"], "found no such file; make one with"),
+    ],
+)
+def test_the_users_mistakes_are_told_and_nothing_is_written(
+    command: Command, place: Path, llama_folder: Path, arguments: list[str], message: str
+) -> None:
+    code, out, err = command(*arguments, "--model", llama_folder)
+    assert (code, out) == (2, "")
+    assert message in err and "Traceback" not in err
+    assert len(err.splitlines()) <= 6
+    assert list(place.iterdir()) == []
+
+
+def test_what_a_vector_cannot_do_is_told(command: Command, llama_folder: Path) -> None:
+    command("extract", "--model", llama_folder, *DEMOS, "-o", "t.safetensors")
+    wrong = [
+        (["Spain"], "holds 4 layers and names no best one; give layer (--layer)"),
+        (["Spain", "--layer", "4"], "within 0 to 3"),
+        (["", "--layer", "1"], "queries that are not blank"),
+        (["Spain", "--layer", "1", "--max-new-tokens", "0"], "--max-new-tokens 0: expected 1"),
+        (["Spain", "--layer", "1", "--dtype", "float32,bfloat16"], "expected one dtype"),
+    ]
+    for arguments, message in wrong:
+        code, out, err = command("apply", "t.safetensors", *arguments)
+        assert (code, out) == (2, "")
+        assert message in err

@@ -1,0 +1,76 @@
+"""What all tests share: no network, and tiny models."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import torch
+
+from icl_vectors.models import Model, load_model
+from tests.benchmarks.random_model import build_tokenizer
+from tests.tiny import (
+    FAMILIES,
+    N_TOKENS,
+    Tiny,
+    bytes_tokenizer,
+    load_plain,
+    random_model,
+    save_model,
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def attempts() -> Iterator[list[Any]]:
+    """Addresses that something tried to reach; every such attempt is refused."""
+    tried: list[Any] = []
+
+    def refuse(self: Any, address: Any, *rest: Any) -> NoReturn:
+        tried.append(address)
+        raise ConnectionRefusedError(f"a test tried to reach {address!r}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refuse)
+        patch.setattr(socket.socket, "connect_ex", refuse)
+        yield tried
+
+
+@pytest.fixture(autouse=True)
+def no_network(attempts: list[Any]) -> Iterator[None]:
+    """Fails a test that tried to reach anything, also where the refusal was swallowed."""
+    attempts.clear()
+    yield
+    assert not attempts
+
+
+@pytest.fixture(autouse=True)
+def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tiny models are many times slower with threads when other programs use the cores."""
+    threads = torch.get_num_threads()
+    if request.node.get_closest_marker("embedded") is None:
+        torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session", params=FAMILIES)
+def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """A tiny model of each family, with a tokenizer of whole words."""
+    family = str(request.param)
+    tokenizer = build_tokenizer(N_TOKENS)
+    folder = save_model(tmp_path_factory.mktemp(family), random_model(family), tokenizer)
+    return Tiny(family, folder, load_model(str(folder)), load_plain(folder), tokenizer)
+
+
+@pytest.fixture(scope="session")
+def llama_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Llama with a byte-level tokenizer, which reads any text."""
+    folder = tmp_path_factory.mktemp("models") / "tiny-llama"
+    return save_model(folder, random_model("llama"), bytes_tokenizer())
+
+
+@pytest.fixture(scope="session")
+def llama(llama_folder: Path) -> Model:
+    """The model of `llama_folder`, opened."""
+    return load_model(str(llama_folder))

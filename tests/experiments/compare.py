@@ -1,0 +1,33 @@
+"""Two runs' folders compared, but for what may differ: times, and the memory that was used."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+MAY_DIFFER = {"started", "finished", "seconds", "peak_memory_bytes", "batch_size"}
+
+
+def files_without_times(folder: Path, skip: Collection[str] = ()) -> dict[str, Any]:
+    """The content of every file of a run, by its path in the folder."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    shown = {file: file.relative_to(folder).as_posix() for file in files}
+    return {
+        name: _content(file)
+        for file, name in shown.items()
+        if file.name not in skip and not file.name.startswith(".")
+    }
+
+
+def _content(file: Path) -> Any:
+    if file.name == "run.json":
+        return _without_times(json.loads(file.read_text("utf-8")))
+    if file.name == "records.jsonl":
+        return [_without_times(json.loads(line)) for line in file.read_text("utf-8").splitlines()]
+    return file.read_bytes()
+
+
+def _without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_times(v) for key, v in value.items() if key not in MAY_DIFFER}
+    return value

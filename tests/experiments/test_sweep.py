@@ -1,0 +1,227 @@
+import json
+import math
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import icl_vectors as icl
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.sweep import SweepResults
+from icl_vectors.files import read_lines
+from icl_vectors.models import Model
+from icl_vectors.prompts import sample_prompts
+from icl_vectors.tasks import Task
+from tests.benchmarks.random_model import word
+from tests.experiments.compare import files_without_times
+from tests.tiny import HIDDEN, N_LAYERS, Tiny
+from tests.twins import plain
+from tests.twins import prompts as twin
+
+WORDS = Task.from_pairs(
+    "words",
+    {
+        (word(i) if i % 3 else f"{word(i)}_{word(i + 1)}"): (word(i % 5), word(i + 40))
+        for i in range(30)
+    },
+)
+SMALL: dict[str, Any] = {"dev": 6, "test": 7, "shots": 3}
+
+
+def sweep(model: Model, tasks: Any = (WORDS,), **options: Any) -> SweepResults:
+    return icl.sweep(model, tasks, **{**SMALL, **options})
+
+
+def as_twin(prompt: Any) -> twin.Prompt:
+    return twin.Prompt(
+        demonstrations=[list(pair) for pair in prompt.demonstrations],
+        query=prompt.query,
+        answers=list(prompt.answers),
+        dummies=list(prompt.dummies),
+    )
+
+
+def test_a_sweep_gives_what_plain_pytorch_gives(tiny: Tiny, tmp_path: Path) -> None:
+    found = sweep(tiny.model, output=tmp_path)
+    prompts = sample_prompts(WORDS, dev=6, test=7, shots=3)
+    dev, test = ([as_twin(prompt) for prompt in part] for part in prompts)
+    expected = plain.run(tiny.plain, tiny.tokenizer, dev, test)
+    (entry,) = found.data["tasks"]
+    accuracies = {method: entry[method]["accuracy"] for method in expected["accuracy"]}
+    assert accuracies == pytest.approx(expected["accuracy"])
+    assert entry["dev_accuracy_by_layer"] == pytest.approx(expected["dev_accuracy"])
+    assert entry["best_layer"] == expected["best_layer"]
+    theta = icl.TaskVector.load(tmp_path / "vectors" / "words.seed41.safetensors")
+    assert theta.vectors.shape == (N_LAYERS, HIDDEN)
+    assert theta.best_layer == expected["best_layer"]
+    assert_close(theta.vectors, expected["theta"], rtol=1e-5, atol=1e-5)
+    samples = read_lines(tmp_path / "samples.jsonl")
+    for method in ("baseline", "hypothesis", "regular"):
+        tokens: list[int] = expected[method]
+        shown = [s["prediction"] for s in samples if (s["split"], s["method"]) == ("test", method)]
+        assert shown == [tiny.tokenizer.decode([token]) for token in tokens]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7])
+def test_the_batch_size_changes_no_file(tiny: Tiny, tmp_path: Path, batch_size: int) -> None:
+    sweep(tiny.model, output=tmp_path / "auto")
+    sweep(tiny.model, output=tmp_path / "chosen", batch_size=batch_size)
+    ignored = ("samples.jsonl",)  # rounded log-probabilities may differ in the last place
+    one, other = (files_without_times(tmp_path / name, skip=ignored) for name in ("auto", "chosen"))
+    vectors = [name for name in one if name.endswith(".safetensors")]
+    assert {k: v for k, v in one.items() if k not in vectors} == {
+        k: v for k, v in other.items() if k not in vectors
+    }
+    for name in vectors:
+        thetas = [icl.TaskVector.load(tmp_path / run / name) for run in ("auto", "chosen")]
+        assert_close(thetas[0].vectors, thetas[1].vectors, rtol=1e-5, atol=1e-5)
+    answers = [
+        [(s["id"], s["method"], s["layer"], s["prediction"], s["correct"]) for s in samples]
+        for samples in (read_lines(tmp_path / run / "samples.jsonl") for run in ("auto", "chosen"))
+    ]
+    assert answers[0] == answers[1]
+
+
+def test_two_runs_give_identical_files_apart_from_times(tiny: Tiny, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        sweep(tiny.model, output=tmp_path / name, seeds=(41, 42))
+    one, two = (files_without_times(tmp_path / name) for name in ("one", "two"))
+    assert one == two
+    assert len(one) == 7
+
+
+def test_a_subset_of_layers_gives_the_values_of_the_full_sweep(llama: Model) -> None:
+    whole = sweep(llama, "list_first").data["tasks"][0]
+    part = sweep(llama, "list_first", layers="-1,1").data["tasks"][0]
+    by_layer = whole["dev_accuracy_by_layer"]
+    assert part["dev_accuracy_by_layer"] == [None, by_layer[1], None, by_layer[3]]
+    assert part["best_layer"] in (1, 3)
+    assert part["baseline"] == whole["baseline"] and part["regular"] == whole["regular"]
+
+
+def test_results_are_those_of_the_contract(llama: Model, tmp_path: Path) -> None:
+    found = sweep(llama, "list_first,to_upper", output=tmp_path, seeds=(1, 2))
+    results = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert results == found.data
+    assert (results["schema"], results["n_layers"], results["dtype"]) == (1, N_LAYERS, "float32")
+    assert [(e["task"], e["seed"]) for e in results["tasks"]] == [
+        ("list_first", 1),
+        ("list_first", 2),
+        ("to_upper", 1),
+        ("to_upper", 2),
+    ]
+    keys = {"task", "category", "seed", "n_test", "n_distinct", "best_layer"}
+    for entry in results["tasks"]:
+        assert keys | {"baseline", "hypothesis", "regular", "dev_accuracy_by_layer"} <= set(entry)
+        assert set(entry["baseline"]) == {"accuracy", "low", "high"}
+        assert (entry["n_test"], entry["n_distinct"]) == (7, 7)
+    summary = results["summary"]
+    for method in ("baseline", "hypothesis", "regular"):
+        values = [entry[method]["accuracy"] for entry in results["tasks"]]
+        assert summary[method] == pytest.approx(sum(values) / 4)
+    regular = summary["regular"]
+    expected = summary["hypothesis"] / regular if regular else None
+    assert summary["recovered"] == expected
+
+
+def test_queries_that_repeat_are_counted(llama: Model) -> None:
+    (entry,) = sweep(llama, "next_letter", dev=10, test=40).data["tasks"]
+    assert (entry["n_test"], entry["n_distinct"]) == (40, 25)
+    assert entry["n_dev_queries_in_test"] == 10
+
+
+def test_accuracies_are_those_of_the_samples(llama: Model, tmp_path: Path) -> None:
+    (entry,) = sweep(llama, "list_last", output=tmp_path, test=20).data["tasks"]
+    right = defaultdict(list)
+    for sample in read_lines(tmp_path / "samples.jsonl"):
+        key = (sample["split"], sample["method"], sample["layer"])
+        right[key].append(sample["correct"])
+    for method in ("baseline", "hypothesis", "regular"):
+        layer = entry["best_layer"] if method == "hypothesis" else None
+        answers = right[("test", method, layer)]
+        assert len(answers) == 20
+        assert sum(answers) / 20 == pytest.approx(entry[method]["accuracy"])
+    for layer, value in enumerate(entry["dev_accuracy_by_layer"]):
+        answers = right[("dev", "hypothesis", layer)]
+        assert sum(answers) / len(answers) == pytest.approx(value)
+
+
+def test_prompts_are_the_same_for_every_model(llama: Model, tiny: Tiny, tmp_path: Path) -> None:
+    sweep(llama, output=tmp_path / "llama")
+    sweep(tiny.model, output=tmp_path / "other")
+    files = [tmp_path / name / "prompts.jsonl" for name in ("llama", "other")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_data_frame_has_one_row_a_figure(llama: Model) -> None:
+    frame = sweep(llama, "list_first,to_upper", layers="1:").to_pandas()
+    assert len(frame) == 2 * (3 + 3)
+    tested = frame[frame.split == "test"]
+    assert list(tested.method) == ["baseline", "hypothesis", "regular"] * 2
+    assert set(tested.n) == {7}
+    swept = frame[frame.split == "dev"]
+    assert list(swept.layer) == [1, 2, 3] * 2
+    assert set(swept.n) == {6}
+    assert all(math.isnan(low) for low in swept.low)
+    assert frame.accuracy.between(0, 1).all()
+
+
+def test_without_an_output_nothing_is_written(
+    llama: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = sweep(llama, "to_upper")
+    assert found.folder is None
+    assert list(tmp_path.iterdir()) == []
+    assert torch.isfinite(found.vectors[("to_upper", 41)].vectors).all()
+
+
+def test_run_json_says_where_the_figures_come_from(llama: Model, tmp_path: Path) -> None:
+    sweep(llama, "to_upper", output=tmp_path)
+    run = json.loads((tmp_path / "run.json").read_text("utf-8"))
+    assert set(run["versions"]) == {"icl_vectors", "python", "torch", "transformers", "nnsight"}
+    assert run["model"]["reference"] == llama.reference
+    assert run["model"]["fingerprint"] == llama.fingerprint
+    entry = run["experiments"]["sweep"]
+    assert set(entry) >= {"started", "finished", "seconds", "peak_memory_bytes", "configuration"}
+    assert entry["configuration"]["tasks"] == {"to_upper": icl.load_task("to_upper").fingerprint}
+    assert "first token" in entry["configuration"]["comparison"]
+
+
+def test_the_users_mistakes_are_told_before_anything_is_written(
+    llama: Model, tmp_path: Path
+) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"tasks": "list_frist"}, "Did you mean list_first"),
+        ({"tasks": []}, "expected at least one task"),
+        ({"test": 0}, "--test 0: expected 1 or more"),
+        ({"dev": -1}, "--dev -1: expected 1 or more"),
+        ({"dummies": 0}, "--dummies 0: expected 1 or more"),
+        ({"shots": -1}, "--shots -1: expected 0 or more"),
+        ({"batch_size": 0}, "--batch-size 0"),
+        ({"layers": "4"}, "within 0 to 3"),
+        ({"template": "{input}"}, "expected {output} exactly once"),
+        ({"shots": 30, "tasks": "to_upper"}, "to_upper has 26"),
+        ({"tasks": [WORDS, Task.from_pairs("words", {"a": "b"})]}, "two tasks are named 'words'"),
+    ]
+    for options, message in wrong:
+        with pytest.raises(IclVectorsError) as raised:
+            sweep(llama, **{"tasks": "to_upper", **options}, output=tmp_path / "run")
+        assert message in str(raised.value)
+        assert not (tmp_path / "run").exists()
+
+
+def test_no_shots_at_all_can_be_swept(llama: Model) -> None:
+    (entry,) = sweep(llama, "to_upper", shots=0).data["tasks"]
+    assert entry["baseline"] == entry["regular"]
+
+
+def test_a_model_that_nnsight_opened_is_accepted_and_left_as_it_was(llama: Model) -> None:
+    before = {name: value.clone() for name, value in llama.nnsight._module.state_dict().items()}
+    found = sweep(llama.nnsight, "to_upper")
+    assert found.data["tasks"] == sweep(llama, "to_upper").data["tasks"]
+    after = llama.nnsight._module.state_dict()
+    assert all(torch.equal(before[name], value) for name, value in after.items())

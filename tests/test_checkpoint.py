@@ -1,0 +1,84 @@
+import json
+import struct
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from icl_vectors.checkpoint import commit_of, fingerprint_of_folder, require_weights
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.models import load_model
+
+
+def make(
+    folder: Path, *, shape: tuple[int, ...] = (2, 3), config: str = '{"a": 1, "b": 2}'
+) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(config, "utf-8")
+    save_file({"weight": torch.zeros(shape)}, folder / "model.safetensors")
+    return folder
+
+
+def test_the_fingerprint_is_the_same_for_every_dtype_that_a_model_is_opened_in(
+    llama_folder: Path,
+) -> None:
+    found = {load_model(str(llama_folder), dtype=dtype).fingerprint for dtype in DTYPES}
+    assert found == {fingerprint_of_folder(llama_folder)}
+
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+def test_the_fingerprint_belongs_to_configuration_and_shapes(tmp_path: Path) -> None:
+    one = fingerprint_of_folder(make(tmp_path / "one"))
+    reordered = make(tmp_path / "two", config='{"b": 2,\n  "a": 1}')
+    assert one == fingerprint_of_folder(reordered)
+    assert one != fingerprint_of_folder(make(tmp_path / "three", shape=(3, 2)))
+    assert one != fingerprint_of_folder(make(tmp_path / "four", config='{"a": 1, "b": 3}'))
+
+
+def test_a_hub_checkpoint_is_known_by_its_commit_or_else_its_name() -> None:
+    assert commit_of(SimpleNamespace(_commit_hash="c0ffee"), "a/b") == "c0ffee"
+    unnamed = commit_of(SimpleNamespace(_commit_hash=None), "a/b")
+    assert unnamed == commit_of(SimpleNamespace(), "a/b") != commit_of(SimpleNamespace(), "a/c")
+
+
+def test_a_whole_folder_is_accepted(tmp_path: Path) -> None:
+    require_weights(make(tmp_path / "model"))
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(IclVectorsError, match="expected config.json, found none"):
+        require_weights(tmp_path)
+    (tmp_path / "config.json").write_text("{}", "utf-8")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
+    with pytest.raises(IclVectorsError, match="pickled weights are never read"):
+        require_weights(tmp_path)
+
+
+def test_missing_shards_are_named(tmp_path: Path) -> None:
+    folder = make(tmp_path / "model")
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), "utf-8")
+    with pytest.raises(IclVectorsError, match=r"found no model-2\.safetensors; fetch them again"):
+        require_weights(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"weight_map": 3}'])
+def test_a_damaged_index_is_refused(tmp_path: Path, text: str) -> None:
+    folder = make(tmp_path / "model")
+    (folder / "model.safetensors.index.json").write_text(text, "utf-8")
+    with pytest.raises(IclVectorsError, match=r"model\.safetensors\.index\.json is damaged"):
+        require_weights(folder)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"1234", struct.pack("<Q", 1 << 50), struct.pack("<Q", 100) + b"{}"]
+)
+def test_a_damaged_header_is_refused(tmp_path: Path, content: bytes) -> None:
+    folder = make(tmp_path / "model")
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(IclVectorsError, match="found a damaged header; fetch it again"):
+        fingerprint_of_folder(folder)

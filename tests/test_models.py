@@ -1,0 +1,197 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.constants
+import pytest
+import torch
+from nnsight import TransformersModel
+from transformers import AutoConfig, AutoModelForCausalLM, T5Config, T5ForConditionalGeneration
+
+import icl_vectors as icl
+from icl_vectors import models
+from icl_vectors.architecture import find_architecture
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.limits import UNBOUNDED, positions_limit
+from icl_vectors.models import Model, as_model, load_model, load_tokenizer
+from tests.tiny import HIDDEN, N_LAYERS, Tiny
+
+BLOCKS = {
+    "llama": "model.layers.",
+    "gpt2": "transformer.h.",
+    "gptj": "transformer.h.",
+    "bloom": "transformer.h.",
+    "gemma3": "model.layers.",
+}
+
+
+def copy_of(folder: Path, target: Path) -> Path:
+    shutil.copytree(folder, target)
+    return target
+
+
+def test_blocks_and_head_are_found_in_every_family(tiny: Tiny) -> None:
+    architecture = tiny.model.architecture
+    assert architecture.blocks == tuple(f"{BLOCKS[tiny.family]}{i}" for i in range(N_LAYERS))
+    assert architecture.head == "lm_head"
+    assert architecture.takes_positions is (tiny.family != "bloom")
+    assert len(tiny.model.blocks) == tiny.model.n_layers == N_LAYERS
+    assert tiny.model.config.hidden_size == HIDDEN
+
+
+def test_a_model_says_what_it_is(llama: Model, llama_folder: Path) -> None:
+    assert llama.reference == str(llama_folder)
+    assert llama.folder == llama_folder
+    assert (llama.dtype, llama.device, llama.weights) == ("float32", "cpu", "")
+    assert repr(llama) == (
+        f"Model({str(llama_folder)!r}, dtype=float32, device=cpu, layers=4, hidden=32)"
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_weights_are_held_in_the_dtype_that_was_asked_for(llama_folder: Path, dtype: str) -> None:
+    model = load_model(str(llama_folder), dtype=dtype)
+    assert model.dtype == dtype
+    held = {str(parameter.dtype) for parameter in model.nnsight._module.parameters()}
+    assert held == {f"torch.{dtype}"}
+
+
+def test_auto_is_what_the_checkpoint_says(llama_folder: Path, tmp_path: Path) -> None:
+    assert load_model(str(llama_folder)).dtype == "float32"
+    folder = copy_of(llama_folder, tmp_path / "half")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}), "utf-8")
+    assert load_model(str(folder)).dtype == "bfloat16"
+
+
+def test_auto_keeps_gemma_out_of_float16() -> None:
+    gemma: Any = type("Config", (), {"dtype": torch.float16, "model_type": "gemma3_text"})
+    llama: Any = type("Config", (), {"dtype": torch.float16, "model_type": "llama"})
+    assert models._choose_dtype("auto", gemma) == "bfloat16"
+    assert models._choose_dtype("auto", llama) == "float16"
+    assert models._choose_dtype("float16", gemma) == "float16"
+
+
+def test_the_tokenizer_can_be_loaded_alone(llama: Model, llama_folder: Path) -> None:
+    text = "France→Paris"
+    assert load_tokenizer(str(llama_folder))(text).input_ids == llama.tokenizer(text).input_ids
+
+
+def test_a_model_of_nnsight_is_used_as_it_is(llama: Model, llama_folder: Path) -> None:
+    opened = TransformersModel(str(llama_folder), task="text-generation", dispatch=True)
+    used = as_model(opened)
+    assert used.nnsight is opened
+    assert (used.fingerprint, used.dtype) == (llama.fingerprint, "float32")
+    assert as_model(used) is used
+    pairs = {"a": "b", "c": "d"}
+    assert torch.equal(
+        icl.extract(opened, pairs, ["e"]).vectors, icl.extract(llama, pairs, ["e"]).vectors
+    )
+
+
+@pytest.mark.parametrize("other", [None, "gpt2", 3])
+def test_anything_else_is_no_model(other: Any) -> None:
+    with pytest.raises(IclVectorsError, match="expected a model of icl_vectors.load_model"):
+        as_model(other)
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("no/such/folder", "found no such folder; expected a Hugging Face id"),
+        ("./nothing", "found no such folder"),
+        ("what is this?", "found no such folder"),
+        (__file__, "found a file; expected"),
+    ],
+)
+def test_a_reference_that_can_be_no_model_is_refused(reference: str, message: str) -> None:
+    with pytest.raises(IclVectorsError) as raised:
+        load_model(reference)
+    assert message in str(raised.value)
+    assert "gemma-3-270m, smollm2-135m" in str(raised.value)
+
+
+def test_a_hub_id_that_cannot_be_fetched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(IclVectorsError, match="model 'nobody/nothing': no configuration found"):
+        load_model("nobody/nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", None, "expected config.json, found none"),
+        ("config.json", "{", "no configuration found"),
+        ("config.json", "{}", "no configuration found"),
+        ("config.json", '{"model_type": "no_such_type"}', "no configuration found"),
+        ("model.safetensors", None, "pickled weights are never read"),
+        ("model.safetensors", "damaged", "no weights found"),
+        ("tokenizer.json", "{", "no tokenizer found"),
+        ("tokenizer.json", None, "no tokenizer found"),
+    ],
+)
+def test_a_damaged_folder_is_refused_in_one_line(
+    llama_folder: Path, tmp_path: Path, name: str, content: str | None, message: str
+) -> None:
+    folder = copy_of(llama_folder, tmp_path / "model")
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_text(content, "utf-8")
+    with pytest.raises(IclVectorsError) as raised:
+        load_model(str(folder))
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_options_that_cannot_be_are_refused(llama_folder: Path) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"dtype": "float23"}, "unknown dtype 'float23'. Did you mean float32"),
+        ({"device": "tpu!"}, "--device tpu!: expected cpu, cuda"),
+        ({"device": "cuda"}, "expected a CUDA GPU, found none"),
+        ({"remote": True}, "cannot use models served by NDIF yet"),
+    ]
+    for options, message in wrong:
+        if "cuda" in options.values() and torch.cuda.is_available():
+            continue
+        with pytest.raises(IclVectorsError) as raised:
+            load_model(str(llama_folder), **options)
+        assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "nf4", "fp4"])
+def test_a_quantised_dtype_without_its_extra_names_the_command(
+    llama_folder: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    monkeypatch.setattr(models, "find_spec", lambda name: None)
+    with pytest.raises(IclVectorsError, match=r'pip install "icl-vectors\[quantised\]"'):
+        load_model(str(llama_folder), dtype=dtype)
+
+
+def test_an_encoder_decoder_is_refused() -> None:
+    config = T5Config(vocab_size=20, d_model=8, d_kv=4, d_ff=8, num_layers=2, num_heads=2)
+    with pytest.raises(IclVectorsError, match="model type 't5' is an encoder–decoder"):
+        find_architecture(T5ForConditionalGeneration(config))
+
+
+def test_a_state_space_model_is_refused() -> None:
+    config = AutoConfig.for_model("mamba", vocab_size=20, hidden_size=8, num_hidden_layers=2)
+    maker: Any = AutoModelForCausalLM
+    with pytest.raises(IclVectorsError, match="'mamba' has no key-value cache"):
+        find_architecture(maker.from_config(config))
+
+
+def test_a_model_without_such_blocks_is_refused(tiny: Tiny) -> None:
+    class Headless(torch.nn.Module):
+        config = tiny.plain.config
+
+        def get_output_embeddings(self) -> None:
+            return None
+
+    with pytest.raises(IclVectorsError, match="expected one list of 4 decoder blocks and an unemb"):
+        find_architecture(Headless())
+
+
+def test_the_longest_prompt_is_what_the_configuration_says(tiny: Tiny) -> None:
+    expected = {"llama": 2048, "gpt2": 128, "gptj": 256, "bloom": UNBOUNDED, "gemma3": 131072}
+    assert positions_limit(tiny.model) == expected[tiny.family]

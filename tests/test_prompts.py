@@ -1,0 +1,123 @@
+import hashlib
+import subprocess
+import sys
+from dataclasses import asdict
+
+import pytest
+
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.prompts import Prompt, require_pairs, sample_prompts
+from icl_vectors.tasks import Task, list_tasks, load_task
+
+PRINT_DIGEST = """
+import hashlib
+from icl_vectors.prompts import sample_prompts
+from icl_vectors.tasks import load_task
+for name in ("country_capital", "list_last"):
+    print(hashlib.sha256(repr(sample_prompts(load_task(name), seed=7)).encode()).hexdigest())
+"""
+
+every_task = pytest.mark.parametrize("name", list_tasks())
+
+
+def digest(name: str) -> str:
+    prompts = sample_prompts(load_task(name), seed=7)
+    return hashlib.sha256(repr(prompts).encode()).hexdigest()
+
+
+def queries(prompts: list[Prompt]) -> list[str]:
+    return [prompt.query for prompt in prompts]
+
+
+@every_task
+def test_within_a_prompt_demonstrations_dummies_and_query_are_disjoint(name: str) -> None:
+    for prompts in sample_prompts(load_task(name)):
+        assert len(prompts) == 50
+        for prompt in prompts:
+            shown = [input for input, _ in prompt.demonstrations]
+            everything = [*shown, *prompt.dummies, prompt.query]
+            assert len(shown) == 5 and len(prompt.dummies) == 2
+            assert len(set(everything)) == len(everything)
+
+
+@every_task
+def test_demonstrations_and_answers_are_those_of_the_task(name: str) -> None:
+    task = load_task(name)
+    for prompt in sample_prompts(task)[1]:
+        assert prompt.answers == task.answers[prompt.query]
+        assert all(task.answers[x][0] == y for x, y in prompt.demonstrations)
+
+
+@every_task
+def test_dev_and_test_queries_are_disjoint_where_there_are_enough_inputs(name: str) -> None:
+    task = load_task(name)
+    dev, test = sample_prompts(task)
+    enough = len(task.pairs) >= 100
+    assert len(set(queries(test))) == min(50, len(task.pairs))
+    assert set(queries(dev)).isdisjoint(queries(test)) is enough
+
+
+def test_queries_repeat_only_when_all_have_been_used() -> None:
+    dev, test = sample_prompts(load_task("next_letter"), dev=30, test=30)
+    drawn = queries(test) + queries(dev)
+    assert set(drawn[:25]) == set(drawn[25:50]) == set(load_task("next_letter").inputs)
+
+
+def test_the_same_seed_gives_the_same_prompts_whatever_the_hash_order() -> None:
+    for hash_seed in ("0", "12345"):
+        done = subprocess.run(
+            [sys.executable, "-c", PRINT_DIGEST],
+            env={"PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split() == [digest("country_capital"), digest("list_last")]
+
+
+def test_prompts_stay_what_they_were() -> None:
+    prompt = sample_prompts(load_task("to_upper"), seed=41)[1][0]
+    assert prompt.id == "to_upper-41-test-0000"
+    again = sample_prompts(Task("to_upper", tuple(reversed(load_task("to_upper").pairs))))[1][0]
+    assert asdict(again) == asdict(prompt), "the order of the pairs in the file plays no part"
+
+
+def test_another_seed_or_task_gives_other_prompts() -> None:
+    task = load_task("country_capital")
+    renamed = Task("renamed", task.pairs)
+    assert queries(sample_prompts(task, seed=1)[1]) != queries(sample_prompts(task, seed=2)[1])
+    assert queries(sample_prompts(task)[1]) != queries(sample_prompts(renamed)[1])
+
+
+def test_more_test_prompts_leave_the_first_ones_as_they_are() -> None:
+    task = load_task("country_capital")
+    assert sample_prompts(task, test=20)[1] == sample_prompts(task, test=40)[1][:20]
+
+
+def test_ids_are_unique() -> None:
+    dev, test = sample_prompts(load_task("antonyms"))
+    assert len({prompt.id for prompt in [*dev, *test]}) == 100
+
+
+@pytest.mark.parametrize("shots", [0, 1, 8])
+@pytest.mark.parametrize("dummies", [1, 5])
+def test_a_prompt_has_the_shots_and_dummies_that_were_asked_for(shots: int, dummies: int) -> None:
+    for prompts in sample_prompts(load_task("to_lower"), shots=shots, dummies=dummies):
+        assert {len(prompt.demonstrations) for prompt in prompts} == {shots}
+        assert {len(prompt.dummies) for prompt in prompts} == {dummies}
+
+
+def test_a_task_with_just_enough_pairs_is_used_whole() -> None:
+    task = Task.from_pairs("small", {str(i): "x" for i in range(8)})
+    for prompt in sample_prompts(task)[0]:
+        shown = [input for input, _ in prompt.demonstrations]
+        assert {*shown, *prompt.dummies, prompt.query} == set(task.inputs)
+
+
+def test_a_task_with_fewer_pairs_than_a_prompt_needs_is_refused() -> None:
+    small = Task.from_pairs("small", {str(i): "x" for i in range(7)})
+    with pytest.raises(IclVectorsError) as raised:
+        require_pairs([load_task("to_upper"), small], shots=5, dummies=2)
+    message = str(raised.value)
+    assert "a prompt needs 8 pairs (5 demonstrations, 2 dummies, 1 query)" in message
+    assert "small has 7" in message and "to_upper" not in message

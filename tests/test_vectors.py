@@ -1,0 +1,188 @@
+import json
+import pickle
+import re
+import struct
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.vectors import FORMAT, TaskVector
+
+
+def vector(**changes: Any) -> TaskVector:
+    about: dict[str, Any] = {
+        "vectors": torch.randn(3, 8, generator=torch.Generator().manual_seed(1)),
+        "layers": (0, 2, 5),
+        "model": "some/model",
+        "fingerprint": "abc",
+        "dtype": "float32",
+        "template": "{input}→{output}",
+        "task": "capitals",
+        "revision": "main",
+        "best_layer": 2,
+        "seed": 41,
+        "demonstrations": (("France", "Paris"), ("Perú", "Lima")),
+        "dummies": ("Kenya",),
+    }
+    return TaskVector(**{**about, **changes})
+
+
+def without_vectors(theta: TaskVector) -> dict[str, Any]:
+    return {key: value for key, value in asdict(theta).items() if key != "vectors"}
+
+
+def test_a_saved_vector_is_read_back_bit_for_bit(tmp_path: Path) -> None:
+    theta = vector()
+    found = TaskVector.load(theta.save(tmp_path / "theta.safetensors"))
+    assert torch.equal(found.vectors, theta.vectors)
+    assert found.vectors.dtype is torch.float32
+    assert without_vectors(found) == without_vectors(theta)
+
+
+def test_special_values_survive(tmp_path: Path) -> None:
+    values = torch.tensor([[0.0, -0.0, torch.nan, torch.inf, 1e-45, 3.4e38]])
+    theta = vector(vectors=values, layers=(1,))
+    found = TaskVector.load(theta.save(tmp_path / "theta.safetensors"))
+    assert found.vectors.numpy().tobytes() == values.numpy().tobytes()
+
+
+def test_a_vector_of_a_larger_tensor_is_saved_alone(tmp_path: Path) -> None:
+    large = torch.randn(1000, 8)
+    theta = vector(vectors=large[::500], layers=(0, 1))
+    file = theta.save(tmp_path / "theta.safetensors")
+    assert file.stat().st_size < 2000
+    assert torch.equal(TaskVector.load(file).vectors, large[::500])
+
+
+def test_the_same_vector_always_gives_the_same_bytes(tmp_path: Path) -> None:
+    written = {
+        vector().save(tmp_path / f"{number}.safetensors").read_bytes() for number in range(20)
+    }
+    assert len(written) == 1
+
+
+def test_what_is_not_known_stays_unknown(tmp_path: Path) -> None:
+    theta = vector(best_layer=None, seed=None, revision=None, demonstrations=(), dummies=())
+    found = TaskVector.load(theta.save(tmp_path / "theta.safetensors"))
+    assert without_vectors(found) == without_vectors(theta)
+
+
+def test_saving_leaves_no_other_file_behind(tmp_path: Path) -> None:
+    vector().save(tmp_path / "theta.safetensors")
+    vector(task="other").save(tmp_path / "theta.safetensors")
+    assert [file.name for file in tmp_path.iterdir()] == ["theta.safetensors"]
+    assert TaskVector.load(tmp_path / "theta.safetensors").task == "other"
+
+
+def test_a_layer_is_found_by_its_number_and_not_by_its_row() -> None:
+    theta = vector()
+    assert torch.equal(theta.at(5), theta.vectors[2])
+    assert torch.equal(theta.only([5, 0]).vectors, theta.vectors[[2, 0]])
+    assert theta.only([5, 0]).layers == (5, 0)
+    with pytest.raises(IclVectorsError, match="layer 1: this task vector holds the layers 0, 2, 5"):
+        theta.at(1)
+
+
+@pytest.mark.parametrize(("shape", "layers"), [((3, 8), (0, 1)), ((8,), (0,)), ((1, 2, 3), (0,))])
+def test_a_wrong_shape_is_refused(shape: tuple[int, ...], layers: tuple[int, ...]) -> None:
+    with pytest.raises(IclVectorsError, match=re.escape(f"found the shape {shape}")):
+        vector(vectors=torch.zeros(shape), layers=layers)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(IclVectorsError, match="found no such file; make one with"):
+        TaskVector.load(tmp_path / "none.safetensors")
+
+
+def damaged(content: bytes) -> list[bytes]:
+    header = struct.unpack("<Q", content[:8])[0]
+    return [
+        b"",
+        content[:5],
+        content[: 8 + header // 2],
+        content[:-4],
+        content + b"more",
+        struct.pack("<Q", 1 << 60) + content[8:],
+        content[:8] + b"x" * header + content[8 + header :],
+        pickle.dumps({"vectors": [1, 2, 3]}),
+        b"\x89PNG\r\n\x1a\n" * 4,
+    ]
+
+
+def test_a_damaged_truncated_or_foreign_file_is_refused(tmp_path: Path) -> None:
+    content = vector().save(tmp_path / "theta.safetensors").read_bytes()
+    for number, broken in enumerate(damaged(content)):
+        file = tmp_path / f"{number}.safetensors"
+        file.write_bytes(broken)
+        with pytest.raises(IclVectorsError) as raised:
+            TaskVector.load(file)
+        assert str(file) in str(raised.value), number
+        assert "\n" not in str(raised.value), number
+
+
+def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
+    marker = tmp_path / "opened"
+
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (marker,)
+
+    file = tmp_path / "theta.safetensors"
+    file.write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(IclVectorsError, match="expected a task vector as safetensors"):
+        TaskVector.load(file)
+    torch.save({"vectors": torch.zeros(2, 2)}, file)
+    with pytest.raises(IclVectorsError, match="expected a task vector as safetensors"):
+        TaskVector.load(file)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        {"format": "pt"},
+        {"format": FORMAT},
+        {"format": FORMAT, "task_vector": "{"},
+        {"format": FORMAT, "task_vector": "{}"},
+        {"format": FORMAT, "task_vector": "[1, 2]"},
+        {"format": FORMAT, "task_vector": json.dumps({"layers": 3})},
+    ],
+)
+def test_safetensors_that_are_no_task_vector_are_refused(
+    tmp_path: Path, metadata: dict[str, str] | None
+) -> None:
+    file = tmp_path / "theta.safetensors"
+    save_file({"vectors": torch.zeros(1, 2)}, file, metadata)
+    with pytest.raises(IclVectorsError, match="expected a task vector"):
+        TaskVector.load(file)
+
+
+def test_a_tensor_of_another_shape_than_its_description_is_refused(tmp_path: Path) -> None:
+    file = vector().save(tmp_path / "theta.safetensors")
+    with safe_open(file, framework="pt") as opened:
+        metadata = opened.metadata()
+    save_file({"vectors": torch.zeros(1, 2)}, file, metadata)
+    with pytest.raises(IclVectorsError, match=r"with 3 layers, found the shape \(1, 2\)"):
+        TaskVector.load(file)
+
+
+def test_another_models_vector_is_refused() -> None:
+    vector().require_model("abc", "some/model")
+    with pytest.raises(IclVectorsError) as raised:
+        vector().require_model("xyz", "other/model")
+    message = str(raised.value)
+    assert "belongs to some/model (abc), found other/model (xyz)" in message
+
+
+def test_a_vector_shows_what_it_is() -> None:
+    assert repr(vector()) == (
+        "TaskVector('capitals', layers 0–5, best 2, hidden=8, model='some/model', float32)"
+    )
+    assert repr(vector(task="", best_layer=None)).startswith("TaskVector('unnamed', layers 0–5, h")
