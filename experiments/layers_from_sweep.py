@@ -60,9 +60,11 @@ def _read_entries(model: Model, output: Path, seed: int) -> dict[str, dict[str, 
     if not (output / "results.json").is_file():
         return {}
     found = read_json(output / "results.json")
+    if "tasks" not in found:  # of another experiment
+        return {}
     if (found.get("model"), found.get("dtype")) != (model.reference, model.dtype):
         raise IclVectorsError(
             f"--output {output}: holds a run of {found.get('model')} in {found.get('dtype')}, "
             f"found {model.reference} in {model.dtype}; choose another folder."
         )
-    return {entry["task"]: entry for entry in found.get("tasks", []) if entry["seed"] == seed}
+    return {entry["task"]: entry for entry in found["tasks"] if entry["seed"] == seed}

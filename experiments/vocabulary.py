@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -90,6 +91,7 @@ def vocabulary(
             if unit in folder.done:
                 continue
             layers = [given] if given is not None else _default_layers(model, entries[task.name])
+            start = perf_counter()
             theta = TaskVector.load(folder.vector_path(*unit))
             theta.require_model(model.fingerprint, model.reference)
             texts = [form.query(query) for query in queries[task.name]]
@@ -103,7 +105,8 @@ def vocabulary(
                 _entry(model, task.name, found, row, at, top, raw, answered[task.name])
                 for row, at in enumerate(layers)
             ]
-            folder.finish(unit, {"entries": shown})
+            seconds = round(perf_counter() - start, 3)
+            folder.finish(unit, {"entries": shown}, seconds=seconds)
             words = ", ".join(token["token"].strip() for token in shown[0]["tokens"][:8])
             observer.told(f"{task.name}: layer {layers[0]}: {words}")
         results = [one for task in chosen for one in folder.done[(task.name, seed)]["entries"]]
