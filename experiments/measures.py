@@ -48,7 +48,7 @@ def unit_result(
         "n_dev": len(dev),
         "n_distinct": len({one.prompt.query for one in test}),
         "n_dev_queries_in_test": _shared_queries(dev, test),
-        "n_echo": sum(one.suffixes[0][:1] == (first,) for one in test for first in one.accepted),
+        "n_echo": sum(one.echo in one.accepted for one in test),
         "baseline": accuracy(_right(baseline, test)).to_json(),
         "hypothesis": accuracy(_right(hypothesis, test)).to_json(),
         "regular": accuracy(_right(regular, test)).to_json(),

@@ -95,7 +95,7 @@ def vocabulary(
             theta = TaskVector.load(folder.vector_path(*unit))
             theta.require_model(model.fingerprint, model.reference)
             texts = [form.query(query) for query in queries[task.name]]
-            ids = [encode_to_arrow(model.tokenizer, form, text, "x") for text in texts]
+            ids = [encode_to_arrow(model.tokenizer, form, text, None) for text in texts]
             prompts = whole_prompts(ids, model.architecture.takes_positions)
             vectors = theta.only(layers).vectors  # (layer, hidden)
             found = run_projection(model, vectors, prompts, layers, FETCHED)

@@ -22,6 +22,7 @@ class EncodedPrompt:
         suffixes: what follows `shared`: first the query's, then one for each dummy.
         alone: the query without demonstrations, BOS included.
         accepted: first tokens of the accepted answers, read in context, sorted.
+        echo: the first token of the query itself, where an answer would stand, or −1.
     """
 
     prompt: Prompt
@@ -29,6 +30,7 @@ class EncodedPrompt:
     suffixes: tuple[tuple[int, ...], ...]
     alone: tuple[int, ...]
     accepted: tuple[int, ...]
+    echo: int = -1
 
 
 def encode_prompt(tokenizer: Any, template: Template, prompt: Prompt, limit: int) -> EncodedPrompt:
@@ -61,17 +63,23 @@ def encode_prompt(tokenizer: Any, template: Template, prompt: Prompt, limit: int
         suffixes=tuple(tuple(ids[cut:]) for ids in [full, *dummies]),
         alone=tuple(alone),
         accepted=first_tokens(tokenizer, template, template.query(prompt.query), prompt.answers),
+        echo=_echo(tokenizer, template, alone, prompt.query),
     )
 
 
-def encode_to_arrow(tokenizer: Any, template: Template, text: str, answer: str) -> list[int]:
+def encode_to_arrow(tokenizer: Any, template: Template, text: str, answer: str | None) -> list[int]:
     """Token ids of a text that ends at an arrow; the last id is the arrow.
+
+    Args:
+        answer: something that may follow, to check that it is not joined to the arrow.
 
     Raises:
         IclVectorsError: with the answer attached, the tokenizer joins arrow and answer.
     """
     ids, ends = _tokens(tokenizer, text)
     arrow = _arrow_index(ends, text, template)
+    if answer is None:
+        return ids[: arrow + 1]
     attached, attached_ends = _tokens(tokenizer, text + template.gap + answer)
     if attached[: arrow + 1] != ids[: arrow + 1] or attached_ends[arrow] != len(text):
         raise IclVectorsError(
@@ -102,6 +110,13 @@ def first_tokens(
             )
         found.add(attached[first])
     return tuple(sorted(found))
+
+
+def _echo(tokenizer: Any, template: Template, alone: Sequence[int], query: str) -> int:
+    text = template.query(query) + template.gap + query
+    attached, _ = _tokens(tokenizer, text)
+    keeps = attached[: len(alone)] == list(alone) and len(attached) > len(alone)
+    return attached[len(alone)] if keeps else -1
 
 
 def _tokens(tokenizer: Any, text: str) -> tuple[list[int], list[int]]:

@@ -154,7 +154,7 @@ def regular(
 def _answer(
     model: Model, form: Template, texts: Sequence[str], put_in: dict[int, Any], steps: int
 ) -> list[str]:
-    rows = [encode_to_arrow(model.tokenizer, form, text, "x") for text in texts]
+    rows = [encode_to_arrow(model.tokenizer, form, text, None) for text in texts]
     inputs = whole_prompts(rows, model.architecture.takes_positions)
     found = run_application(model, inputs, put_in, steps)
     if not found["logits"].max(-1).values.isfinite().all():

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from icl_vectors.errors import RunError
+
 
 def write_whole(path: Path, content: bytes) -> None:
     """Replace a file in one step."""
@@ -39,8 +41,20 @@ def append_lines(path: Path, values: Iterable[Any]) -> None:
 
 
 def read_lines(path: Path) -> list[Any]:
-    """The JSON lines of a file; a torn last line (its writer was killed) is left out."""
+    """The JSON lines of a file; a torn last line (its writer was killed) is left out.
+
+    Raises:
+        RunError: another line is damaged.
+    """
     if not path.is_file():
         return []
-    lines = path.read_bytes().split(b"\n")
-    return [json.loads(line) for line in lines[:-1] if line.strip()]
+    values = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            values += [json.loads(line)] if line.strip() else []
+        except ValueError as error:
+            raise RunError(
+                f"{path}, line {number}: expected JSON, found a damaged line; "
+                "remove that line, or choose another folder."
+            ) from error
+    return values

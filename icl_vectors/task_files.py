@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def _read_text(path: Path) -> str:
 
 def _rows_of_json(path: Path, text: str) -> Iterator[tuple[int, Any, Any]]:
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=partial(_without_repeats, path, text))
     except json.JSONDecodeError as error:
         raise _bad(path, error.lineno, f"broken JSON ({error.msg})") from error
     except RecursionError as error:
@@ -67,6 +68,17 @@ def _rows_of_json(path: Path, text: str) -> Iterator[tuple[int, Any, Any]]:
             yield from _row_of_object(path, number, row, what="entry")
     else:
         raise _bad(path, 1, f"JSON of type {type(data).__name__}")
+
+
+def _without_repeats(path: Path, text: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, unless one of its keys stands there twice with different values."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if found.setdefault(key, value) != value:
+            first = json.dumps(key, ensure_ascii=False)
+            line = text.count("\n", 0, max(text.rfind(first), 0)) + 1
+            raise _bad(path, line, f"a second, different value for {key!r}")
+    return found
 
 
 def _rows_of_lines(path: Path, text: str) -> Iterator[tuple[int, Any, Any]]:

@@ -74,7 +74,12 @@ class Task:
         items = pairs.items() if isinstance(pairs, Mapping) else pairs
         merged: dict[str, list[str]] = {}
         for input, outputs in items:
-            accepted = [outputs] if isinstance(outputs, str) else list(outputs)
+            accepted = [outputs] if isinstance(outputs, str | int | float) else list(outputs)
+            if not all(isinstance(text, str) for text in (input, *accepted)):
+                raise IclVectorsError(
+                    f"task {name!r}: expected text for input and output, "
+                    f"found {input!r}: {accepted!r}."
+                )
             if not input.strip() or not accepted or not all(out.strip() for out in accepted):
                 raise IclVectorsError(
                     f"task {name!r}: expected an input and an output that are not blank, "

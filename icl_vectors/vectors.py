@@ -1,8 +1,8 @@
 """A task vector as a thing one keeps: θ with where it comes from, saved as safetensors."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from icl_vectors.files import write_whole
 from icl_vectors.version import VERSION
 
 FORMAT = "icl_vectors.task_vector.1"
+TEXT = ("model", "fingerprint", "dtype", "template", "task", "version")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +72,9 @@ class TaskVector:
 
     def save(self, path: str | Path) -> Path:
         """Write the vector as safetensors, its description in the header's metadata."""
-        described = {"format": FORMAT, "task_vector": json.dumps(self._description())}
         tensors = {"vectors": self.vectors.contiguous().float().cpu()}
-        write_whole(Path(path), save(tensors, metadata=described))
+        content = save(tensors, metadata={"format": FORMAT, **self._description()})
+        write_whole(Path(path), _with_sorted_header(content))
         return Path(path)
 
     @classmethod
@@ -92,7 +93,7 @@ class TaskVector:
                         f"found format {metadata.get('format')!r}."
                     )
                 vectors = file.get_tensor("vectors")
-            return cls(vectors=vectors, **_described(json.loads(metadata["task_vector"])))
+            return cls(vectors=vectors, **_described(metadata))
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise IclVectorsError(
                 f"{path}: expected a task vector as safetensors, found {_reason(error)}; "
@@ -111,10 +112,14 @@ class TaskVector:
                 f"found {name} ({fingerprint}); open the model that formed it."
             )
 
-    def _description(self) -> dict[str, Any]:
-        described = asdict(replace(self, vectors=torch.empty(len(self.layers), 0)))
-        del described["vectors"]
-        return described
+    def _description(self) -> dict[str, str]:
+        """Every field but the vectors, as text: names as they are, the rest as JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            for name, value in values.items()
+            if name != "vectors"
+        }
 
     def __repr__(self) -> str:
         held = f"layers {self.layers[0]}–{self.layers[-1]}" if self.layers else "no layers"
@@ -125,11 +130,30 @@ class TaskVector:
         )
 
 
-def _described(data: dict[str, Any]) -> dict[str, Any]:
-    data["layers"] = tuple(data["layers"])
-    data["demonstrations"] = tuple((input, output) for input, output in data["demonstrations"])
-    data["dummies"] = tuple(data["dummies"])
-    return data
+def _described(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The fields that `_description` wrote."""
+    described: dict[str, Any] = {name: metadata[name] for name in TEXT}
+    described["layers"] = tuple(int(layer) for layer in json.loads(metadata["layers"]))
+    for name in ("best_layer", "seed"):
+        described[name] = json.loads(metadata[name])
+    revision = metadata["revision"]
+    described["revision"] = None if revision == "null" else revision
+    pairs = json.loads(metadata["demonstrations"])
+    described["demonstrations"] = tuple((str(input), str(output)) for input, output in pairs)
+    described["dummies"] = tuple(str(dummy) for dummy in json.loads(metadata["dummies"]))
+    return described
+
+
+def _with_sorted_header(content: bytes) -> bytes:
+    """The same safetensors file with its metadata in order, so that equal vectors are equal files.
+
+    safetensors writes the keys of the metadata in an order that changes from run to run.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    text = json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the format's alignment
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def _reason(error: BaseException) -> str:

@@ -31,6 +31,7 @@ CAPITALS = {
 }
 COUNTRIES = ["Spain", "Germany", "Russia", "China", "Greece", "England", "Austria"]
 COLOURS = {"Apple": "Red", "Lime": "Green", "Banana": "Yellow", "Plum": "Purple"}
+SOME_LAYERS = (0, 6, 9, 10, 11, 17)
 COLOUR_NAMES = "red green yellow purple blue orange white black brown pink gold golden".split()
 
 
@@ -126,7 +127,7 @@ def test_the_sweep_equals_plain_pytorch(gemma: Model, run: Path, name: str) -> N
     for prompt in (dev[0], test[0]):
         theta = plain.theta(model, twin.dummy_ids(gemma.tokenizer, as_twin(prompt)))
         query = twin.query_ids(gemma.tokenizer, as_twin(prompt))
-        layers = range(gemma.n_layers) if prompt.split == "dev" else [best]
+        layers = SOME_LAYERS if prompt.split == "dev" else [best]
         for layer in layers:
             token = plain.injected(model, query, layer, theta[layer])
             found = shown[(prompt.id, "hypothesis", layer)]

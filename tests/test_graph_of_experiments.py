@@ -170,7 +170,9 @@ def test_theta_without_demonstrations_is_that_of_plain_pytorch(case: Case) -> No
     none = [Prompt({**prompt, "demonstrations": []}) for prompt in case.of_b]
     found = run_many_thetas(case.tiny.model, batches(case, encode(case, none), 5, False), 1)
     expected = [
-        torch.stack([plain.states(case.tiny.plain, _alone(case, dummy)) for dummy in one["dummies"]])
+        torch.stack(
+            [plain.states(case.tiny.plain, _alone(case, dummy)) for dummy in one["dummies"]]
+        )
         for one in none
     ]
     assert_close(found[:, 0], torch.stack(expected).mean(1)[:, 1], **EXACT)

@@ -157,7 +157,7 @@ def test_nan_is_one_line_and_exit_1(command: Command, place: Path) -> None:
     save_model(place / "model", model, bytes_tokenizer())
     code, out, err = command("sweep", "--model", "model", *SMALL, "--quiet")
     assert (code, out) == (1, "")
-    assert err.startswith("error: the states of block 1 hold NaN or infinity in float32 on cpu")
+    assert err.startswith("error: list_first: the states of block 1 hold NaN or infinity")
     assert len(err.splitlines()) == 1
 
 
