@@ -109,7 +109,8 @@ def cluster(
         )  # (task, prompt, layer, hidden)
         observer.notice("Silhouette, distances, t-SNE and PCA …")
         found = _describe(thetas, chosen, at_layer, by_layer, seed, folder.path)
-        folder.write_results({"cluster": found}, peak_memory=peak_bytes(model))
+        about = {"model": model.reference, "dtype": model.dtype, "n_layers": model.n_layers}
+        folder.write_results({**about, "cluster": found}, peak_memory=peak_bytes(model))
     return found
 
 

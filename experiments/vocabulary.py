@@ -98,7 +98,8 @@ def vocabulary(
             ids = [encode_to_arrow(model.tokenizer, form, text, None) for text in texts]
             prompts = whole_prompts(ids, model.architecture.takes_positions)
             vectors = theta.only(layers).vectors  # (layer, hidden)
-            found = run_projection(model, vectors, prompts, layers, FETCHED)
+            fetched = min(max(FETCHED, top), model.config.vocab_size)
+            found = run_projection(model, vectors, prompts, layers, fetched)
             if not bool(found["finite"]):
                 raise not_finite(f"{task.name}: the logits", model.dtype, model.device)
             shown = [

@@ -74,7 +74,8 @@ class Task:
         items = pairs.items() if isinstance(pairs, Mapping) else pairs
         merged: dict[str, list[str]] = {}
         for input, outputs in items:
-            accepted = [outputs] if isinstance(outputs, str | int | float) else list(outputs)
+            given: Any = outputs  # callers may pass what the types forbid
+            accepted: list[Any] = [given] if isinstance(given, str | int | float) else list(given)
             if not all(isinstance(text, str) for text in (input, *accepted)):
                 raise IclVectorsError(
                     f"task {name!r}: expected text for input and output, "

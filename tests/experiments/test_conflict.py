@@ -6,6 +6,7 @@ import pytest
 from torch import Tensor
 
 import icl_vectors as icl
+from icl_vectors.encoding import encode_prompt
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.experiments import conflict as conflict_module
 from icl_vectors.experiments import sweep as sweep_module
@@ -19,7 +20,7 @@ from icl_vectors.run_folder import read_records
 from icl_vectors.tasks import load_task
 from tests.experiments.compare import files_without_times
 from tests.experiments.test_sweep import as_twin
-from tests.tiny import load_plain, random_model
+from tests.tiny import load_plain
 from tests.twins import plain
 from tests.twins.prompts import accepted_tokens, dummy_ids, regular_ids
 
@@ -52,11 +53,10 @@ def conflict(model: Model, output: Path, **options: Any) -> list[dict[str, Any]]
 def prompts(monkeypatch: pytest.MonkeyPatch) -> list[Prompt]:
     """The prompts that a conflict encodes: of A and of B by turns."""
     seen: list[Prompt] = []
-    encode = conflict_module.encode_prompt
 
     def spy(tokenizer: Any, template: Any, prompt: Prompt, limit: int) -> Any:
         seen.append(prompt)
-        return encode(tokenizer, template, prompt, limit)
+        return encode_prompt(tokenizer, template, prompt, limit)
 
     monkeypatch.setattr(conflict_module, "encode_prompt", spy)
     return seen
@@ -86,7 +86,7 @@ def test_results_are_those_of_the_contract(llama: Model, tmp_path: Path) -> None
 def test_without_a_sweep_it_sweeps_first_and_says_so(llama: Model, tmp_path: Path) -> None:
     listener = Listener()
     conflict(llama, tmp_path, observer=listener)
-    assert any(text.startswith(f"No sweep in {tmp_path}: sweeping") for text in listener.notices)
+    assert any(text.startswith(f"Sweeping in {tmp_path} first") for text in listener.notices)
     entries = json.loads((tmp_path / "results.json").read_text("utf-8"))["tasks"]
     assert [entry["task"] for entry in entries] == ["to_upper", "list_first"], "of B alone"
     assert [len(listener.lines), listener.lines[0].split(":")[0]] == [2, "next_letter → to_upper"]
@@ -104,7 +104,7 @@ def test_with_a_sweep_it_takes_the_layer_that_is_best_for_b_on_dev(
     monkeypatch.setattr(sweep_module, "run_task", never)
     listener = Listener()
     assert [pair["layer"] for pair in conflict(llama, tmp_path, observer=listener)] == [2, 1]
-    assert not any("No sweep" in text for text in listener.notices)
+    assert not any("Sweeping" in text for text in listener.notices)
     layers = {
         (sample["task"], sample["layer"])
         for sample in read_lines(tmp_path / "samples.jsonl")

@@ -1,0 +1,149 @@
+import subprocess
+import sys
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cosine, pdist
+from sklearn.metrics import silhouette_score
+
+from icl_vectors.errors import MissingExtra
+from icl_vectors.experiments import geometry
+from icl_vectors.experiments.geometry import (
+    cosine_distances,
+    describe_clusters,
+    embed,
+    require_sklearn,
+    silhouette,
+)
+
+NAMES = ["left", "right", "up"]
+PER_TASK = 8
+
+
+@pytest.fixture
+def points() -> Any:
+    """Tight clusters: `left` and `right` in a similar direction, `up` at a right angle."""
+    draw = np.random.default_rng(3)
+    centres = np.zeros((3, 16))
+    centres[0, 0] = centres[1, 0] = centres[2, 2] = 10.0
+    centres[1, 1] = 6.0
+    noise = 0.05 * draw.standard_normal((3, PER_TASK, 16))
+    return (centres[:, None] + noise).reshape(-1, 16).astype(np.float32)  # (point, hidden)
+
+
+@pytest.fixture
+def labels() -> Any:
+    return np.repeat(np.arange(3), PER_TASK)
+
+
+@pytest.fixture
+def found(points: Any, labels: Any) -> dict[str, Any]:
+    return describe_clusters(points, labels, NAMES)
+
+
+def test_tight_clusters_far_apart_have_a_silhouette_near_one(found: dict[str, Any]) -> None:
+    assert 0.99 < found["silhouette"] <= 1.0
+    assert found["within"] < 0.001 < 0.1 < found["between"]
+
+
+def test_points_of_no_order_have_a_silhouette_near_zero(labels: Any) -> None:
+    points = np.random.default_rng(4).standard_normal((3 * PER_TASK, 64))
+    found = describe_clusters(points, labels, NAMES)
+    assert abs(found["silhouette"]) < 0.05
+    assert found["within"] == pytest.approx(found["between"], abs=0.05)
+
+
+def test_the_silhouette_is_that_of_scikit_learn_and_of_its_definition(
+    points: Any, labels: Any
+) -> None:
+    distances, values = cosine_distances(points), []
+    for index, label in enumerate(labels):
+        means = [
+            distances[index][labels == other].sum() / (PER_TASK - (other == label))
+            for other in range(3)
+        ]
+        nearest = min(mean for other, mean in enumerate(means) if other != label)
+        values.append((nearest - means[label]) / max(nearest, means[label]))
+    assert silhouette(points, labels) == pytest.approx(np.mean(values), abs=1e-6)
+    by_sklearn = silhouette_score(points, labels, metric="cosine")
+    assert silhouette(points, labels) == pytest.approx(by_sklearn, abs=1e-12)
+
+
+def test_cosine_distances_are_those_of_scipy(points: Any) -> None:
+    distances = cosine_distances(points)
+    pairs = combinations(range(len(points)), 2)
+    expected = [cosine(points[i].astype(float), points[j].astype(float)) for i, j in pairs]
+    assert distances[np.triu_indices(len(points), 1)] == pytest.approx(expected, abs=1e-9)
+    assert (distances == distances.T).all() and (distances.diagonal() == 0).all()
+    opposite = cosine_distances(np.array([[1.0, 0.0], [-3.0, 0.0], [0.0, 2.0]]))
+    assert opposite.tolist() == [[0.0, 2.0, 1.0], [2.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
+
+
+def test_the_nearest_task_is_the_one_of_the_nearest_mean(found: dict[str, Any]) -> None:
+    assert found["nearest"]["left"] == "right" and found["nearest"]["right"] == "left"
+    assert found["nearest"]["up"] in ("left", "right")
+
+
+def test_the_table_of_distances_holds_means_over_pairs(
+    points: Any, labels: Any, found: dict[str, Any]
+) -> None:
+    table = np.array(found["distances"])
+    assert table == pytest.approx(table.T)
+    for task in range(3):
+        own = pdist(points[labels == task].astype(float), "cosine").mean()
+        assert table[task, task] == pytest.approx(own, abs=1e-5)
+        assert all(table[task, task] < table[task, other] for other in range(3) if other != task)
+    assert found["within"] == pytest.approx(table.diagonal().mean(), abs=1e-5)
+    assert found["between"] == pytest.approx(table[np.triu_indices(3, 1)].mean(), abs=1e-5)
+
+
+def test_the_histograms_count_every_pair_once(found: dict[str, Any]) -> None:
+    histogram, count = found["histogram"], 3 * PER_TASK
+    within = 3 * PER_TASK * (PER_TASK - 1) // 2
+    assert sum(histogram["within"]) == within
+    assert sum(histogram["between"]) == count * (count - 1) // 2 - within
+    assert len(histogram["edges"]) == len(histogram["within"]) + 1
+    assert histogram["edges"] == sorted(histogram["edges"])
+    assert histogram["edges"][0] == 0.0
+
+
+def test_the_order_of_the_points_changes_nothing(
+    points: Any, labels: Any, found: dict[str, Any]
+) -> None:
+    order = np.random.default_rng(5).permutation(len(points))
+    shuffled = describe_clusters(points[order], labels[order], NAMES)
+    assert shuffled["nearest"] == found["nearest"]
+    assert shuffled["silhouette"] == pytest.approx(found["silhouette"], abs=1e-6)
+    assert np.array(shuffled["distances"]) == pytest.approx(np.array(found["distances"]))
+
+
+def test_maps_keep_the_clusters_apart_and_are_the_same_for_the_same_seed(
+    points: Any, labels: Any
+) -> None:
+    maps = embed(points, 41)
+    again = embed(points, 41)
+    for kind in ("tsne", "pca"):
+        assert maps[kind].shape == (3 * PER_TASK, 2)
+        assert np.isfinite(maps[kind]).all()
+        assert np.array_equal(maps[kind], again[kind])
+    assert silhouette_score(maps["pca"], labels) > 0.9
+    assert not np.array_equal(maps["tsne"], embed(points, 42)["tsne"])
+
+
+def test_a_handful_of_points_can_be_mapped(points: Any) -> None:
+    assert embed(points[:4], 1)["tsne"].shape == (4, 2)
+
+
+def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_sklearn()
+    monkeypatch.setattr(geometry, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"expected scikit-learn, found none; .*\[plots\]"):
+        require_sklearn()
+
+
+def test_scikit_learn_is_imported_only_where_it_is_used() -> None:
+
+    code = "import sys, icl_vectors.experiments.geometry; sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

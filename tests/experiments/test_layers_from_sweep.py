@@ -1,0 +1,129 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import icl_vectors as icl
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments import sweep as sweep_module
+from icl_vectors.experiments.layers_from_sweep import best_layer_of_mean, swept_entries
+from icl_vectors.experiments.observer import Observer
+from icl_vectors.graph import run_task
+from icl_vectors.models import Model, load_model
+from icl_vectors.tasks import load_task
+from tests.tiny import bytes_tokenizer, random_model, save_model
+
+TASKS = "to_upper,list_first"
+
+
+class Listener(Observer):
+    """Remembers what it is told; stops a sweep after some tasks."""
+
+    def __init__(self, stop_after: int = 0) -> None:
+        self.notices: list[str] = []
+        self.finishes = 0
+        self.stop_after = stop_after
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def finished(self, result: Any) -> None:
+        self.finishes += 1
+        if self.finishes == self.stop_after:
+            raise KeyboardInterrupt
+
+
+def entries(
+    model: Model, output: Path, names: str = TASKS, **options: Any
+) -> dict[str, dict[str, Any]]:
+    given: dict[str, Any] = {"seed": 41, "template": "{input}→{output}", "test": 3, "dev": 4}
+    given |= {"observer": Listener(), "provenance": None, **options}
+    return swept_entries(model, [load_task(name) for name in names.split(",")], output, **given)
+
+
+def curves(*rows: list[float | None]) -> dict[str, dict[str, Any]]:
+    return {str(number): {"dev_accuracy_by_layer": row} for number, row in enumerate(rows)}
+
+
+def test_without_a_sweep_one_is_run_and_said(llama: Model, tmp_path: Path) -> None:
+    listener = Listener()
+    found = entries(llama, tmp_path, observer=listener)
+    assert listener.notices[0] == f"Sweeping in {tmp_path} first, to choose the layer on dev."
+    results = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert list(found.values()) == results["tasks"]
+    assert (results["tasks"][0]["n_test"], results["tasks"][0]["n_dev"]) == (3, 4)
+
+
+def test_a_finished_sweep_is_taken_as_it_is_whatever_its_counts(
+    llama: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept = icl.sweep(llama, f"{TASKS},to_lower", output=tmp_path, test=5, dev=2, shots=2)
+
+    def never(*given: Any, **options: Any) -> None:
+        raise AssertionError("the model ran")
+
+    monkeypatch.setattr(sweep_module, "run_task", never)
+    listener = Listener()
+    found = entries(llama, tmp_path, observer=listener)
+    assert list(found.values()) == swept.data["tasks"][:2]
+    assert listener.notices == []
+
+
+def test_a_sweep_that_was_started_here_and_interrupted_goes_on(
+    llama: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbroken = entries(llama, tmp_path / "unbroken")
+    calls = []
+
+    def interrupted(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) in (1, 3):
+            raise KeyboardInterrupt
+        return run_task(*given)
+
+    monkeypatch.setattr(sweep_module, "run_task", interrupted)
+    for _ in range(2):  # in the first task, and again in the second
+        with pytest.raises(KeyboardInterrupt):
+            entries(llama, tmp_path / "broken")
+    assert entries(llama, tmp_path / "broken") == unbroken
+    assert len(calls) == 4
+
+
+def test_a_folder_of_another_experiment_is_swept_too(llama: Model, tmp_path: Path) -> None:
+    icl.cluster(llama, TASKS, output=tmp_path, layer=1, per_task=3)
+    assert list(entries(llama, tmp_path)) == TASKS.split(",")
+    assert {"tasks", "cluster"} <= set(json.loads((tmp_path / "results.json").read_text("utf-8")))
+
+
+def test_a_sweep_without_one_of_the_tasks_is_refused(llama: Model, tmp_path: Path) -> None:
+    icl.sweep(llama, "to_upper", output=tmp_path, test=3, dev=4)
+    before = (tmp_path / "results.json").read_bytes()
+    with pytest.raises(IclVectorsError, match="tasks: list_first None → "):
+        entries(llama, tmp_path)
+    with pytest.raises(IclVectorsError, match=r"seeds: \[41\] → \[7\]"):
+        entries(llama, tmp_path, "to_upper", seed=7)
+    assert (tmp_path / "results.json").read_bytes() == before
+
+
+def test_a_run_of_another_model_or_dtype_is_refused(
+    llama: Model, llama_folder: Path, tmp_path: Path
+) -> None:
+    entries(llama, tmp_path / "run")
+    other = load_model(str(llama_folder), dtype="bfloat16")
+    with pytest.raises(IclVectorsError, match="in float32, found .* in bfloat16; choose another"):
+        entries(other, tmp_path / "run")
+
+
+def test_a_task_that_the_sweep_cannot_run_is_named(tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "model", random_model("llama"), bytes_tokenizer(joins="→P"))
+    with pytest.raises(IclVectorsError, match="its sweep could not run country_capital"):
+        entries(load_model(str(folder)), tmp_path / "run", "list_first,country_capital")
+
+
+def test_the_best_layer_is_that_of_the_mean_curve_and_the_lowest_of_equals() -> None:
+    assert best_layer_of_mean(curves([0.1, 0.9, 0.2], [0.8, 0.2, 0.9])) == 1
+    assert best_layer_of_mean(curves([0.0, 0.5, 0.5])) == 1
+    assert best_layer_of_mean(curves([0.0, 0.0])) == 0
+    assert best_layer_of_mean(curves([None, 0.1, None, 0.3])) == 3
+    assert best_layer_of_mean(curves([None, 0.0, 0.0])) == 1

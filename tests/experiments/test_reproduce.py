@@ -1,0 +1,127 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.observer import Observer
+from icl_vectors.experiments.reproduce import reproduce
+from icl_vectors.files import read_lines
+from icl_vectors.models import Model
+from icl_vectors.run_folder import read_records
+from icl_vectors.tasks import Task
+from tests.experiments.compare import files_without_times
+
+TASKS = "next_letter,to_upper,list_last"  # of the paper's pairs only next_letter:to_upper
+SMALL: dict[str, Any] = {"test": 3, "dev": 3}
+MINE = Task.from_pairs("mine", {f"w{i}": f"v{i}" for i in range(12)})
+
+
+class Listener(Observer):
+    """Remembers the notices, and what was run; stops the run where it should."""
+
+    def __init__(self, stop_at: str = "") -> None:
+        self.notices: list[str] = []
+        self.ran: list[str] = []
+        self.stop_at = stop_at
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+        if text == self.stop_at:
+            raise KeyboardInterrupt
+
+    def finished(self, result: Any) -> None:
+        self.ran.append(result["task"])
+
+    def told(self, line: str) -> None:
+        self.ran.append(line)
+
+
+@pytest.fixture(scope="module")
+def folder(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("all") / "run"
+    reproduce_small(llama, output, Listener())
+    return output
+
+
+def reproduce_small(model: Model, output: Path, observer: Observer, tasks: Any = TASKS) -> None:
+    reproduce(model, tasks, output=output, observer=observer, **SMALL)
+
+
+def results(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text("utf-8"))
+    return found
+
+
+def steps(listener: Listener) -> list[str]:
+    return [text for text in listener.notices if text[1:3] == "/4"]
+
+
+def test_one_folder_holds_all_experiments(folder: Path) -> None:
+    found = results(folder)
+    assert set(found) >= {"schema", "model", "dtype", "n_layers", "tasks", "summary"}
+    assert [entry["task"] for entry in found["tasks"]] == TASKS.split(",")
+    assert found["cluster"]["tasks"] == TASKS.split(",")
+    assert len(found["cluster"]["silhouette_by_layer"]) == found["n_layers"]
+    assert {one["task"] for one in found["vocabulary"]} == set(TASKS.split(","))
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+    assert set(run["experiments"]) == {"sweep", "cluster", "conflict", "vocabulary"}
+    assert all("finished" in entry for entry in run["experiments"].values())
+    assert len(list((folder / "vectors").iterdir())) == 3
+
+
+def test_conflicts_are_those_of_the_papers_pairs_whose_tasks_are_chosen(folder: Path) -> None:
+    pairs = [(pair["a"], pair["b"]) for pair in results(folder)["conflict"]]
+    assert pairs == [("next_letter", "to_upper")]
+
+
+def test_shots_are_five_in_the_sweep_and_four_in_the_other_experiments(folder: Path) -> None:
+    run = json.loads((folder / "run.json").read_text("utf-8"))["experiments"]
+    shots = {name: run[name]["configuration"].get("shots") for name in run}
+    assert shots == {"sweep": 5, "cluster": 4, "conflict": 4, "vocabulary": None}
+    lines = read_lines(folder / "prompts.jsonl")
+    assert {len(one["demonstrations"]) for one in lines if ":" not in one["task"]} == {5}
+    assert {len(one["demonstrations"]) for one in lines if ":" in one["task"]} == {4}
+
+
+def test_the_layers_are_those_of_the_one_sweep(folder: Path) -> None:
+    found = results(folder)
+    best = {entry["task"]: entry["best_layer"] for entry in found["tasks"]}
+    assert [pair["layer"] == best[pair["b"]] for pair in found["conflict"]] == [True]
+    records = [r for r in read_records(folder) if r["event"] == "done"]
+    kinds = [record["experiment"] for record in records]
+    assert kinds == ["sweep"] * 3 + ["cluster"] * 3 + ["conflict"] + ["vocabulary"] * 3
+
+
+def test_again_nothing_is_run_and_nothing_changes(llama: Model, folder: Path) -> None:
+    before = files_without_times(folder)
+    listener = Listener()
+    reproduce_small(llama, folder, listener)
+    assert listener.ran == []
+    assert steps(listener) == ["1/4 sweep", "2/4 cluster", "3/4 conflict", "4/4 vocabulary"]
+    assert files_without_times(folder) == before
+
+
+@pytest.mark.parametrize("stop_at", ["2/4 cluster", "4/4 vocabulary"])
+def test_an_interrupted_run_goes_on_to_the_results_of_an_unbroken_one(
+    llama: Model, folder: Path, tmp_path: Path, stop_at: str
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        reproduce_small(llama, tmp_path, Listener(stop_at))
+    reproduce_small(llama, tmp_path, Listener())
+    assert results(tmp_path) == results(folder)
+
+
+def test_a_single_task_has_no_map_and_no_pair(llama: Model, tmp_path: Path) -> None:
+    listener = Listener()
+    reproduce_small(llama, tmp_path, listener, tasks=[MINE])
+    assert steps(listener) == ["1/4 sweep", "4/4 vocabulary"]
+    assert not {"cluster", "conflict"} & set(results(tmp_path))
+
+
+def test_tasks_too_short_are_refused_before_anything_is_run(llama: Model, tmp_path: Path) -> None:
+    short = Task.from_pairs("short", {f"w{i}": "v" for i in range(7)})
+    with pytest.raises(IclVectorsError, match="short has 7"):
+        reproduce_small(llama, tmp_path / "run", Listener(), tasks=[MINE, short])
+    assert not (tmp_path / "run").exists()
