@@ -41,7 +41,7 @@ class Experiment:
                 with Watcher(self.opener.quiet) as watcher:
                     provenance = {"argv": sys.argv[1:]}
                     run(opened, output=folder, observer=watcher, provenance=provenance, **settings)
-                draw(folder, self.opener.quiet)
+                draw([folder], self.opener.quiet)
                 folders.append(folder)
                 found.append({**read_json(folder / "results.json"), "folder": str(folder)})
                 if not self.json:

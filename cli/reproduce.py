@@ -4,8 +4,8 @@ from pathlib import Path
 
 from icl_vectors.cli import options
 from icl_vectors.cli.experiment import Experiment
-from icl_vectors.cli.loading import ModelOptions, choose_dtypes, say
-from icl_vectors.cli.sweep import choose_tasks, parse_batch_size
+from icl_vectors.cli.loading import ModelOptions, choose_dtypes
+from icl_vectors.cli.sweep import choose_tasks, draw, parse_batch_size
 from icl_vectors.cli.tables import reproduce_table
 from icl_vectors.experiments.checks import check_counts
 from icl_vectors.prompts import require_pairs
@@ -61,7 +61,4 @@ def reproduce(
     experiment = Experiment("reproduce", model, dtypes, opener, output, json)
     folders = experiment.run(run, reproduce_table, settings)
     if len(folders) > 1:
-        from icl_vectors.report import write_report
-
-        page = write_report(folders, (output or Path("runs")) / "report.html")
-        say(quiet or json)(f"One report of all: {page}")
+        draw(folders, quiet or json, (output or Path("runs")) / "report.html")

@@ -89,7 +89,7 @@ def sweep(
                     provenance={"argv": sys.argv[1:]},
                 )
             found.append(results)
-            draw(folder, quiet or json)
+            draw([folder], quiet or json)
             if not json:
                 print(sweep_table(results.data))
                 print(f"\nThe run's folder: {folder}")
@@ -102,17 +102,18 @@ def sweep(
         raise typer.Exit(1)
 
 
-def draw(folder: Path, quiet: bool) -> None:
-    """Figures, tables and report of a run's folder; without matplotlib this is said, not an error.
+def draw(folders: list[Path], quiet: bool, output: Path | None = None) -> None:
+    """Figures, tables and report of runs; without matplotlib this is said, and is no error.
 
-    The results are in the folder by then, and `icl-vectors report` draws them later.
+    The results are in the folders by then, and `icl-vectors report` draws them later.
     """
     from icl_vectors.report import write_report
 
     try:
-        write_report([folder])
+        page = write_report(folders, output)
     except MissingExtra as error:
-        say(quiet)(f"No figures and no report: {error}")
+        return say(quiet)(f"No figures and no report: {error}")
+    say(quiet)(f"Report: {page}")
 
 
 def choose_tasks(tasks: str | None, task_files: list[Path] | None) -> list[Task]:

@@ -57,7 +57,8 @@ def conflict(
     model, observer = as_model(model), observer or Observer()
     check_counts(shots=shots, dummies=dummies, dev=dev, test=test, batch_size=batch_size)
     chosen = parse_pairs(pairs)
-    require_pairs([task for pair in chosen for task in pair], shots, dummies)
+    # the query is taken out before the demonstrations are drawn: one pair more is needed
+    require_pairs([task for pair in chosen for task in pair], shots, dummies, queries=2)
     queries = {(a.name, b.name): shared_inputs(a, b) for a, b in chosen}
     of_b = list({b.name: b for _, b in chosen}.values())
     entries = swept_entries(

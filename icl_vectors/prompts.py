@@ -57,17 +57,17 @@ def sample_prompts(
     )
 
 
-def require_pairs(tasks: Sequence[Task], shots: int, dummies: int) -> None:
+def require_pairs(tasks: Sequence[Task], shots: int, dummies: int, queries: int = 1) -> None:
     """Refuse tasks with fewer pairs than one prompt needs.
 
     Raises:
         IclVectorsError: naming the tasks.
     """
-    needed = shots + dummies + 1
+    needed = shots + dummies + queries
     short = [f"{task.name} has {len(task.pairs)}" for task in tasks if len(task.pairs) < needed]
     if short:
         raise IclVectorsError(
-            f"a prompt needs {needed} pairs ({shots} demonstrations, {dummies} dummies, 1 query), "
+            f"a prompt needs {needed} pairs ({shots} demonstrations, {dummies} dummies, {queries} for the query), "
             f"found fewer: {', '.join(short)}; lower --shots or --dummies, or leave the task out."
         )
 

@@ -79,9 +79,10 @@ class RunFolder:
         **details: Any,
     ) -> None:
         """Keep what a unit gave; the record that it is done comes last."""
+        lines = list(samples)
         append_lines(self.path / "prompts.jsonl", (asdict(prompt) for prompt in prompts))
-        append_lines(self.path / "samples.jsonl", samples)
-        self._record("done", unit, {**details, "result": result})
+        append_lines(self.path / "samples.jsonl", lines)
+        self._record("done", unit, {**details, "samples": len(lines), "result": result})
         self.done[unit] = dict(result)
         self._seconds += details.get("seconds", 0.0)
 
@@ -166,7 +167,9 @@ class RunFolder:
         """Forget lines of units that did not finish, and torn lines."""
         records = read_records(self.path)
         finished = {
-            (record["task"], record["seed"]) for record in records if record["event"] == "done"
+            (record["task"], record["seed"])
+            for record in records
+            if record["event"] == "done" and record.get("samples")
         }
         _rewrite(self.path / "records.jsonl", records)
         for name in ("prompts.jsonl", "samples.jsonl"):

@@ -119,5 +119,5 @@ def test_a_task_with_fewer_pairs_than_a_prompt_needs_is_refused() -> None:
     with pytest.raises(IclVectorsError) as raised:
         require_pairs([load_task("to_upper"), small], shots=5, dummies=2)
     message = str(raised.value)
-    assert "a prompt needs 8 pairs (5 demonstrations, 2 dummies, 1 query)" in message
+    assert "a prompt needs 8 pairs (5 demonstrations, 2 dummies, 1 for the query)" in message
     assert "small has 7" in message and "to_upper" not in message

@@ -21,7 +21,8 @@ class Numbers:
 
 def one(number: int, split: Split, accepted: tuple[int, ...], first: int = 9) -> EncodedPrompt:
     prompt = Prompt(f"{split}-{number}", "t", 1, split, f"q{number}", ("y",), (), ("d", "e"))
-    return EncodedPrompt(prompt, (1,), ((first, 3), (7, 3), (8, 3)), (1, first, 3), accepted)
+    suffixes = ((first, 3), (7, 3), (8, 3))
+    return EncodedPrompt(prompt, (1,), suffixes, (1, first, 3), accepted, echo=first)
 
 
 DEV = [one(0, "dev", (10,)), one(1, "dev", (11, 12))]
