@@ -109,7 +109,7 @@ def test_two_models_have_two_folders_and_one_report(
             json.loads((place / folder / "results.json").read_text("utf-8"))
         )
         assert (place / folder / "report.html").is_file()
-    assert "One report of all: all/report.html" in err
+    assert "Report: all/report.html" in err
     page = (place / "all" / "report.html").read_text("utf-8")
     assert "tiny-llama" in page and "other" in page
     for step in ("1/4 sweep", "2/4 cluster", "4/4 vocabulary"):
