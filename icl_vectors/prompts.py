@@ -67,7 +67,8 @@ def require_pairs(tasks: Sequence[Task], shots: int, dummies: int, queries: int 
     short = [f"{task.name} has {len(task.pairs)}" for task in tasks if len(task.pairs) < needed]
     if short:
         raise IclVectorsError(
-            f"a prompt needs {needed} pairs ({shots} demonstrations, {dummies} dummies, {queries} for the query), "
+            f"a prompt needs {needed} pairs ({shots} demonstrations, {dummies} dummies, "
+            f"{queries} for the query), "
             f"found fewer: {', '.join(short)}; lower --shots or --dummies, or leave the task out."
         )
 

@@ -89,19 +89,24 @@ def measure(name: str, folder: str, workload: dict[str, list[Any]], dtype: str) 
 
 @contextmanager
 def counted(model: Any) -> Iterator[list[int]]:
-    """A list that gets the tokens of every block that is run, padding included."""
-    from tests.benchmarks.floor import pass_through, pass_through_in_tuple
+    """A list that gets the tokens of every block that is run, padding included.
+
+    Counted at the attention, which a block that is skipped does not call.
+    """
     from tests.twins.blocks import decoder_blocks
 
     tokens: list[int] = []
 
-    def count(block: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
-        if block.forward not in (pass_through, pass_through_in_tuple):
-            state = inputs[0] if inputs else options["hidden_states"]
-            tokens.append(state.shape[0] * state.shape[1])  # (batch, token, hidden)
+    def count(attention: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+        state = inputs[0] if inputs else options["hidden_states"]
+        tokens.append(state.shape[0] * state.shape[1])  # (batch, token, hidden)
 
+    attentions = [
+        next(child for name, child in block.named_children() if "attn" in name)
+        for block in decoder_blocks(model)
+    ]
     handles = [
-        block.register_forward_pre_hook(count, with_kwargs=True) for block in decoder_blocks(model)
+        attention.register_forward_pre_hook(count, with_kwargs=True) for attention in attentions
     ]
     try:
         yield tokens
