@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from icl_vectors.batches import Batch
+from icl_vectors.graph import NO_INJECTION
 from icl_vectors.models import Model
 from icl_vectors.passes import apply_theta, learn, learn_at, project, read_arrows, read_query
 
-NO_INJECTION = -1
 Progress = Callable[[str, int], None]
 
 
