@@ -60,9 +60,7 @@ def run(arguments: list[str]) -> int:
         return _complain(str(error), EXIT_USER)
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else "icl-vectors"
-        return _complain(
-            f"{error.format_message().rstrip('.')}. See `{command} --help`.", EXIT_USER
-        )
+        return _complain(f"{_sentence(error.format_message())} See `{command} --help`.", EXIT_USER)
     except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted; what was finished is kept.", EXIT_INTERRUPTED)
     except OSError as error:
@@ -71,6 +69,10 @@ def run(arguments: list[str]) -> int:
         where = f" ({error.filename})" if error.filename else ""
         return _complain(f"the run could not go on: {error.strerror}{where}.", EXIT_RUN)
     return code if isinstance(code, int) else 0
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(("?", ".")) else f"{text}."
 
 
 def _complain(message: str, code: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 SPARKS = "▁▂▃▄▅▆▇█"
+FEW_TASKS = 3  # below that the report gives no verdict either
 METHODS = ("baseline", "hypothesis", "regular")
 
 
@@ -49,9 +50,11 @@ def _remarks(data: Mapping[str, Any]) -> list[str]:
         means = "".join(f"{summary[method]:<19.2f}" for method in METHODS)
         lines.append(f"{'mean':<27}{means}")
     if summary["recovered"] is not None:
+        few = len({entry["task"] for entry in data["tasks"]}) < FEW_TASKS
         lines.append(
             f"θ alone recovers {summary['recovered']:.0%} of regular in-context learning "
-            f"({data['model']}, {data['dtype']}, {data['n_layers']} blocks)."
+            f"({data['model']}, {data['dtype']}, {data['n_layers']} blocks)"
+            + ("; too few tasks to say more." if few else ".")
         )
     if any(entry["n_distinct"] < entry["n_test"] for entry in data["tasks"]):
         lines.append("* fewer distinct queries than n: the task has few inputs, they repeat.")

@@ -102,7 +102,7 @@ def apply(
     choose_layer(vector, layer)
     dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
     chosen_dtype = vector.dtype if dtypes == ["auto"] else _one(dtypes)
-    opener = ModelOptions(device, device_map, vector.revision, trust_remote_code, True)
+    opener = ModelOptions(device, device_map, vector.revision, trust_remote_code, quiet or json)
     opened = opener.open(model or vector.model, chosen_dtype)
     answers = run_apply(opened, vector, queries, layer=layer, max_new_tokens=max_new_tokens)
     if json:
