@@ -44,13 +44,15 @@ def no_network(attempts: list[Any]) -> Iterator[None]:
     assert not attempts
 
 
-@pytest.fixture(autouse=True)
-def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Tiny models are many times slower with threads when other programs use the cores."""
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[int]:
+    """Tiny models are many times slower with threads when other programs use the cores.
+
+    For the whole session, so that what a fixture computed equals what a test computes again.
+    """
     threads = torch.get_num_threads()
-    if request.node.get_closest_marker("embedded") is None:
-        torch.set_num_threads(1)
-    yield
+    torch.set_num_threads(1)
+    yield threads
     torch.set_num_threads(threads)
 
 

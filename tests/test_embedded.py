@@ -1,8 +1,10 @@
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch.testing import assert_close
 
 import icl_vectors as icl
@@ -33,6 +35,13 @@ COUNTRIES = ["Spain", "Germany", "Russia", "China", "Greece", "England", "Austri
 COLOURS = {"Apple": "Red", "Lime": "Green", "Banana": "Yellow", "Plum": "Purple"}
 SOME_LAYERS = (0, 6, 9, 10, 11, 17)
 COLOUR_NAMES = "red green yellow purple blue orange white black brown pink gold golden".split()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def all_threads(one_thread: int) -> Iterator[None]:
+    torch.set_num_threads(one_thread)
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
