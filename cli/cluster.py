@@ -37,6 +37,8 @@ def cluster(
     device: options.Device = None,
     device_map: options.DeviceMap = None,
     revision: options.Revision = None,
+    remote: options.Remote = False,
+    host: options.Host = None,
     trust_remote_code: options.TrustRemoteCode = False,
     output: options.Output = None,
     json: options.Json = False,
@@ -50,7 +52,9 @@ def cluster(
     check_counts(shots=shots, dummies=dummies, test=test, dev=dev, batch_size=size)
     check_counts(per_task=per_task)
     require_pairs(chosen, shots, dummies)
-    opener = ModelOptions(device, device_map, revision, trust_remote_code, quiet or json)
+    opener = ModelOptions(
+        device, device_map, revision, trust_remote_code, quiet or json, host or remote
+    )
     dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
     settings = {
         "tasks": chosen,

@@ -28,6 +28,8 @@ def conflict(
     device: options.Device = None,
     device_map: options.DeviceMap = None,
     revision: options.Revision = None,
+    remote: options.Remote = False,
+    host: options.Host = None,
     trust_remote_code: options.TrustRemoteCode = False,
     output: options.Output = None,
     json: options.Json = False,
@@ -42,7 +44,9 @@ def conflict(
     parse_pairs(pairs)
     size = parse_batch_size(batch_size)
     check_counts(shots=shots, dummies=dummies, test=test, dev=dev, batch_size=size)
-    opener = ModelOptions(device, device_map, revision, trust_remote_code, quiet or json)
+    opener = ModelOptions(
+        device, device_map, revision, trust_remote_code, quiet or json, host or remote
+    )
     dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
     settings = {
         "pairs": pairs,

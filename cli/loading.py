@@ -21,9 +21,15 @@ class ModelOptions:
     revision: str | None = None
     trust_remote_code: bool = False
     quiet: bool = False
+    remote: bool | str = False
 
     def open(self, reference: str, dtype: str) -> "Model":
         """Open one model."""
+        if self.remote and (self.device or self.device_map):
+            raise IclVectorsError(
+                "--device or --device-map with --remote: expected one of them; "
+                "the server places the model."
+            )
         calm_libraries(self.quiet)
         from icl_vectors.models import load_model
 
@@ -34,6 +40,7 @@ class ModelOptions:
             device_map=self.device_map,
             revision=self.revision,
             trust_remote_code=self.trust_remote_code,
+            remote=self.remote,
             notice=say(self.quiet),
         )
 

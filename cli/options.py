@@ -24,6 +24,12 @@ DeviceMap = Annotated[
     str | None, typer.Option("--device-map", help="accelerate's map, such as auto.")
 ]
 Revision = Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit.")]
+Remote = Annotated[
+    bool, typer.Option("--remote", help="Run on NDIF, on a model that it serves (NDIF_API_KEY).")
+]
+Host = Annotated[
+    str | None, typer.Option("--host", help="Another NDIF server's address; implies --remote.")
+]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run code that comes with the checkpoint.")
 ]

@@ -68,6 +68,12 @@ class Watcher(Observer):
             visible=True,
         )
 
+    def job(self, task: str, seed: int, state: str) -> None:
+        if self._is_terminal:
+            self._bars.update(self._prompts, description=f"{task} · {state}", visible=True)
+        else:
+            self.notice(f"{task}: {state}")
+
     def finished(self, result: Mapping[str, Any]) -> None:
         self._bars.advance(self._units)
         self.notice(sweep_line(result))

@@ -28,6 +28,8 @@ def reproduce(
     device: options.Device = None,
     device_map: options.DeviceMap = None,
     revision: options.Revision = None,
+    remote: options.Remote = False,
+    host: options.Host = None,
     trust_remote_code: options.TrustRemoteCode = False,
     output: options.Output = None,
     json: options.Json = False,
@@ -40,7 +42,9 @@ def reproduce(
     chosen, size = choose_tasks(tasks, task_file), parse_batch_size(batch_size)
     check_counts(shots=shots, dummies=dummies, test=test, dev=dev, batch_size=size)
     require_pairs(chosen, shots, dummies)
-    opener = ModelOptions(device, device_map, revision, trust_remote_code, quiet or json)
+    opener = ModelOptions(
+        device, device_map, revision, trust_remote_code, quiet or json, host or remote
+    )
     dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
     settings = {
         "tasks": chosen,

@@ -34,6 +34,8 @@ def sweep(
     device: options.Device = None,
     device_map: options.DeviceMap = None,
     revision: options.Revision = None,
+    remote: options.Remote = False,
+    host: options.Host = None,
     trust_remote_code: options.TrustRemoteCode = False,
     answer: options.Answer = "first-token",
     output: options.Output = None,
@@ -56,7 +58,9 @@ def sweep(
     chosen = choose_tasks(tasks, task_file)
     require_pairs(chosen, shots, dummies)
     dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
-    opener = ModelOptions(device, device_map, revision, trust_remote_code, quiet or json)
+    opener = ModelOptions(
+        device, device_map, revision, trust_remote_code, quiet or json, host or remote
+    )
     if show_prompt:
         from icl_vectors.cli.show_prompt import show_prompts
 

@@ -37,6 +37,8 @@ def extract(
     device: options.Device = None,
     device_map: options.DeviceMap = None,
     revision: options.Revision = None,
+    remote: options.Remote = False,
+    host: options.Host = None,
     trust_remote_code: options.TrustRemoteCode = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -56,7 +58,7 @@ def extract(
         chosen_dummies = chosen_dummies or drawn
     from icl_vectors.extraction import extract as run_extract
 
-    opener = ModelOptions(device, device_map, revision, trust_remote_code, quiet)
+    opener = ModelOptions(device, device_map, revision, trust_remote_code, quiet, host or remote)
     opened = opener.open(model, _one(choose_dtypes(dtype, load_in_4bit, load_in_8bit)))
     vector = run_extract(
         opened,
@@ -86,6 +88,8 @@ def apply(
     load_in_8bit: options.In8Bit = False,
     device: options.Device = None,
     device_map: options.DeviceMap = None,
+    remote: options.Remote = False,
+    host: options.Host = None,
     trust_remote_code: options.TrustRemoteCode = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -102,7 +106,9 @@ def apply(
     choose_layer(vector, layer)
     dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
     chosen_dtype = vector.dtype if dtypes == ["auto"] else _one(dtypes)
-    opener = ModelOptions(device, device_map, vector.revision, trust_remote_code, quiet or json)
+    opener = ModelOptions(
+        device, device_map, vector.revision, trust_remote_code, quiet or json, host or remote
+    )
     opened = opener.open(model or vector.model, chosen_dtype)
     answers = run_apply(opened, vector, queries, layer=layer, max_new_tokens=max_new_tokens)
     if json:

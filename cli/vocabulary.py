@@ -31,6 +31,8 @@ def vocabulary(
     device: options.Device = None,
     device_map: options.DeviceMap = None,
     revision: options.Revision = None,
+    remote: options.Remote = False,
+    host: options.Host = None,
     trust_remote_code: options.TrustRemoteCode = False,
     output: options.Output = None,
     json: options.Json = False,
@@ -42,7 +44,9 @@ def vocabulary(
     """
     chosen = choose_tasks(tasks, task_file)
     check_counts(top=top, test=test, dev=dev)
-    opener = ModelOptions(device, device_map, revision, trust_remote_code, quiet or json)
+    opener = ModelOptions(
+        device, device_map, revision, trust_remote_code, quiet or json, host or remote
+    )
     dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
     settings = {
         "tasks": chosen,

@@ -17,6 +17,7 @@ from icl_vectors.encoding import encode_prompt
 from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.experiments.checks import check_counts, gather_tasks
 from icl_vectors.experiments.geometry import describe_clusters, embed, require_sklearn, silhouette
+from icl_vectors.experiments.jobs import Jobs
 from icl_vectors.experiments.layers_from_sweep import best_layer_of_mean, swept_entries
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.plan_of_run import identity_of, provenance_of
@@ -138,9 +139,9 @@ def _run_task(
     def run(size: int) -> torch.Tensor:
         positions = model.architecture.takes_positions
         batches = make_batches(encoded, size, positions, with_query=False)
-        return run_many_thetas(model, batches, layer, progress)
+        return run_many_thetas(model, batches, layer, progress, jobs.job(f"batch {size}"))
 
-    folder.submitted((task.name, seed))
+    jobs = Jobs(model, folder, (task.name, seed), observer)
     observer.phase(task.name, seed, "θ", 0, per_task)
     start = perf_counter()
     size = batch_size or choose_batch_size(model, encoded)
@@ -149,7 +150,7 @@ def _run_task(
         raise not_finite(f"{task.name}: states", model.dtype, model.device)
     write_whole(_path(folder, task, seed), save({"thetas": thetas.contiguous()}))
     seconds = round(perf_counter() - start, 3)
-    folder.finish((task.name, seed), {"task": task.name}, seconds=seconds)
+    folder.finish((task.name, seed), {"task": task.name}, seconds=seconds, **jobs.spent())
     observer.told(f"{task.name}: {per_task} θ in {seconds:.1f} s")
 
 

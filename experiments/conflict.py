@@ -10,6 +10,7 @@ from icl_vectors.batches import make_batches
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.experiments.checks import PAPER_PAIRS, check_counts, parse_pairs
+from icl_vectors.experiments.jobs import Jobs
 from icl_vectors.experiments.layers_from_sweep import swept_entries
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.plan_of_run import identity_of, provenance_of
@@ -94,7 +95,7 @@ def conflict(
             unit = (f"{a.name}:{b.name}", seed)
             if unit in folder.done:
                 continue
-            folder.submitted(unit)
+            jobs = Jobs(model, folder, unit, observer)
             start = perf_counter()
             prompts = _prompts(a, b, queries[a.name, b.name], seed, test, shots, dummies)
             limit = positions_limit(model)
@@ -106,11 +107,13 @@ def conflict(
                 for prompt_a, prompt_b in prompts
             ]
             layer = entries[b.name]["best_layer"]
-            result, answers = _run_pair(model, a, b, encoded, layer, batch_size, observer)
+            result, answers = _run_pair(model, a, b, encoded, layer, batch_size, observer, jobs)
             samples = _samples(model, unit, encoded, layer, answers)
             shown = [replace(one, task=unit[0]) for one, _ in prompts]
             seconds = round(perf_counter() - start, 3)
-            folder.finish(unit, result, prompts=shown, samples=samples, seconds=seconds)
+            folder.finish(
+                unit, result, prompts=shown, samples=samples, seconds=seconds, **jobs.spent()
+            )
             observer.told(_line(result))
         results = [folder.done[(f"{a.name}:{b.name}", seed)] for a, b in chosen]
         folder.write_results({"conflict": results}, peak_memory=peak_bytes(model))
@@ -173,6 +176,7 @@ def _run_pair(
     layer: int,
     batch_size: int | None,
     observer: Observer,
+    jobs: Jobs,
 ) -> tuple[dict[str, Any], list[list[int]]]:
     whole = [replace(one, alone=one.shared + one.suffixes[0]) for one, _ in encoded]
     of_b = [two for _, two in encoded]
@@ -180,7 +184,8 @@ def _run_pair(
 
     def run(size: int) -> dict[str, Any]:
         batches_b = make_batches(of_b, size, positions, with_query=False)
-        return run_conflict(model, batches_b, make_batches(whole, size, positions), layer)
+        batches_a = make_batches(whole, size, positions)
+        return run_conflict(model, batches_b, batches_a, layer, job=jobs.job(f"batch {size}"))
 
     size = batch_size or choose_batch_size(model, [*whole, *of_b])
     found, _ = with_smaller_batches(run, size, observer.notice)

@@ -22,5 +22,8 @@ class Observer:
     def failed(self, task: str, seed: int, error: str) -> None:
         """A unit could not be run; the others go on."""
 
+    def job(self, task: str, seed: int, state: str) -> None:
+        """A unit's job on a server has a new state, such as "queued, position 2"."""
+
     def notice(self, text: str) -> None:
         """Something the user should know."""

@@ -136,5 +136,5 @@ def provenance_of(model: Model) -> dict[str, Any]:
         "versions": {**versions, **{package: version(package) for package in packages}},
         "device": model.device,
         "platform": platform.platform(),
-        "host": None,
+        "host": model.host,
     }

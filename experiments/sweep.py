@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from icl_vectors.batches import make_batches
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.errors import IclVectorsError, not_finite
+from icl_vectors.experiments.jobs import Jobs
 from icl_vectors.experiments.measures import METHODS, samples_of, unit_result
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.plan_of_run import SweepPlan
@@ -150,11 +151,10 @@ def _run_unit(
         positions = model.architecture.takes_positions
         on_dev = make_batches(dev, size, positions, with_query=False)
         on_test = make_batches(test, size, positions)
-        return run_task(model, on_dev, on_test, plan.layers, progress)
+        return run_task(model, on_dev, on_test, plan.layers, progress, jobs.job(f"batch {size}"))
 
     observer.phase(*unit, "dev", 0, total)
-    if folder:
-        folder.submitted(unit)
+    jobs = Jobs(model, folder, unit, observer)
     start = perf_counter()
     found, batch_size = with_smaller_batches(run, batch_size, observer.notice)
     _require_finite(model, unit, found)
@@ -170,6 +170,7 @@ def _run_unit(
             samples=samples_of(model.tokenizer, dev, test, plan.layers, found),
             seconds=round(perf_counter() - start, 3),
             batch_size=batch_size,
+            **jobs.spent(),
         )
     return result, vector
 
@@ -183,7 +184,7 @@ def _require_finite(model: Model, unit: Unit, found: Mapping[str, Any]) -> None:
 
 def _vector(model: Model, plan: SweepPlan, unit: Unit, found: Mapping[str, Any]) -> TaskVector:
     return TaskVector(
-        vectors=found["theta"],
+        vectors=found["theta"].float(),
         layers=tuple(range(model.n_layers)),
         model=model.reference,
         revision=model.revision,

@@ -12,6 +12,7 @@ from icl_vectors.batches import whole_prompts
 from icl_vectors.encoding import encode_to_arrow
 from icl_vectors.errors import not_finite
 from icl_vectors.experiments.checks import check_counts, gather_tasks
+from icl_vectors.experiments.jobs import Jobs
 from icl_vectors.experiments.layers_from_sweep import swept_entries
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.plan_of_run import identity_of, provenance_of
@@ -92,6 +93,7 @@ def vocabulary(
                 continue
             layers = [given] if given is not None else _default_layers(model, entries[task.name])
             start = perf_counter()
+            jobs = Jobs(model, folder, unit, observer)
             theta = TaskVector.load(folder.vector_path(*unit))
             theta.require_model(model.fingerprint, model.reference)
             texts = [form.query(query) for query in queries[task.name]]
@@ -99,7 +101,7 @@ def vocabulary(
             prompts = whole_prompts(ids, model.architecture.takes_positions)
             vectors = theta.only(layers).vectors  # (layer, hidden)
             fetched = min(max(FETCHED, top), model.config.vocab_size)
-            found = run_projection(model, vectors, prompts, layers, fetched)
+            found = run_projection(model, vectors, prompts, layers, fetched, jobs.job("whole"))
             if not bool(found["finite"]):
                 raise not_finite(f"{task.name}: the logits", model.dtype, model.device)
             shown = [
@@ -107,7 +109,7 @@ def vocabulary(
                 for row, at in enumerate(layers)
             ]
             seconds = round(perf_counter() - start, 3)
-            folder.finish(unit, {"entries": shown}, seconds=seconds)
+            folder.finish(unit, {"entries": shown}, seconds=seconds, **jobs.spent())
             words = ", ".join(token["token"].strip() for token in shown[0]["tokens"][:8])
             observer.told(f"{task.name}: layer {layers[0]}: {words}")
         results = [one for task in chosen for one in folder.done[(task.name, seed)]["entries"]]

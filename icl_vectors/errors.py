@@ -3,6 +3,8 @@
 IclVectorsError          the user's mistake: a short message, exit 2
 ├── MissingExtra         a package that an extra installs is not there
 └── RunError             the run could not go on: one line, exit 1
+    ├── OutOfMemory      … with batches of this size
+    └── OutOfTime        … within the time that the server gives one job
 
 A message says what was expected, what was found, and what to do. Imports nothing of the package.
 """
@@ -27,6 +29,14 @@ class MissingExtra(IclVectorsError):
 
 class RunError(IclVectorsError):
     """A run that could not go on: out of memory, a full disk, NaN in the states."""
+
+
+class OutOfMemory(RunError):
+    """Memory ran out, here or on the server; a smaller batch may fit."""
+
+
+class OutOfTime(RunError):
+    """The server ended a job that took too long; a smaller one may pass."""
 
 
 def not_finite(where: str, dtype: str, device: str) -> RunError:

@@ -12,6 +12,7 @@ from torch import Tensor
 from icl_vectors.batches import Batch, layer_groups
 from icl_vectors.models import Model
 from icl_vectors.passes import apply_theta, learn, read_query, write_answers
+from icl_vectors.remote.job import Job
 
 GROUP = 3  # layers swept in one trace: fewer run fewer blocks, more run fewer traces
 NO_INJECTION = -1
@@ -23,12 +24,14 @@ def run_task(
     test: Sequence[Batch],
     layers: Sequence[int],
     progress: Callable[[str, int], None] | None = None,
+    job: Job | None = None,
 ) -> dict[str, Any]:
     """Extraction, regular answers, sweep on dev, choice of the layer, and test, in one session.
 
     Args:
         layers: candidate blocks; on dev, θ is injected at each of them.
-        progress: is told the phase and the number of prompts after each batch.
+        progress: is told the phase and the number of prompts after each batch; not from a server.
+        job: where a server runs the session: what was sent before, and whom to tell.
 
     Returns:
         dev_swept: tokens answered on dev with θ injected, (prompt, candidate).
@@ -37,7 +40,7 @@ def run_task(
         test_answers: tokens answered to "query→" without and with θ, (prompt, 2).
         test_log_probabilities: of the likeliest accepted token: regular, baseline, hypothesis,
             (prompt, 3).
-        theta: mean over the test prompts, float32, (layer, hidden).
+        theta: mean over the test prompts, in the states' dtype, (layer, hidden).
         best: the layer with most right answers on dev, ties to the lowest.
         finite_states: for each layer, whether all its states were finite, (layer,).
         finite_logits: whether all largest logits were finite.
@@ -45,8 +48,9 @@ def run_task(
     language_model, blocks, head = model.nnsight, model.blocks, model.head
     candidates = sorted(layers)
     groups = list(layer_groups(candidates, GROUP))
+    progress = progress if model.host is None else None
 
-    with language_model.session():
+    with model.session(job):
         with torch.no_grad():
             fine_states, fine_logits = [], []  # of every batch: are they finite?
 
@@ -106,7 +110,7 @@ def run_task(
                 "test_own": torch.cat(test_own),
                 "test_answers": torch.cat(test_answers),
                 "test_log_probabilities": torch.cat(test_scores),
-                "theta": (torch.stack(thetas).sum(0) / sum(map(len, test_own))).cpu(),
+                "theta": (torch.stack(thetas).sum(0) / sum(map(len, test_own))).to(theta).cpu(),
                 "best": best,
                 "finite_states": torch.stack(fine_states).all(0).cpu(),
                 "finite_logits": torch.stack(fine_logits).all().cpu(),
@@ -115,14 +119,14 @@ def run_task(
     return dict(found)
 
 
-def run_extraction(model: Model, batch: Batch) -> dict[str, Any]:
+def run_extraction(model: Model, batch: Batch, job: Job | None = None) -> dict[str, Any]:
     """θ of each prompt at every layer, (prompt, layer, hidden), float32, and the regular answers.
 
     Returns:
         theta, and own: tokens answered to each suffix, (prompt, suffix).
     """
     language_model, blocks, head = model.nnsight, model.blocks, model.head
-    with language_model.session():
+    with model.session(job):
         with torch.no_grad():
             theta, logits, _ = learn(language_model, blocks, head, batch)
             found: Any = {"theta": theta.float().cpu(), "own": logits.argmax(-1).cpu()}
@@ -131,7 +135,11 @@ def run_extraction(model: Model, batch: Batch) -> dict[str, Any]:
 
 
 def run_application(
-    model: Model, prompts: dict[str, Tensor], theta: dict[int, Tensor], steps: int
+    model: Model,
+    prompts: dict[str, Tensor],
+    theta: dict[int, Tensor],
+    steps: int,
+    job: Job | None = None,
 ) -> dict[str, Any]:
     """Answers of `steps` tokens to prompts that end at an arrow, with θ put in at its layers.
 
@@ -139,7 +147,7 @@ def run_application(
         tokens, (prompt, step), and logits after the arrow, float32, (prompt, vocab).
     """
     language_model, blocks, head = model.nnsight, model.blocks, model.head
-    with language_model.session():
+    with model.session(job):
         with torch.no_grad():
             tokens, logits = write_answers(language_model, blocks, head, prompts, theta, steps)
             found: Any = {"tokens": tokens, "logits": logits.float().cpu()}

@@ -11,16 +11,22 @@ from icl_vectors.batches import Batch
 from icl_vectors.graph import NO_INJECTION
 from icl_vectors.models import Model
 from icl_vectors.passes import apply_theta, learn, learn_at, project, read_arrows, read_query
+from icl_vectors.remote.job import Job
 
 Progress = Callable[[str, int], None]
 
 
 def run_many_thetas(
-    model: Model, batches: Sequence[Batch], layer: int | None, progress: Progress | None = None
+    model: Model,
+    batches: Sequence[Batch],
+    layer: int | None,
+    progress: Progress | None = None,
+    job: Job | None = None,
 ) -> Float[Tensor, "prompt layer hidden"]:
     """θ of each prompt, float32: at one layer (the blocks above are not run), or at all (None)."""
     language_model, blocks, head = model.nnsight, model.blocks, model.head
-    with language_model.session():
+    progress = progress if model.host is None else None
+    with model.session(job):
         with torch.no_grad():
             thetas = []
             for batch in batches:
@@ -43,6 +49,7 @@ def run_conflict(
     of_a: Sequence[Batch],
     layer: int,
     progress: Progress | None = None,
+    job: Job | None = None,
 ) -> dict[str, Any]:
     """Demonstrations of A in the prompt, θ of B put in at its arrow (paper, section 4.2).
 
@@ -55,7 +62,8 @@ def run_conflict(
         and states were.
     """
     language_model, blocks, head = model.nnsight, model.blocks, model.head
-    with language_model.session():
+    progress = progress if model.host is None else None
+    with model.session(job):
         with torch.no_grad():
             answers, fine = [], []
             for batch_b, batch_a in zip(of_b, of_a, strict=True):
@@ -80,6 +88,7 @@ def run_projection(
     queries: dict[str, Tensor],
     layers: Sequence[int],
     top: int,
+    job: Job | None = None,
 ) -> dict[str, Any]:
     """θ and the baseline's state as words, at some layers.
 
@@ -93,7 +102,7 @@ def run_projection(
     """
     language_model, blocks, head = model.nnsight, model.blocks, model.head
     at_layers = list(layers)
-    with language_model.session():
+    with model.session(job):
         with torch.no_grad():
             states, in_tuple = read_arrows(language_model, blocks, head, queries)
             plain = states.mean(0)[at_layers]  # (layer, hidden)

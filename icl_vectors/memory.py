@@ -8,19 +8,22 @@ import psutil
 import torch
 
 from icl_vectors.encoding import EncodedPrompt
-from icl_vectors.errors import RunError
+from icl_vectors.errors import OutOfMemory, RunError
 from icl_vectors.graph import GROUP
 from icl_vectors.models import Model
 
 SHARE_OF_FREE = 0.5  # of the memory that is free when the run starts
 LARGEST_ON_CPU = 25  # more prompts at once are not faster there, and cost memory
 LARGEST_ON_GPU = 256
+LARGEST_ON_SERVER = 25  # whose memory is not known here
 FLOAT32 = 4
 T = TypeVar("T")
 
 
 def choose_batch_size(model: Model, prompts: Sequence[EncodedPrompt]) -> int:
     """The number of prompts whose caches, states and logits fit in half of the free memory."""
+    if model.host is not None:
+        return min(LARGEST_ON_SERVER, len(prompts))
     largest = LARGEST_ON_CPU if model.device == "cpu" else LARGEST_ON_GPU
     fitting = int(free_bytes(model) * SHARE_OF_FREE // _bytes_per_prompt(model, prompts))
     return max(1, min(largest, fitting, len(prompts)))
@@ -76,7 +79,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, on a GPU or in RAM (torch has no class of its own for RAM)."""
     text = str(error)
     return (
-        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        isinstance(error, torch.OutOfMemoryError | MemoryError | OutOfMemory)
         or "can't allocate memory" in text
         or "not enough memory" in text
         or "CUDA out of memory" in text

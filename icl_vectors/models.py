@@ -1,11 +1,11 @@
 """Opening a model through nnsight: a hub id, a local folder, or an embedded model's name.
 
-With `graph` and `generation` the only modules that know nnsight.
+With `graph` and `remote` the only modules that know nnsight.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,68 +15,16 @@ from nnsight import TransformersModel
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer
 
-from icl_vectors.architecture import Architecture, find_architecture
+from icl_vectors.architecture import find_architecture
 from icl_vectors.checkpoint import commit_of, fingerprint_of_folder, require_weights
 from icl_vectors.embedded import EMBEDDED, prepare_embedded
 from icl_vectors.errors import IclVectorsError, MissingExtra, RunError, unknown_name
+from icl_vectors.model import Model as Model  # part of this module's own names
 
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "nf4", "fp4")
 QUANTISED = ("int8", "nf4", "fp4")
 OVERFLOWS_IN_FLOAT16 = ("gemma",)
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
-
-
-@dataclass(frozen=True, eq=False)
-class Model:
-    """A decoder-only language model that nnsight has opened.
-
-    Attributes:
-        nnsight: the nnsight model; it is left as it was.
-        reference: what the user called it.
-        fingerprint: the checkpoint's commit, or a hash of its configuration and weight shapes;
-            the same for every dtype.
-        dtype: what the weights are held in: float32, bfloat16, float16, int8, nf4 or fp4.
-        weights: a remark on where the weights come from ("" for an ordinary checkpoint).
-        folder: where the weights lie on this machine, or None.
-    """
-
-    nnsight: Any
-    tokenizer: Any
-    reference: str
-    revision: str | None
-    fingerprint: str
-    dtype: str
-    weights: str
-    folder: Path | None
-    architecture: Architecture
-
-    @property
-    def config(self) -> Any:
-        return self.nnsight._module.config.get_text_config()
-
-    @property
-    def n_layers(self) -> int:
-        return len(self.architecture.blocks)
-
-    @property
-    def device(self) -> str:
-        return str(next(self.nnsight._module.parameters()).device)
-
-    @property
-    def blocks(self) -> list[Any]:
-        """nnsight's envoys of the decoder blocks, block 0 first."""
-        return [self.nnsight.get(path) for path in self.architecture.blocks]
-
-    @property
-    def head(self) -> Any:
-        """nnsight's envoy of the unembedding."""
-        return self.nnsight.get(self.architecture.head)
-
-    def __repr__(self) -> str:
-        return (
-            f"Model({self.reference!r}, dtype={self.dtype}, device={self.device}, "
-            f"layers={self.n_layers}, hidden={self.config.hidden_size})"
-        )
 
 
 def load_model(
@@ -97,16 +45,17 @@ def load_model(
             (bitsandbytes, computing in bfloat16).
         device: such as "cpu" or "cuda:0"; by default the first GPU, or the CPU.
         device_map: accelerate's device map, for several GPUs or offloading.
-        remote: must be False: models served by NDIF can't be used yet.
+        remote: True for a model that NDIF serves, or the address of another NDIF server; the
+            weights stay there, in the server's dtype, and only configuration and tokenizer are
+            read here.
         notice: is told what takes long.
 
     Raises:
-        IclVectorsError: there is no such model, or this machine can't hold it in that dtype.
+        IclVectorsError: there is no such model, this machine can't hold it in that dtype, or the
+            server can't be used (no key, not reached, other versions, the model is not hosted).
     """
     if remote:
-        raise IclVectorsError(
-            "remote=…: expected False; this version cannot use models served by NDIF yet."
-        )
+        return _load_remote(reference, remote, dtype, revision, trust_remote_code, notice)
     _check_dtype(dtype)
     source, weights = _find_source(reference, notice)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
@@ -128,6 +77,49 @@ def load_model(
         folder=folder,
         architecture=find_architecture(opened._module),
     )
+
+
+def _load_remote(
+    reference: str,
+    remote: bool | str,
+    dtype: str,
+    revision: str | None,
+    trust_remote_code: bool,
+    notice: Callable[[str], None],
+) -> Model:
+    """Open a model that an NDIF server holds, once everything speaks for it."""
+    from icl_vectors.remote.opening import open_on_meta, served_dtype
+    from icl_vectors.remote.preflight import preflight
+
+    source, weights = _find_source(reference, notice, weights_needed=False)
+    served = preflight(remote, source, revision)
+    options = {"revision": revision, "trust_remote_code": trust_remote_code}
+    config = _load_config(reference, source, options)
+    tokenizer = _load_tokenizer(reference, source, options)
+    opened = open_on_meta(source, served.repo_id, tokenizer, options)
+    folder = Path(source) if Path(source).is_dir() else None
+    model = Model(
+        nnsight=opened,
+        tokenizer=tokenizer,
+        reference=reference,
+        revision=revision,
+        fingerprint=fingerprint_of_folder(folder) if folder else commit_of(config, reference),
+        dtype=served.dtype,
+        weights=weights,
+        folder=folder,
+        architecture=find_architecture(opened._module),
+        host=served.host,
+    )
+    if not served.dtype:
+        notice(f"{served.host} opens {reference} now, on a first small job …")
+        model = replace(model, dtype=served_dtype(model.session(), model.nnsight, model.blocks))
+    if dtype not in ("auto", model.dtype):
+        raise IclVectorsError(
+            f"--dtype {dtype}: {served.host} holds {reference} in {model.dtype}; "
+            "leave --dtype out, the server's is used."
+        )
+    notice(f"{reference} is served by {served.host} in {model.dtype}.")
+    return model
 
 
 def load_tokenizer(
@@ -175,13 +167,16 @@ def _check_dtype(dtype: str) -> None:
         raise MissingExtra(f"--dtype {dtype}", "bitsandbytes", "quantised")
 
 
-def _find_source(reference: str, notice: Callable[[str], None]) -> tuple[str, str]:
+def _find_source(
+    reference: str, notice: Callable[[str], None], weights_needed: bool = True
+) -> tuple[str, str]:
     """The folder or hub id that transformers loads from, and a remark on the weights."""
     if reference in EMBEDDED:
         return str(prepare_embedded(reference, notice)), EMBEDDED[reference].weights
     folder = Path(reference).expanduser()
     if folder.is_dir():
-        require_weights(folder)
+        if weights_needed:
+            require_weights(folder)
         return str(folder), ""
     if folder.exists() or not HUB_ID.fullmatch(reference):
         found = "a file" if folder.exists() else "no such folder"

@@ -66,6 +66,17 @@ class RunFolder:
     def submitted(self, unit: Unit, **details: Any) -> None:
         self._record("submitted", unit, details)
 
+    def jobs_of(self, unit: Unit) -> dict[str, str]:
+        """Ids of the jobs that a unit which is not done sent before, by part of the unit."""
+        return {
+            record["part"]: record["job"]
+            for record in read_records(self.path)
+            if record["event"] == "submitted"
+            and record["experiment"] == self.experiment
+            and (record["task"], record["seed"]) == unit
+            and record.get("job")
+        }
+
     def failed(self, unit: Unit, error: str) -> None:
         self._record("failed", unit, {"error": error})
 

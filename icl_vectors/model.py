@@ -1,0 +1,73 @@
+"""An open model: nnsight's envoys of it, its tokenizer, and where its weights are."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from icl_vectors.architecture import Architecture
+from icl_vectors.remote.job import Job
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A decoder-only language model that nnsight has opened.
+
+    Attributes:
+        nnsight: the nnsight model; it is left as it was.
+        reference: what the user called it.
+        fingerprint: the checkpoint's commit, or a hash of its configuration and weight shapes;
+            the same for every dtype.
+        dtype: what the weights are held in: float32, bfloat16, float16, int8, nf4 or fp4.
+        weights: a remark on where the weights come from ("" for an ordinary checkpoint).
+        folder: where the weights lie on this machine, or None.
+        host: the NDIF server that holds the weights, or None: they are here.
+    """
+
+    nnsight: Any
+    tokenizer: Any
+    reference: str
+    revision: str | None
+    fingerprint: str
+    dtype: str
+    weights: str
+    folder: Path | None
+    architecture: Architecture
+    host: str | None = None
+
+    def session(self, job: Job | None = None) -> Any:
+        """A session of nnsight's: run here, or sent whole to the server as one job."""
+        if self.host is None:
+            return self.nnsight.session()
+        from icl_vectors.remote.backend import PatientBackend
+
+        return self.nnsight.session(PatientBackend(self.nnsight, self.host, job or Job()))
+
+    @property
+    def config(self) -> Any:
+        return self.nnsight._module.config.get_text_config()
+
+    @property
+    def n_layers(self) -> int:
+        return len(self.architecture.blocks)
+
+    @property
+    def device(self) -> str:
+        if self.host is not None:
+            return "remote"
+        return str(next(self.nnsight._module.parameters()).device)
+
+    @property
+    def blocks(self) -> list[Any]:
+        """nnsight's envoys of the decoder blocks, block 0 first."""
+        return [self.nnsight.get(path) for path in self.architecture.blocks]
+
+    @property
+    def head(self) -> Any:
+        """nnsight's envoy of the unembedding."""
+        return self.nnsight.get(self.architecture.head)
+
+    def __repr__(self) -> str:
+        return (
+            f"Model({self.reference!r}, dtype={self.dtype}, device={self.device}, "
+            f"layers={self.n_layers}, hidden={self.config.hidden_size})"
+        )
