@@ -2,7 +2,6 @@
 
 import os
 import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -60,11 +59,8 @@ def calm_libraries(quiet: bool) -> None:
     """Keep other libraries' bars out of files and of quiet runs; must precede their import."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    # servers of NDIF know the cache by its old name, which transformers 5.24 calls deprecated
-    warnings.filterwarnings("ignore", "`past_key_values` is deprecated", FutureWarning)
     from transformers.utils import logging
 
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     if quiet or not sys.stderr.isatty():
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 

@@ -30,15 +30,15 @@ def learn(
         answer), then the dummies', (prompt, suffix, vocab); whether blocks give tuples.
     """
     prompts, per_prompt, asked = batch["prompts"], batch["per_prompt"], batch["asked"]
-    cache = None
+    past: dict[str, Any] = {}
     if batch["shared"] is not None:
         with model.trace(batch["shared"], use_cache=True):
             head.skip(head.input[:, -1:])  # no logits are needed here
-            cache = model.output.past_key_values
-        cache.batch_repeat_interleave(per_prompt)
+            past = _cache_of(model.output)
+        _repeat(past, per_prompt)
 
     rows, arrows = torch.arange(prompts * per_prompt), batch["arrows"]
-    with model.trace(batch["suffixes"], past_key_values=cache, use_cache=True):
+    with model.trace(batch["suffixes"], use_cache=True, **past):
         states = []
         for block in blocks:
             output = block.output
@@ -55,17 +55,17 @@ def learn(
 def learn_at(model: Any, blocks: list[Any], head: Any, batch: dict[str, Any], layer: int) -> Tensor:
     """θ at one layer, (prompt, hidden): as `learn`, but blocks above it are not run."""
     prompts, per_prompt = batch["prompts"], batch["per_prompt"]
-    cache = None
+    past: dict[str, Any] = {}
     if batch["shared"] is not None:
         with model.trace(batch["shared"], use_cache=True):
             output = blocks[layer].output
             for block in blocks[layer + 1 :]:
                 block.skip(output)
             head.skip(head.input[:, -1:])
-            cache = model.output.past_key_values
-        cache.batch_repeat_interleave(per_prompt)
+            past = _cache_of(model.output)
+        _repeat(past, per_prompt)
     rows, arrows = torch.arange(prompts * per_prompt), batch["arrows"]
-    with model.trace(batch["suffixes"], past_key_values=cache, use_cache=True):
+    with model.trace(batch["suffixes"], use_cache=True, **past):
         output = blocks[layer].output
         state = output[0] if isinstance(output, tuple) else output  # (row, token, hidden)
         at_dummies = state[rows, arrows].view(prompts, per_prompt, -1)[:, batch["asked"] :]
@@ -105,21 +105,21 @@ def project(model: Any, blocks: list[Any], states: Tensor, in_tuple: bool) -> Te
     return logits
 
 
-def read_query(model: Any, head: Any, batch: dict[str, Any]) -> Any:
-    """The query alone, up to its arrow: its key-value cache, or None where nothing precedes."""
-    if batch["before"] is None:
-        return None
-    with model.trace(batch["before"], use_cache=True):
-        head.skip(head.input[:, -1:])
-        cache = model.output.past_key_values
-    return cache
+def read_query(model: Any, head: Any, batch: dict[str, Any]) -> dict[str, Any]:
+    """The query alone, up to its arrow: its key-value cache, or nothing where nothing precedes."""
+    past: dict[str, Any] = {}
+    if batch["before"] is not None:
+        with model.trace(batch["before"], use_cache=True):
+            head.skip(head.input[:, -1:])
+            past = _cache_of(model.output)
+    return past
 
 
 def apply_theta(
     model: Any,
     blocks: list[Any],
     batch: dict[str, Any],
-    before: Any,
+    before: dict[str, Any],
     theta: Tensor,
     at_layers: list[int],
     in_tuple: bool,
@@ -138,13 +138,12 @@ def apply_theta(
     """
     prompts, candidates = batch["prompts"], len(at_layers)
     lowest = at_layers[0]
-    cache = copy.deepcopy(before)
-    if cache is not None:
-        cache.batch_repeat_interleave(candidates)
+    past = copy.deepcopy(before)
+    _repeat(past, candidates)
     arrow = {key: value.repeat_interleave(candidates, 0) for key, value in batch["arrow"].items()}
     row_layer = torch.tensor(at_layers * prompts, device=theta.device)[:, None]  # (row, 1)
 
-    with model.trace(arrow, past_key_values=cache, use_cache=True):
+    with model.trace(arrow, use_cache=True, **past):
         for layer, block in enumerate(blocks):
             injected = theta[:, layer].repeat_interleave(candidates, 0)  # (row, hidden)
             if layer <= lowest:
@@ -187,7 +186,7 @@ def write_answers(
                 state[:, -1] = theta[layer].to(state)
         head.input = head.input[:, -1:]
         first_logits = model.output.logits[:, -1]  # (prompt, vocab)
-        cache = model.output.past_key_values
+        past = _cache_of(model.output)
 
     token = first_logits.argmax(-1, keepdim=True)  # (prompt, 1)
     written, mask = [token], prompts["attention_mask"]
@@ -196,7 +195,22 @@ def write_answers(
         inputs = {"input_ids": token, "attention_mask": mask}
         if "position_ids" in prompts:
             inputs["position_ids"] = mask.sum(-1, keepdim=True) - 1
-        with model.trace(inputs, past_key_values=cache, use_cache=True):
+        with model.trace(inputs, use_cache=True, **past):
             token = model.output.logits[:, -1].argmax(-1, keepdim=True)
         written.append(token)
     return torch.cat([token.cpu() for token in written], 1), first_logits
+
+
+def _cache_of(output: Any) -> dict[str, Any]:
+    """The key-value cache as the argument of a later trace, by the name that transformers uses.
+
+    It is `cache` from transformers 5.24 on, `past_key_values` before; where the trace runs decides.
+    """
+    name = "cache" if "cache" in output else "past_key_values"
+    return {name: output[name]}
+
+
+def _repeat(past: dict[str, Any], times: int) -> None:
+    """Repeat every row of a cache, in place."""
+    for cache in past.values():
+        cache.batch_repeat_interleave(times)

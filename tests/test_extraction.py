@@ -15,6 +15,7 @@ from tests.benchmarks.random_model import word
 from tests.tiny import HIDDEN, N_LAYERS, Tiny
 from tests.twins import plain
 from tests.twins.blocks import replaced
+from tests.twins.cache import CACHE
 from tests.twins.prompts import Prompt, dummy_ids, full_text, token_ids
 
 PAIRS = {f"{word(i)}": f"{word(i + 100)}" for i in range(5)}
@@ -44,9 +45,9 @@ def written_with(
     first: Any
     with replaced(model, layer, vector):
         first = model(input_ids=torch.tensor([ids]), use_cache=True)
-    cache, written = first.past_key_values, [int(first.logits[0, -1].argmax())]
+    cache, written = first[CACHE], [int(first.logits[0, -1].argmax())]
     for _ in range(steps - 1):
-        output: Any = model(input_ids=torch.tensor([written[-1:]]), past_key_values=cache)
+        output: Any = model(input_ids=torch.tensor([written[-1:]]), **{CACHE: cache})
         written.append(int(output.logits[0, -1].argmax()))
     return written
 

@@ -39,6 +39,7 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
             blocking=False,
             job_id=job.known,
         )
+        self.job_id: str | None = job.known
         self.display.enabled = False  # the observer shows the states
         self.job = job
         self.said = ""
@@ -154,5 +155,5 @@ def _in_words(response: ResponseModel | None) -> str:
     if response is None:
         return "sent"
     if response.status == Status.QUEUED and response.description:
-        return response.description.rstrip(".").replace("Added to Queue at", "queued,")
+        return str(response.description).rstrip(".").replace("Added to Queue at", "queued,")
     return str(response.status.value).lower()

@@ -30,6 +30,7 @@ from tests.benchmarks.batches import continued, left_padded
 from tests.benchmarks.floor import _body, _chunks, _shared
 from tests.benchmarks.measure import counted, load
 from tests.twins.blocks import decoder_blocks, residual
+from tests.twins.cache import CACHE
 
 SHOTS, DUMMIES = 4, 2  # of the paper's experiment
 COLUMNS = "| model | block | tasks × θ | floor s | package s | ratio | layer-tokens | largest gap |"
@@ -59,12 +60,12 @@ def floor(
         ends = [row[n:] for own, n in zip(rows, shared, strict=True) for row in own]
         past, cache = left_padded(starts, model.device), DynamicCache(config=model.config)
         with stopped(model, layer):
-            _body(model, past, past_key_values=cache, use_cache=True)
+            _body(model, past, **{CACHE: cache}, use_cache=True)
         cache.batch_repeat_interleave(width)
         mask = past.mask.repeat_interleave(width, 0)
         with stopped(model, layer) as states:
             batch = continued(mask, left_padded(ends, model.device))
-            _body(model, batch, past_key_values=cache, use_cache=True)
+            _body(model, batch, **{CACHE: cache}, use_cache=True)
         thetas.append(states[0].view(len(rows), width, -1).float().mean(1))
     return torch.cat(thetas)
 

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tests.benchmarks.batches import Batch, continued, left_padded
 from tests.twins.blocks import decoder_blocks, recorded, watched
+from tests.twins.cache import CACHE
 from tests.twins.prompts import Prompt, dummy_ids, query_ids, regular_ids
 from tests.twins.result import Result, accuracies_on_dev, accuracies_on_test, best_of
 
@@ -73,13 +74,13 @@ def read(
     """Theta (prompt, layer, hidden) and, where the query stands first, its answer (prompt)."""
     shared = [_shared(own) for own in rows]
     past = left_padded([own[0][:n] for own, n in zip(rows, shared, strict=True)], model.device)
-    cache = _body(model, past, use_cache=True).past_key_values
+    cache = _body(model, past, use_cache=True)[CACHE]
     width = len(rows[0])
     cache.batch_repeat_interleave(width)
     ends = [row[n:] for own, n in zip(rows, shared, strict=True) for row in own]
     batch = continued(past.mask.repeat_interleave(width, 0), left_padded(ends, model.device))
     with recorded(model, lambda state: state[:, -1].clone()) as states:
-        last = _body(model, batch, past_key_values=cache).last_hidden_state[:, -1]
+        last = _body(model, batch, **{CACHE: cache}).last_hidden_state[:, -1]
     dummies = slice(1 if with_query else 0, None)
     stacked = torch.stack(states, 1)  # (prompt x row, layer, hidden)
     by_row = stacked.view(len(rows), width, *stacked.shape[1:])
@@ -139,7 +140,7 @@ def _query_cache(model: PreTrainedModel, past: Batch) -> tuple[Any, bool]:
         kinds.append(isinstance(output, tuple))
 
     handle = decoder_blocks(model)[0].register_forward_hook(see)
-    cache = _body(model, past, use_cache=True).past_key_values
+    cache = _body(model, past, use_cache=True)[CACHE]
     handle.remove()
     return cache, kinds[0]
 
@@ -157,7 +158,7 @@ def _group(
             rows[:, group.index(layer), -1] = theta[:, layer].to(state.dtype)
 
     with watched(model, put):
-        last = _body(model, batch, past_key_values=cache).last_hidden_state[:, -1]
+        last = _body(model, batch, **{CACHE: cache}).last_hidden_state[:, -1]
     return _answers(model, last).view(-1, width)  # (prompt, candidate)
 
 

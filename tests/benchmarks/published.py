@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tests.benchmarks.batches import Batch, left_padded
 from tests.twins.blocks import decoder_blocks, recorded, replaced
+from tests.twins.cache import CACHE
 from tests.twins.prompts import Prompt, dummy_ids, query_ids, regular_ids
 from tests.twins.result import Result, accuracies_on_dev, accuracies_on_test, best_of
 
@@ -88,7 +89,7 @@ def sweep(
         found.append([])
         for start, cache in caches.items():
             with replaced(model, layer, own[start : start + batch_size]):
-                logits = _logits(model, arrows.rows(start, batch_size), past_key_values=cache)
+                logits = _logits(model, arrows.rows(start, batch_size), **{CACHE: cache})
             cache.crop(-1)  # the arrow goes, the query's other tokens stay for the next layer
             found[-1] += _last(logits)
     return found
@@ -115,7 +116,7 @@ def predictions(model: PreTrainedModel, batch: Batch, batch_size: int) -> list[i
 
 
 def _query_cache(model: PreTrainedModel, batch: Batch) -> Any:
-    cache = model(**batch.inputs(), use_cache=True).past_key_values
+    cache = model(**batch.inputs(), use_cache=True)[CACHE]
     cache.crop(-1)  # all but the arrow
     return cache
 
