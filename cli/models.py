@@ -1,5 +1,6 @@
-"""`icl-vectors models`: the embedded models, where their copies lie, and removing them."""
+"""`icl-vectors models`: the embedded models and their copies, or what an NDIF server hosts."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -13,12 +14,18 @@ def models(
     remove: Annotated[
         str | None, typer.Option("--remove", help="Delete the converted copy of this model.")
     ] = None,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="List what NDIF hosts instead (NDIF_API_KEY).")
+    ] = False,
+    host: options.Host = None,
     json: options.Json = False,
 ) -> None:
     """List the embedded models: what they are, where their converted copies lie, their size.
 
     Example: icl-vectors models --remove smollm2-135m
     """
+    if host or remote:
+        return _list_hosted(host or remote, json)
     from icl_vectors.embedded import EMBEDDED, remove_converted
 
     if remove is not None:
@@ -36,6 +43,21 @@ def models(
             print("  installed; converted on first use (about 2 minutes)")
         else:
             print(f"  not installed; {one['install']}")
+
+
+def _list_hosted(remote: bool | str, json: bool) -> None:
+    from icl_vectors.remote.server import host_of, list_deployments, require_server
+
+    host = host_of(remote)
+    require_server(host)
+    hosted = list_deployments(host)
+    if json:
+        return print(to_json([asdict(one) for one in hosted]))
+    for one in hosted:
+        size = f"{one.n_params / 1e9:.2f}B parameters" if one.n_params else ""
+        about = [one.level, one.state, one.dtype, size, f"revision {one.revision or 'main'}"]
+        print(f"{one.repo_id}: {', '.join(filter(None, about))}")
+    print(f"{len(hosted)} models at {host} (HOT: served, WARM: in memory, COLD: on disk)")
 
 
 def _describe(name: str) -> dict[str, Any]:

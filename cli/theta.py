@@ -105,7 +105,8 @@ def apply(
     vector = TaskVector.load(theta)
     choose_layer(vector, layer)
     dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
-    chosen_dtype = vector.dtype if dtypes == ["auto"] else _one(dtypes)
+    kept_dtype = dtypes == ["auto"] and not (host or remote)  # a server's dtype is its own
+    chosen_dtype = vector.dtype if kept_dtype else _one(dtypes)
     opener = ModelOptions(
         device, device_map, vector.revision, trust_remote_code, quiet or json, host or remote
     )

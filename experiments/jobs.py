@@ -34,7 +34,12 @@ class Jobs:
             if self._folder:
                 self._folder.submitted(self._unit, job=job_id, part=part)
 
+        def dismissed() -> None:
+            if self._folder:
+                self._folder.dismissed(self._unit, part=part)
+
         return Job(
+            dismissed=dismissed,
             known=self._known.get(part),
             submitted=submitted,
             tell=lambda text: self._observer.job(*self._unit, text),

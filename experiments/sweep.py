@@ -14,6 +14,7 @@ from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.experiments.jobs import Jobs
 from icl_vectors.experiments.measures import METHODS, samples_of, unit_result
 from icl_vectors.experiments.observer import Observer
+from icl_vectors.experiments.parts import run_in_parts
 from icl_vectors.experiments.plan_of_run import SweepPlan
 from icl_vectors.graph import run_task
 from icl_vectors.limits import positions_limit
@@ -151,7 +152,13 @@ def _run_unit(
         positions = model.architecture.takes_positions
         on_dev = make_batches(dev, size, positions, with_query=False)
         on_test = make_batches(test, size, positions)
-        return run_task(model, on_dev, on_test, plan.layers, progress, jobs.job(f"batch {size}"))
+
+        def session(with_dev: bool, with_test: bool, layers: Sequence[int]) -> dict[str, Any]:
+            part = _name_of_part(with_dev, with_test, layers, size)
+            given = (on_dev if with_dev else [], on_test if with_test else [], layers)
+            return run_task(model, *given, progress, jobs.job(part))
+
+        return run_in_parts(session, dev, plan.layers, observer.notice)
 
     observer.phase(*unit, "dev", 0, total)
     jobs = Jobs(model, folder, unit, observer)
@@ -173,6 +180,13 @@ def _run_unit(
             **jobs.spent(),
         )
     return result, vector
+
+
+def _name_of_part(with_dev: bool, with_test: bool, layers: Sequence[int], size: int) -> str:
+    """A name that the same command gives the same job again, whichever process runs it."""
+    splits = "whole" if with_dev and with_test else "dev" if with_dev else "test"
+    at = f" at layers {layers[0]} to {layers[-1]}" if splits == "dev" else ""
+    return f"{splits}{at}, batches of {size}"
 
 
 def _require_finite(model: Model, unit: Unit, found: Mapping[str, Any]) -> None:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from icl_vectors.batches import Batch, layer_groups
 from icl_vectors.models import Model
-from icl_vectors.passes import apply_theta, learn, read_query, write_answers
+from icl_vectors.passes import apply_theta, joined, learn, read_query, write_answers
 from icl_vectors.remote.job import Job
+from icl_vectors.remote.shapes import require_shapes
 
 GROUP = 3  # layers swept in one trace: fewer run fewer blocks, more run fewer traces
 NO_INJECTION = -1
@@ -80,7 +81,7 @@ def run_task(
 
             best = candidates[hits.tolist().index(int(hits.max()))]
 
-            thetas = []
+            sums = []
             test_own, test_answers, test_scores = [], [], []
             for batch in test:
                 theta, logits, in_tuple = learn(language_model, blocks, head, batch)
@@ -98,25 +99,43 @@ def run_task(
                 test_scores.append(scores.max(-1).values)  # (prompt, 3)
                 test_own.append(own.indices.cpu())
                 test_answers.append(answered.indices.cpu())
-                thetas.append(theta.float().sum(0))  # (layer, hidden)
+                sums.append(theta.float().sum(0))  # (layer, hidden)
                 fine_states.append(theta.isfinite().all(-1).all(0))  # (layer,)
                 fine_logits += [own.values.isfinite().all(), answered.values.isfinite().all()]
                 if progress is not None:
                     progress("test", batch["prompts"])
 
+            thetas = [torch.stack(sums).sum(0) / sum(map(len, test_own))] if sums else []
             found: Any = {
-                "dev_swept": torch.cat(dev_swept),
-                "dev_own": torch.cat(dev_own),
-                "test_own": torch.cat(test_own),
-                "test_answers": torch.cat(test_answers),
-                "test_log_probabilities": torch.cat(test_scores),
-                "theta": (torch.stack(thetas).sum(0) / sum(map(len, test_own))).to(theta).cpu(),
+                "dev_swept": joined(dev_swept),
+                "dev_own": joined(dev_own),
+                "test_own": joined(test_own),
+                "test_answers": joined(test_answers),
+                "test_log_probabilities": joined(test_scores),
+                "theta": joined(thetas).to(theta).cpu(),
                 "best": best,
                 "finite_states": torch.stack(fine_states).all(0).cpu(),
                 "finite_logits": torch.stack(fine_logits).all().cpu(),
             }
             found = found.save()
+    require_shapes(found, _shapes_of_task(model, dev, test, len(candidates)), job)
     return dict(found)
+
+
+def _shapes_of_task(
+    model: Model, dev: Sequence[Batch], test: Sequence[Batch], candidates: int
+) -> dict[str, tuple[int, ...]]:
+    """What `run_task` must give; an empty tensor where there were no prompts."""
+    shapes: dict[str, tuple[int, ...]] = {"finite_states": (model.n_layers,)}
+    for split, batches in (("dev", dev), ("test", test)):
+        prompts = sum(batch["prompts"] for batch in batches)
+        own = (prompts, batches[0]["per_prompt"]) if batches else (0,)
+        shapes[f"{split}_own"] = own
+    shapes["dev_swept"] = (shapes["dev_own"][0], candidates) if dev else (0,)
+    shapes["test_answers"] = (shapes["test_own"][0], 2) if test else (0,)
+    shapes["test_log_probabilities"] = (shapes["test_own"][0], 3) if test else (0,)
+    shapes["theta"] = (model.n_layers, model.config.hidden_size) if test else (0,)
+    return shapes
 
 
 def run_extraction(model: Model, batch: Batch, job: Job | None = None) -> dict[str, Any]:
@@ -131,6 +150,8 @@ def run_extraction(model: Model, batch: Batch, job: Job | None = None) -> dict[s
             theta, logits, _ = learn(language_model, blocks, head, batch)
             found: Any = {"theta": theta.float().cpu(), "own": logits.argmax(-1).cpu()}
             found = found.save()
+    shape = (batch["prompts"], model.n_layers, model.config.hidden_size)
+    require_shapes(found, {"theta": shape, "own": (batch["prompts"], batch["per_prompt"])}, job)
     return dict(found)
 
 
@@ -152,4 +173,5 @@ def run_application(
             tokens, logits = write_answers(language_model, blocks, head, prompts, theta, steps)
             found: Any = {"tokens": tokens, "logits": logits.float().cpu()}
             found = found.save()
+    require_shapes(found, {"tokens": (len(prompts["input_ids"]), steps)}, job)
     return dict(found)

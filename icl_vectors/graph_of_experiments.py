@@ -12,6 +12,7 @@ from icl_vectors.graph import NO_INJECTION
 from icl_vectors.models import Model
 from icl_vectors.passes import apply_theta, learn, learn_at, project, read_arrows, read_query
 from icl_vectors.remote.job import Job
+from icl_vectors.remote.shapes import require_shapes
 
 Progress = Callable[[str, int], None]
 
@@ -39,6 +40,9 @@ def run_many_thetas(
                     progress("θ", batch["prompts"])
             found: Any = {"theta": torch.cat(thetas)}
             found = found.save()
+    prompts = sum(batch["prompts"] for batch in batches)
+    shape = (prompts, model.n_layers if layer is None else 1, model.config.hidden_size)
+    require_shapes(found, {"theta": shape}, job)
     theta_of_prompts: Tensor = found["theta"]
     return theta_of_prompts
 
@@ -79,6 +83,7 @@ def run_conflict(
                     progress("conflict", batch_a["prompts"])
             found: Any = {"answers": torch.cat(answers), "finite": torch.stack(fine).all().cpu()}
             found = found.save()
+    require_shapes(found, {"answers": (sum(batch["prompts"] for batch in of_a), 2)}, job)
     return dict(found)
 
 
@@ -116,4 +121,6 @@ def run_projection(
                 "finite": logits.max(-1).values.isfinite().all().cpu(),
             }
             found = found.save()
+    for kind in ("theta", "baseline", "added"):
+        require_shapes({kind: found[kind][1]}, {kind: (len(at_layers), top)}, job)
     return dict(found)

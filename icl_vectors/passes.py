@@ -197,8 +197,14 @@ def write_answers(
             inputs["position_ids"] = mask.sum(-1, keepdim=True) - 1
         with model.trace(inputs, use_cache=True, **past):
             token = model.output.logits[:, -1].argmax(-1, keepdim=True)
+            past = _cache_of(model.output)  # in a sandbox it is another object after each trace
         written.append(token)
     return torch.cat([token.cpu() for token in written], 1), first_logits
+
+
+def joined(parts: list[Tensor]) -> Tensor:
+    """Parts of batches as one tensor; empty where there was no batch."""
+    return torch.cat(parts) if parts else torch.empty(0)
 
 
 def _cache_of(output: Any) -> dict[str, Any]:

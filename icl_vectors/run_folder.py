@@ -68,14 +68,17 @@ class RunFolder:
 
     def jobs_of(self, unit: Unit) -> dict[str, str]:
         """Ids of the jobs that a unit which is not done sent before, by part of the unit."""
-        return {
-            record["part"]: record["job"]
-            for record in read_records(self.path)
-            if record["event"] == "submitted"
-            and record["experiment"] == self.experiment
-            and (record["task"], record["seed"]) == unit
-            and record.get("job")
-        }
+        jobs: dict[str, str] = {}
+        for record in read_records(self.path):
+            if record["experiment"] != self.experiment or "part" not in record:
+                continue
+            if (record["task"], record["seed"]) == unit:
+                jobs[record["part"]] = record.get("job", "")
+        return {part: job for part, job in jobs.items() if job}
+
+    def dismissed(self, unit: Unit, part: str) -> None:
+        """The last job of a part of the unit gave nothing that can be used."""
+        self._record("dismissed", unit, {"part": part})
 
     def failed(self, unit: Unit, error: str) -> None:
         self._record("failed", unit, {"error": error})

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 import torch
@@ -21,18 +21,29 @@ from tests.tiny import (
 )
 
 
+@pytest.fixture(scope="session")
+def reachable() -> set[Any]:
+    """Addresses of servers that the tests themselves started, which may be reached."""
+    return set()
+
+
 @pytest.fixture(scope="session", autouse=True)
-def attempts() -> Iterator[list[Any]]:
+def attempts(reachable: set[Any]) -> Iterator[list[Any]]:
     """Addresses that something tried to reach; every such attempt is refused."""
     tried: list[Any] = []
 
-    def refuse(self: Any, address: Any, *rest: Any) -> NoReturn:
-        tried.append(address)
-        raise ConnectionRefusedError(f"a test tried to reach {address!r}")
+    def guarded(connect: Any) -> Any:
+        def guard(self: Any, address: Any, *rest: Any) -> Any:
+            if address in reachable:
+                return connect(self, address, *rest)
+            tried.append(address)
+            raise ConnectionRefusedError(f"a test tried to reach {address!r}")
+
+        return guard
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", refuse)
-        patch.setattr(socket.socket, "connect_ex", refuse)
+        patch.setattr(socket.socket, "connect", guarded(socket.socket.connect))
+        patch.setattr(socket.socket, "connect_ex", guarded(socket.socket.connect_ex))
         yield tried
 
 

@@ -71,10 +71,10 @@ def test_no_file_is_longer_than_a_reader_can_hold() -> None:
     assert {str(file): n for file, n in lengths.items() if n > LONGEST} == {}
 
 
-def test_only_the_module_of_models_imports_nnsight() -> None:
+def test_only_the_modules_of_models_and_servers_import_nnsight() -> None:
     package = sources("icl_vectors", "cli", "experiments")
-    users = [f.name for f in package if "nnsight" in {n.split(".")[0] for n in imported(f)}]
-    assert users == ["models.py"]
+    users = {f.name for f in package if "nnsight" in {n.split(".")[0] for n in imported(f)}}
+    assert users == {"models.py", "backend.py", "opening.py", "server.py"}
 
 
 def test_the_passes_import_nothing_that_a_server_has_not() -> None:

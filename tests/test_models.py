@@ -149,7 +149,7 @@ def test_options_that_cannot_be_are_refused(llama_folder: Path) -> None:
         ({"dtype": "float23"}, "unknown dtype 'float23'. Did you mean float32"),
         ({"device": "tpu!"}, "--device tpu!: expected cpu, cuda"),
         ({"device": "cuda"}, "expected a CUDA GPU, found none"),
-        ({"remote": True}, "cannot use models served by NDIF yet"),
+        ({"remote": "not-an-address"}, "expected an address such as"),
     ]
     for options, message in wrong:
         if "cuda" in options.values() and torch.cuda.is_available():

@@ -38,6 +38,9 @@ def test_nothing_is_pickled(file: Path) -> None:
 @every_file
 def test_nothing_runs_code_or_commands_from_text(file: Path) -> None:
     for name, call in calls(file):
+        if name == "torch.load" and file.match("remote/backend.py"):  # the one format of servers
+            assert "weights_only=True" in ast.unparse(call)
+            continue
         assert name not in RUNS_CODE | RUNS_COMMANDS, ast.unparse(call)
         for keyword in call.keywords:
             assert keyword.arg != "shell", ast.unparse(call)

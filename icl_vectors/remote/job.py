@@ -41,11 +41,13 @@ class Job:
         known: the id of the same job, sent before by a process that ended; it is not sent again.
         submitted: is told the id as soon as the server gave one, before the wait.
         tell: is told each new state, in words.
+        dismissed: is called where the job's answer can't be used; it is not picked up again.
         costs: one entry a job that gave its answer.
     """
 
     known: str | None = None
     submitted: Callable[[str], None] = lambda job_id: None
     tell: Callable[[str], None] = lambda text: None
+    dismissed: Callable[[], None] = lambda: None
     patience: Patience = Patience()
     costs: list[JobCost] = field(default_factory=list)

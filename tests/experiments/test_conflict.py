@@ -173,8 +173,8 @@ def test_a_conflict_gives_what_plain_pytorch_gives(
 def test_samples_agree_with_the_accuracies(
     llama: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def half_right(model: Model, of_b: Any, of_a: Any, *rest: Any) -> dict[str, Any]:
-        found = run_conflict(model, of_b, of_a, *rest)
+    def half_right(model: Model, of_b: Any, of_a: Any, *rest: Any, **more: Any) -> dict[str, Any]:
+        found = run_conflict(model, of_b, of_a, *rest, **more)
         accepted_b = [batch["accepted"][:, 0] for batch in of_b]
         accepted_a = [batch["accepted"][:, 0] for batch in of_a]
         found["answers"][:4, 0] = accepted_a[0][:4]
@@ -221,9 +221,9 @@ def test_an_interrupted_conflict_goes_on_and_runs_no_finished_pair_again(
         conflict(llama, broken, observer=Listener(stop_after=1))
     calls = []
 
-    def counted(*given: Any) -> Any:
+    def counted(*given: Any, **more: Any) -> Any:
         calls.append(given)
-        return run_conflict(*given)
+        return run_conflict(*given, **more)
 
     monkeypatch.setattr(conflict_module, "run_conflict", counted)
     monkeypatch.setattr(sweep_module, "run_task", never)
@@ -279,7 +279,7 @@ def test_nan_stops_the_run_and_nothing_is_kept_of_that_pair(
     monkeypatch.setattr(
         conflict_module,
         "run_conflict",
-        lambda *given: {**run_conflict(*given), "finite": False},
+        lambda *given, **more: {**run_conflict(*given, **more), "finite": False},
     )
     with pytest.raises(RunError, match="next_letter:to_upper: states or logits hold NaN"):
         conflict(llama, tmp_path)

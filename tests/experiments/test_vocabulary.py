@@ -14,6 +14,7 @@ from icl_vectors.experiments.observer import Observer
 from icl_vectors.files import read_lines
 from icl_vectors.graph_of_experiments import run_projection
 from icl_vectors.models import Model
+from icl_vectors.run_folder import read_records
 from tests.tiny import N_LAYERS, N_TOKENS, load_plain
 from tests.twins import plain
 from tests.twins.prompts import token_ids
@@ -244,8 +245,5 @@ def test_nan_stops_the_run_and_nothing_is_kept_of_that_task(
     )
     with pytest.raises(RunError, match="to_upper: the logits hold NaN or infinity in float32"):
         vocabulary(llama, folder)
-    assert not any('"vocabulary"' in line for line in _lines(folder / "records.jsonl"))
-
-
-def _lines(file: Path) -> list[str]:
-    return file.read_text("utf-8").splitlines()
+    records = [r for r in read_records(folder) if r["experiment"] == "vocabulary"]
+    assert [record["event"] for record in records] == ["submitted"]

@@ -1,0 +1,111 @@
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import icl_vectors as icl
+from icl_vectors.experiments.cluster import cluster
+from icl_vectors.experiments.conflict import conflict
+from icl_vectors.experiments.observer import Observer
+from icl_vectors.experiments.vocabulary import vocabulary
+from icl_vectors.files import read_lines
+from icl_vectors.models import Model
+from icl_vectors.run_folder import read_json, read_records
+
+TASKS = ["to_upper", "next_letter", "list_first"]
+COUNTS: dict[str, Any] = {"dev": 6, "test": 5}
+PAIRS = "next_letter:to_upper"
+
+
+def everything(model: Model, folder: Path) -> dict[str, Any]:
+    """Every experiment in one folder; what results.json holds."""
+    icl.sweep(model, TASKS, output=folder, **COUNTS)
+    cluster(model, TASKS, output=folder, per_task=4, layer=2, **COUNTS)
+    conflict(model, PAIRS, output=folder, **COUNTS)
+    vocabulary(model, TASKS, output=folder, **COUNTS)
+    return read_json(folder / "results.json")
+
+
+@pytest.fixture(scope="module")
+def local(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("local")
+    everything(llama, folder)
+    return folder
+
+
+def test_the_server_has_never_heard_of_this_package(environment: Path) -> None:
+    asked = [environment / "bin" / "python", "-c", "import icl_vectors"]
+    told = subprocess.run(asked, capture_output=True, text=True, cwd="/")
+    assert "ModuleNotFoundError: No module named 'icl_vectors'" in told.stderr
+
+
+def test_every_experiment_gives_what_it_gives_here(
+    remote_llama: Model, local: Path, tmp_path: Path, trust: str
+) -> None:
+    there, here = everything(remote_llama, tmp_path), read_json(local / "results.json")
+    assert there["tasks"] == here["tasks"]
+    assert there["conflict"] == here["conflict"]
+    assert read_lines(tmp_path / "samples.jsonl") == read_lines(local / "samples.jsonl")
+    for of_there, of_here in zip(there["vocabulary"], here["vocabulary"], strict=True):
+        assert [t["token"] for t in of_there["tokens"]] == [t["token"] for t in of_here["tokens"]]
+    assert there["cluster"]["nearest"] == here["cluster"]["nearest"]
+    assert there["cluster"]["silhouette"] == pytest.approx(here["cluster"]["silhouette"], abs=1e-5)
+    for task in TASKS:
+        name = f"vectors/{task}.seed41.safetensors"
+        mine, theirs = (icl.TaskVector.load(folder / name) for folder in (local, tmp_path))
+        assert_close(theirs.vectors, mine.vectors, atol=1e-5, rtol=0)
+        assert theirs.best_layer == mine.best_layer
+    assert read_json(tmp_path / "run.json")["host"] == remote_llama.host
+
+
+def test_a_task_is_one_job(remote_llama: Model, tmp_path: Path) -> None:
+    everything(remote_llama, tmp_path)
+    records = read_records(tmp_path)
+    sent = [record for record in records if record["event"] == "submitted"]
+    done = [record for record in records if record["event"] == "done"]
+    assert len(sent) == len(done) == len(TASKS) * 3 + 1  # sweep, cluster, vocabulary; one pair
+    assert {record["job"] for record in sent} == {record["job"] for record in done}
+    assert len({record["job"] for record in sent}) == len(sent)
+
+
+def test_what_comes_down_is_little_more_than_theta(remote_llama: Model, tmp_path: Path) -> None:
+    icl.sweep(remote_llama, ["to_upper"], output=tmp_path, **COUNTS)
+    [done] = [record for record in read_records(tmp_path) if record["event"] == "done"]
+    theta = remote_llama.n_layers * remote_llama.config.hidden_size * 4  # bytes, float32
+    assert 0 < done["bytes_down"] <= 1.1 * theta + 100_000
+    assert 0 < done["bytes_up"] < 100_000
+
+
+def test_one_vector_is_extracted_and_applied_there(
+    llama: Model, remote_llama: Model, trust: str
+) -> None:
+    pairs = {"France": "Paris", "Japan": "Tokyo", "Egypt": "Cairo"}
+    mine, theirs = (icl.extract(model, pairs, ["Kenya"]) for model in (llama, remote_llama))
+    assert_close(theirs.vectors, mine.vectors, atol=1e-5, rtol=0)
+    queries = ["Spain", "Peru", "Italy"]
+    here, there = (icl.apply(model, mine, queries, layer=2) for model in (llama, remote_llama))
+    assert here == there
+
+
+def test_nothing_of_the_model_is_held_here(remote_llama: Model) -> None:
+    devices = {parameter.device for parameter in remote_llama.nnsight._module.parameters()}
+    assert devices == {torch.device("meta")}
+    assert remote_llama.device == "remote"
+    assert remote_llama.dtype == "float32"
+
+
+def test_a_run_that_began_here_goes_on_there(
+    llama: Model, remote_llama: Model, local: Path, tmp_path: Path
+) -> None:
+    class Stop(Observer):
+        def finished(self, result: Any) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        icl.sweep(llama, TASKS, output=tmp_path, observer=Stop(), **COUNTS)
+    found = icl.sweep(remote_llama, TASKS, output=tmp_path, **COUNTS)
+    assert found.data["tasks"] == read_json(local / "results.json")["tasks"]
+    assert len([r for r in read_records(tmp_path) if r.get("job")]) == 2 * (len(TASKS) - 1)
