@@ -99,7 +99,7 @@ class NdifServer:
         entry = {"checkpoint": model, "task": "text-generation", **options}
         wanted = self._folder / "models.yaml"
         wanted.write_text(json.dumps({"models": [entry]}))  # JSON is YAML
-        command = [self._bin / "ndif", "deploy", "-f", wanted]
+        command = [str(self._bin / "ndif"), "deploy", "-f", str(wanted)]
         done = subprocess.run(
             command, env=self._variables, cwd=self._folder, capture_output=True, text=True
         )

@@ -101,7 +101,10 @@ def client(hub_cache: Path, tmp_path: Path) -> Iterator[Client]:
     for process in started:
         if process.poll() is None:
             process.kill()
-            process.communicate()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+        process.wait()
 
 
 @pytest.fixture(autouse=True)

@@ -37,7 +37,7 @@ def local(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_server_has_never_heard_of_this_package(environment: Path) -> None:
-    asked = [environment / "bin" / "python", "-c", "import icl_vectors"]
+    asked = [str(environment / "bin" / "python"), "-c", "import icl_vectors"]
     told = subprocess.run(asked, capture_output=True, text=True, cwd="/")
     assert "ModuleNotFoundError: No module named 'icl_vectors'" in told.stderr
 
