@@ -228,6 +228,11 @@ def _open(
 
 
 def _cannot_load(reference: str, what: str, error: BaseException) -> IclVectorsError:
+    if "gated repo" in str(error):
+        return IclVectorsError(
+            f"model {reference!r}: its {what} is gated; accept its terms at "
+            f"https://huggingface.co/{reference}, then log in with: hf auth login"
+        )
     first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return IclVectorsError(f"model {reference!r}: no {what} found ({first}); {_what_is_a_model()}")
 

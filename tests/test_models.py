@@ -195,3 +195,14 @@ def test_a_model_without_such_blocks_is_refused(tiny: Tiny) -> None:
 def test_the_longest_prompt_is_what_the_configuration_says(tiny: Tiny) -> None:
     expected = {"llama": 2048, "gpt2": 128, "gptj": 256, "bloom": UNBOUNDED, "gemma3": 131072}
     assert positions_limit(tiny.model) == expected[tiny.family]
+
+
+def test_a_gated_tokenizer_says_how_to_get_in(
+    llama_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: Any, **named: Any) -> None:
+        raise OSError("You are trying to access a gated repo.\nMake sure to have access to it")
+
+    monkeypatch.setattr("icl_vectors.models.AutoTokenizer.from_pretrained", refuse)
+    with pytest.raises(IclVectorsError, match="its tokenizer is gated; accept its terms at https"):
+        load_model(str(llama_folder))

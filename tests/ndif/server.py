@@ -81,8 +81,9 @@ class NdifServer:
         for process in self._descendants():
             title = " ".join(process.cmdline())
             if "ModelActor" in title:
+                pid: int = process.pid
                 process.kill()
-                return process.pid
+                return pid
         raise RuntimeError("expected a process that holds a model, found none")
 
     def memory(self) -> int:
