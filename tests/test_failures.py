@@ -2,7 +2,7 @@ import httpx
 import pytest
 
 from icl_vectors.errors import IclVectorsError, OutOfMemory, OutOfTime, RunError
-from icl_vectors.remote.failures import JobLost, failure_of, is_passing, refused
+from icl_vectors.remote.failures import JobFailed, JobLost, failure_of, is_passing, refused
 from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
 
@@ -15,8 +15,8 @@ HOST = "http://127.0.0.1:5001"
         ("Traceback …\ntorch.OutOfMemoryError: CUDA out of memory. Tried to allocate", OutOfMemory),
         ("RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried", OutOfMemory),
         ("Your job exceeded the execution timeout of 300s.", OutOfTime),
-        ("Traceback …\n  File …\nKeyError: 'x'\n", RunError),
-        ("", RunError),
+        ("Traceback …\n  File …\nKeyError: 'x'\n", JobFailed),
+        ("", JobFailed),
     ],
 )
 def test_a_failed_job_is_told_apart_by_what_helps(text: str, kind: type[RunError]) -> None:

@@ -19,7 +19,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_expone
 
 from icl_vectors import passes
 from icl_vectors.errors import RunError
-from icl_vectors.remote.failures import JobLost, failure_of, is_passing, refused
+from icl_vectors.remote.failures import JobFailed, JobLost, failure_of, is_passing, refused
 from icl_vectors.remote.job import Job, JobCost
 
 FIRST_PAUSE = 0.25  # seconds
@@ -72,8 +72,8 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
                 return result, JobCost(str(self.job_id), len(blob), size)
             except JobLost as error:
                 self.job.tell(f"{error}; sending it again")
-            except RunError as error:
-                if not picked_up or type(error) is not RunError:
+            except JobFailed:
+                if not picked_up:
                     raise
                 self.job.tell("the job that was sent before had failed; sending it again")
             self.job_id, picked_up = None, False

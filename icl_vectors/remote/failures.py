@@ -16,6 +16,10 @@ class JobLost(Exception):
     """The server does not know the job or its answer any more, or gave it up; send it again."""
 
 
+class JobFailed(RunError):
+    """The job failed for a reason that lies in it, or in the server's packages."""
+
+
 def is_passing(error: BaseException) -> bool:
     """Whether asking again may help: no connection, or a server error."""
     if isinstance(error, httpx.HTTPStatusError):
@@ -55,7 +59,7 @@ def failure_of(text: str, host: str) -> RunError:
         return OutOfTime(f"{host} ended the job: {last}")
     if any(mark in lowered for mark in DROPPED):
         raise JobLost(f"{host} gave the job up ({last})")
-    return RunError(f"the job failed on {host}: {last}")
+    return JobFailed(f"the job failed on {host}: {last}")
 
 
 def _one_line(text: str) -> str:

@@ -100,7 +100,8 @@ class NdifServer:
         entry = {"checkpoint": model, "task": "text-generation", **options}
         wanted = self._folder / "models.yaml"
         wanted.write_text(json.dumps({"models": [entry]}))  # JSON is YAML
-        command = [str(self._bin / "ndif"), "deploy", "-f", str(wanted)]
+        ndif = "import task_classes; from ndif.cli import cli; cli()"
+        command = [str(self._bin / "python"), "-c", ndif, "deploy", "-f", str(wanted)]
         done = subprocess.run(
             command, env=self._variables, cwd=self._folder, capture_output=True, text=True
         )
@@ -109,9 +110,8 @@ class NdifServer:
 
     def start_second_api(self, port: int, **settings: str) -> str:
         """Another door to the same server, with settings of its own; returns its address."""
-        bound = ["--config", "python:ndif.services.api.gunicorn_conf", "--bind"]
-        command = [self._bin / "gunicorn", *bound, f"127.0.0.1:{port}", "api:app"]
-        self._run(f"api-{port}", command, NDIF_API_PORT=str(port), **settings)
+        command = [self._bin / "uvicorn", "api:app", "--host", "127.0.0.1", "--port", port]
+        self._run(f"api-{port}", command, **settings)
         self._until(f"api-{port}", lambda: _answers(port))
         return f"http://127.0.0.1:{port}"
 

@@ -96,7 +96,9 @@ def test_memory_that_runs_out_there_is_told_apart(remote_llama: Model) -> None:
         allocate(remote_llama, Told().job, 1 << 50)
 
 
-def test_a_server_out_of_reach_is_one_line_within_the_bound(llama_folder: Path) -> None:
+def test_a_server_out_of_reach_is_one_line_within_the_bound(reachable: set[Any]) -> None:
+    reachable.add(("127.0.0.1", 28003))  # where nobody listens
+
     class Away:
         def to_model_key(self) -> str:
             return "any"
