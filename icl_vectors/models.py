@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer
 
 from icl_vectors.architecture import find_architecture
+from icl_vectors.blueprint import check_architecture
 from icl_vectors.checkpoint import commit_of, fingerprint_of_folder, require_weights
 from icl_vectors.embedded import EMBEDDED, prepare_embedded
 from icl_vectors.errors import IclVectorsError, MissingExtra, RunError, unknown_name
@@ -60,6 +61,7 @@ def load_model(
     source, weights = _find_source(reference, notice)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     config = _load_config(reference, source, options)
+    check_architecture(config, trust_remote_code=trust_remote_code)
     tokenizer = _load_tokenizer(reference, source, options)
     chosen = _choose_dtype(dtype, config.get_text_config())
     placement = device_map if device_map is not None else {"": _choose_device(device)}

@@ -185,6 +185,8 @@ def test_a_model_without_such_blocks_is_refused(tiny: Tiny) -> None:
     class Headless(torch.nn.Module):
         config = tiny.plain.config
 
+        def forward(self, past_key_values: Any) -> None: ...
+
         def get_output_embeddings(self) -> None:
             return None
 
