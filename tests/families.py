@@ -175,11 +175,10 @@ def save_family(family: str, folder: Path) -> Path:
     return save_model(folder, random_of_family(family), build_tokenizer(N_TOKENS))
 
 
-def random_of_family(family: str) -> PreTrainedModel:
-    """A tiny random model of a family, in float32."""
+def random_of_family(family: str, **other: Any) -> PreTrainedModel:
+    """A tiny random model of a family, in float32; `other` settings go before its own."""
     torch.manual_seed(SEED)
     maker: Any = AutoModelForCausalLM
-    model: PreTrainedModel = maker.from_config(
-        AutoConfig.for_model(family, **FAMILIES[family])
-    ).eval()
+    config = AutoConfig.for_model(family, **FAMILIES[family] | other)
+    model: PreTrainedModel = maker.from_config(config).eval()
     return model
