@@ -1,7 +1,10 @@
 """How many prompts fit: batch sizes from free memory, and the peak that a run reached."""
 
+import ctypes
+import gc
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import psutil
@@ -46,6 +49,28 @@ def peak_bytes(model: Model) -> int:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def release() -> None:
+    """Give back what models that are no longer referred to still hold, before another is opened."""
+    gc.collect()  # nnsight's envoys refer to each other
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)  # glibc keeps freed memory otherwise
+
+
+def forget_peak(model: Model) -> None:
+    """Start the peak anew, so that what an earlier model took in this process is not this one's.
+
+    In RAM on Linux only; elsewhere the peak is that of the whole process.
+    """
+    if model.device.startswith("cuda"):
+        for index in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(index)
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        clear.write_text("5")
 
 
 def with_smaller_batches(

@@ -24,6 +24,7 @@ from tests.families import save_family
 from tests.tiny import N_LAYERS, N_TOKENS, load_plain
 from tests.twins import plain
 from tests.twins.blocks import decoder_blocks
+from tests.twins.cache import CACHE
 from tests.twins.prompts import query_ids
 from tests.twins.result import Result
 from tests.twins.unembed import unembed
@@ -116,7 +117,7 @@ def _gives_tuple(model: PreTrainedModel, ids: list[int]) -> bool:
 
 @torch.no_grad()
 def _shared_heads(model: PreTrainedModel, ids: list[int]) -> int:
-    cache = model(input_ids=torch.tensor([ids]), use_cache=True).past_key_values
+    cache = getattr(model(input_ids=torch.tensor([ids]), use_cache=True), CACHE)
     return int(cache.layers[0].keys.shape[1])  # (batch, head, token, size)
 
 
