@@ -1,5 +1,6 @@
 """Opening a model as the options ask, and saying so on stderr."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -59,10 +60,12 @@ def calm_libraries(quiet: bool) -> None:
     """Keep other libraries' bars out of files and of quiet runs; must precede their import."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    from transformers.utils import logging
+    # it says at every product of int8 that float16 is used in it
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    from transformers.utils import logging as transformers_logging
 
     if quiet or not sys.stderr.isatty():
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def choose_dtypes(dtype: str, in_4bit: bool, in_8bit: bool) -> list[str]:

@@ -1,12 +1,14 @@
 """`icl-vectors sweep`: the paper's experiment, task by task."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import typer
 
 from icl_vectors.cli import options
 from icl_vectors.cli.loading import ModelOptions, choose_dtypes, say
+from icl_vectors.cli.precision import Comparison, comparison_place
 from icl_vectors.errors import IclVectorsError, MissingExtra
 from icl_vectors.experiments.checks import check_counts
 from icl_vectors.files import to_json
@@ -69,9 +71,11 @@ def sweep(
     from icl_vectors.cli.progress import Watcher
     from icl_vectors.cli.tables import sweep_table
     from icl_vectors.experiments.sweep import sweep as run_sweep
+    from icl_vectors.memory import release
 
     found = []
     for reference in model:
+        precisions = Comparison(comparison_place(output, reference, len(model)), say(quiet or json))
         for one_dtype in dtypes:
             opened = opener.open(reference, one_dtype)
             several = len(model) * len(dtypes) > 1
@@ -97,6 +101,12 @@ def sweep(
             if not json:
                 print(sweep_table(results.data))
                 print(f"\nThe run's folder: {folder}")
+            if len(dtypes) > 1 and results.data["tasks"]:
+                precisions.add(opened, folder)
+            del opened
+            release()
+        if precisions.finish(partial(opener.open, reference)):
+            draw(precisions.folders, quiet or json, precisions.place / "report.html")
     if json:
         documents = [{**results.data, "folder": str(results.folder)} for results in found]
         print(to_json(documents[0] if len(documents) == 1 else documents))

@@ -18,7 +18,7 @@ from icl_vectors.experiments.parts import run_in_parts
 from icl_vectors.experiments.plan_of_run import SweepPlan
 from icl_vectors.graph import run_task
 from icl_vectors.limits import positions_limit
-from icl_vectors.memory import choose_batch_size, peak_bytes, with_smaller_batches
+from icl_vectors.memory import choose_batch_size, forget_peak, peak_bytes, with_smaller_batches
 from icl_vectors.models import Model, as_model
 from icl_vectors.prompts import Prompt
 from icl_vectors.run_folder import RunFolder, Unit
@@ -88,6 +88,7 @@ def sweep(
     plan = SweepPlan.make(
         model.n_layers, tasks, shots, dummies, dev, test, layers, seeds, template, batch_size
     )
+    forget_peak(model)
     encoded, failures = _encode_all(model, plan)
     opened = nullcontext(None) if output is None else plan.open_folder(output, model, provenance)
     with opened as folder:

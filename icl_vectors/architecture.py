@@ -33,15 +33,8 @@ def find_architecture(module: Any) -> Architecture:
     """
     config = module.config.get_text_config()
     kind = config.model_type
-    if getattr(config, "is_encoder_decoder", False):
-        raise IclVectorsError(
-            f"model type {kind!r} is an encoder–decoder; expected a decoder-only language model."
-        )
-    if kind.startswith(STATE_SPACE):
-        raise IclVectorsError(
-            f"model type {kind!r} has no key-value cache (a state-space model); "
-            "expected a decoder-only transformer."
-        )
+    require_decoder(config)
+    _require_cache(module, kind)
     count = config.num_hidden_layers
     names = {id(child): name for name, child in module.named_modules()}
     lists = [name for name, child in module.named_modules() if _is_block_list(child, count)]
@@ -55,6 +48,40 @@ def find_architecture(module: Any) -> Architecture:
         blocks=tuple(f"{lists[0]}.{layer}" for layer in range(count)),
         head=names[id(head)],
         takes_positions="position_ids" in inspect.signature(module.forward).parameters,
+    )
+
+
+def require_decoder(config: Any) -> None:
+    """Refuse what the configuration alone shows to be no decoder with a key-value cache.
+
+    Raises:
+        IclVectorsError: naming the model type and what was expected.
+    """
+    config = config.get_text_config()
+    kind = config.model_type
+    if getattr(config, "is_encoder_decoder", False):
+        raise _refused(kind, "is an encoder–decoder")
+    if kind.startswith(STATE_SPACE):
+        raise _refused(kind, "has no key-value cache (a state-space model)")
+    if getattr(config, "num_kv_shared_layers", 0):
+        raise _refused(kind, "has blocks that share the keys and values of others")
+    if getattr(config, "is_decoder", True) is False and hasattr(config, "type_vocab_size"):
+        raise _refused(kind, "is an encoder")
+
+
+def _require_cache(module: Any, kind: str) -> None:
+    if getattr(module, "_is_stateful", False):
+        raise _refused(
+            kind, "has no key-value cache alone (a state-space or linear-attention model)"
+        )
+    if not {"past_key_values", "cache"} & set(inspect.signature(module.forward).parameters):
+        raise _refused(kind, "takes no cache")
+
+
+def _refused(kind: str, what: str) -> IclVectorsError:
+    return IclVectorsError(
+        f"model type {kind!r} {what}; expected a decoder-only transformer "
+        "whose blocks each keep keys and values."
     )
 
 

@@ -1,14 +1,18 @@
 """How many prompts fit: batch sizes from free memory, and the peak that a run reached."""
 
+import ctypes
+import gc
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import torch
 
 from icl_vectors.encoding import EncodedPrompt
 from icl_vectors.errors import OutOfMemory, RunError
+from icl_vectors.footprint import bytes_of_prompt
 from icl_vectors.graph import GROUP
 from icl_vectors.models import Model
 
@@ -16,7 +20,6 @@ SHARE_OF_FREE = 0.5  # of the memory that is free when the run starts
 LARGEST_ON_CPU = 25  # more prompts at once are not faster there, and cost memory
 LARGEST_ON_GPU = 256
 LARGEST_ON_SERVER = 25  # whose memory is not known here
-FLOAT32 = 4
 T = TypeVar("T")
 
 
@@ -46,6 +49,28 @@ def peak_bytes(model: Model) -> int:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def release() -> None:
+    """Give back what models that are no longer referred to still hold, before another is opened."""
+    gc.collect()  # nnsight's envoys refer to each other
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)  # glibc keeps freed memory otherwise
+
+
+def forget_peak(model: Model) -> None:
+    """Start the peak anew, so that what an earlier model took in this process is not this one's.
+
+    In RAM on Linux only; elsewhere the peak is that of the whole process.
+    """
+    if model.device.startswith("cuda"):
+        for index in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(index)
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        clear.write_text("5")
 
 
 def with_smaller_batches(
@@ -88,26 +113,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _bytes_per_prompt(model: Model, prompts: Sequence[EncodedPrompt]) -> int:
     """What one prompt of a batch needs at most, while its suffixes or its sweep run."""
-    config = model.config
     tokens = max(len(prompt.shared) + max(map(len, prompt.suffixes)) for prompt in prompts)
     suffixes = max(len(prompt.suffixes) for prompt in prompts)
-    width = torch.finfo(_held_in(model)).bits // 8
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    cache = 2 * model.n_layers * heads * size * width * tokens * (suffixes + 1)
-    states = tokens * width * (8 * config.hidden_size + 4 * _inner_size(config))
-    rows = max(suffixes, GROUP)
-    logits = rows * config.vocab_size * (width + 2 * FLOAT32)
-    return int(cache + states + logits)
-
-
-def _inner_size(config: Any) -> int:
-    for name in ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size"):
-        if isinstance(size := getattr(config, name, None), int):
-            return size
-    return 4 * int(config.hidden_size)
-
-
-def _held_in(model: Model) -> torch.dtype:
-    named = {"float32": torch.float32, "float16": torch.float16}
-    return named.get(model.dtype, torch.bfloat16)
+    return bytes_of_prompt(
+        model.config, model.n_layers, model.dtype, tokens, suffixes, max(suffixes, GROUP)
+    )

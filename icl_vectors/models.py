@@ -6,7 +6,6 @@ With `graph` and `remote` the only modules that know nnsight.
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,21 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer
 
 from icl_vectors.architecture import find_architecture
+from icl_vectors.blueprint import blueprint
 from icl_vectors.checkpoint import commit_of, fingerprint_of_folder, require_weights
+from icl_vectors.dtypes import (
+    COMPUTE,
+    QUANTISED,
+    check_dtype,
+    choose_dtype,
+    quantised_as,
+    require_computes,
+)
 from icl_vectors.embedded import EMBEDDED, prepare_embedded
-from icl_vectors.errors import IclVectorsError, MissingExtra, RunError, unknown_name
+from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.footprint import devices_of, require_fit
 from icl_vectors.model import Model as Model  # part of this module's own names
 
-DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "nf4", "fp4")
-QUANTISED = ("int8", "nf4", "fp4")
-OVERFLOWS_IN_FLOAT16 = ("gemma",)
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
@@ -56,15 +62,21 @@ def load_model(
     """
     if remote:
         return _load_remote(reference, remote, dtype, revision, trust_remote_code, notice)
-    _check_dtype(dtype)
+    check_dtype(dtype)
     source, weights = _find_source(reference, notice)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     config = _load_config(reference, source, options)
+    module = blueprint(config, trust_remote_code=trust_remote_code)
+    find_architecture(module)  # refuses what can't be read from before anything is loaded
     tokenizer = _load_tokenizer(reference, source, options)
-    chosen = _choose_dtype(dtype, config.get_text_config())
+    chosen = choose_dtype(dtype, config)
     placement = device_map if device_map is not None else {"": _choose_device(device)}
+    for place in devices_of(placement):
+        require_computes(chosen, place, config.get_text_config().hidden_size)
+    if quantised_as(config) is None:
+        require_fit(reference, module, chosen, placement)
     notice(f"Loading {reference} in {chosen} …")
-    opened = _open(reference, source, tokenizer, chosen, placement, options)
+    opened = _open(reference, source, config, tokenizer, chosen, placement, options)
     folder = Path(source) if Path(source).is_dir() else None
     return Model(
         nnsight=opened,
@@ -160,13 +172,6 @@ def as_model(model: Any) -> Model:
     )
 
 
-def _check_dtype(dtype: str) -> None:
-    if dtype not in DTYPES:
-        raise unknown_name("dtype", dtype, DTYPES)
-    if dtype in QUANTISED and find_spec("bitsandbytes") is None:
-        raise MissingExtra(f"--dtype {dtype}", "bitsandbytes", "quantised")
-
-
 def _find_source(
     reference: str, notice: Callable[[str], None], weights_needed: bool = True
 ) -> tuple[str, str]:
@@ -205,9 +210,17 @@ def _load_tokenizer(reference: str, source: str, options: dict[str, Any]) -> Any
 
 
 def _open(
-    reference: str, source: str, tokenizer: Any, dtype: str, placement: Any, options: dict[str, Any]
+    reference: str,
+    source: str,
+    config: Any,
+    tokenizer: Any,
+    dtype: str,
+    placement: Any,
+    options: dict[str, Any],
 ) -> Any:
-    if dtype in QUANTISED:  # nnsight lets int8 compute in float16, where Gemma overflows
+    if quantised_as(config) is not None:  # transformers reads how from the checkpoint
+        dtype = str(config.get_text_config().dtype or COMPUTE).removeprefix("torch.")
+    elif dtype in QUANTISED:  # nnsight lets int8 compute in float16, where Gemma overflows
         options = {**options, "compute_dtype": "bfloat16"}
     try:
         return TransformersModel(
@@ -242,15 +255,6 @@ def _what_is_a_model() -> str:
         "expected a Hugging Face id, a folder with config.json, tokenizer and safetensors, "
         f"or an embedded model: {', '.join(EMBEDDED)}."
     )
-
-
-def _choose_dtype(dtype: str, config: Any) -> str:
-    if dtype != "auto":
-        return dtype
-    stated = str(config.dtype or "float32").removeprefix("torch.")
-    if stated == "float16" and config.model_type.startswith(OVERFLOWS_IN_FLOAT16):
-        return "bfloat16"
-    return stated
 
 
 def _choose_device(device: str | None) -> str:

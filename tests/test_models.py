@@ -10,7 +10,6 @@ from nnsight import TransformersModel
 from transformers import AutoConfig, AutoModelForCausalLM, T5Config, T5ForConditionalGeneration
 
 import icl_vectors as icl
-from icl_vectors import models
 from icl_vectors.architecture import find_architecture
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.limits import UNBOUNDED, positions_limit
@@ -63,14 +62,6 @@ def test_auto_is_what_the_checkpoint_says(llama_folder: Path, tmp_path: Path) ->
     config = json.loads((folder / "config.json").read_text("utf-8"))
     (folder / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}), "utf-8")
     assert load_model(str(folder)).dtype == "bfloat16"
-
-
-def test_auto_keeps_gemma_out_of_float16() -> None:
-    gemma: Any = type("Config", (), {"dtype": torch.float16, "model_type": "gemma3_text"})
-    llama: Any = type("Config", (), {"dtype": torch.float16, "model_type": "llama"})
-    assert models._choose_dtype("auto", gemma) == "bfloat16"
-    assert models._choose_dtype("auto", llama) == "float16"
-    assert models._choose_dtype("float16", gemma) == "float16"
 
 
 def test_the_tokenizer_can_be_loaded_alone(llama: Model, llama_folder: Path) -> None:
@@ -159,15 +150,6 @@ def test_options_that_cannot_be_are_refused(llama_folder: Path) -> None:
         assert message in str(raised.value)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "nf4", "fp4"])
-def test_a_quantised_dtype_without_its_extra_names_the_command(
-    llama_folder: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
-) -> None:
-    monkeypatch.setattr(models, "find_spec", lambda name: None)
-    with pytest.raises(IclVectorsError, match=r'pip install "icl-vectors\[quantised\]"'):
-        load_model(str(llama_folder), dtype=dtype)
-
-
 def test_an_encoder_decoder_is_refused() -> None:
     config = T5Config(vocab_size=20, d_model=8, d_kv=4, d_ff=8, num_layers=2, num_heads=2)
     with pytest.raises(IclVectorsError, match="model type 't5' is an encoder–decoder"):
@@ -184,6 +166,8 @@ def test_a_state_space_model_is_refused() -> None:
 def test_a_model_without_such_blocks_is_refused(tiny: Tiny) -> None:
     class Headless(torch.nn.Module):
         config = tiny.plain.config
+
+        def forward(self, past_key_values: Any) -> None: ...
 
         def get_output_embeddings(self) -> None:
             return None

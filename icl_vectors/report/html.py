@@ -63,12 +63,14 @@ def page(
     labels: Sequence[str],
     pictures: Sequence[Sequence[Picture]],
     shared: Sequence[Picture],
+    precision: tuple[Sequence[Picture], Sequence[Table]] = ((), ()),
 ) -> str:
     """The report of one or several runs.
 
     Args:
         pictures: of each run.
         shared: of all runs together.
+        precision: figures and tables of a comparison of precisions, where it is one.
     """
     chapters = [
         _chapter(f"run{number}", run, label, own)
@@ -80,7 +82,7 @@ def page(
         .render(
             title="Task vectors: " + ", ".join(labels),
             chapters=chapters,
-            together=_together(runs, labels, shared) if len(runs) > 1 else None,
+            together=_together(runs, labels, shared, *precision) if len(runs) > 1 else (),
             depth=same_depth(runs) if len(runs) > 1 else None,
             verdict=verdict_cell,
             style=Markup(_part("page.css")),
@@ -112,9 +114,19 @@ def _chapter(anchor: str, run: Run, label: str, pictures: Sequence[Picture]) -> 
     )
 
 
-def _together(runs: Sequence[Run], labels: Sequence[str], shared: Sequence[Picture]) -> Section:
+def _together(
+    runs: Sequence[Run],
+    labels: Sequence[str],
+    shared: Sequence[Picture],
+    figures: Sequence[Picture],
+    compared: Sequence[Table],
+) -> tuple[Section, ...]:
     tables = (models_table(runs, labels), claims_table([same_depth(runs)], "claims_of_all"))
-    return Section("all", "All runs together", tuple(_inline(p, "all") for p in shared), tables)
+    whole = Section("all", "All runs together", tuple(_inline(p, "all") for p in shared), tables)
+    if not compared:
+        return (whole,)
+    drawn = tuple(_inline(p, "precision") for p in figures)
+    return (Section("precision", "Precision against precision", drawn, tuple(compared)), whole)
 
 
 def _inline(picture: Picture, anchor: str) -> tuple[Picture, Markup]:

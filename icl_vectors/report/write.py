@@ -9,10 +9,12 @@ from icl_vectors.report.claims_of_sweep import same_depth
 from icl_vectors.report.drawing import Picture, render
 from icl_vectors.report.figures import figures_of, figures_of_all
 from icl_vectors.report.html import page
+from icl_vectors.report.paired import comparable, compare_precisions
 from icl_vectors.report.read import find_runs, read_run
 from icl_vectors.report.run import Run
 from icl_vectors.report.table import Table, to_latex, to_markdown
 from icl_vectors.report.tables import claims_table, tables_of
+from icl_vectors.report.tables_of_precision import cosine_figure, precision_tables, read_crossed
 from icl_vectors.report.tables_of_sweep import models_table
 
 
@@ -42,8 +44,23 @@ def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
         tables = [models_table(runs, labels), claims_table([same_depth(runs)], "claims_of_all")]
         _write_parts(Path(folders[0]), shared, tables if places[0] != folders[0] else tables[1:])
     path = output or Path(folders[0]) / "report.html"
-    _write(path, page(runs, labels, pictures, shared).encode())
+    precision = _precision(runs, places, [path.parent, *folders])
+    if precision[1]:
+        _write_parts(path.parent, *precision)
+    _write(path, page(runs, labels, pictures, shared, precision).encode())
     return path
+
+
+def _precision(
+    runs: Sequence[Run], places: Sequence[Path], beside: Sequence[Path]
+) -> tuple[list[Picture], tuple[Table, ...]]:
+    """Figure and tables of a comparison of precisions, where the runs differ in dtype alone."""
+    if not comparable(runs):
+        return [], ()
+    compared = compare_precisions(runs, places)
+    drawing = cosine_figure(compared)
+    tables = precision_tables(compared, read_crossed(beside))
+    return [] if drawing is None else [render(drawing)], tables
 
 
 def write_figures_and_tables(folder: Path) -> None:

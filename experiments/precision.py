@@ -1,0 +1,130 @@
+"""θ of one precision put into the same model in another: does it still carry the task?
+
+Works on finished sweeps of one model, a folder for each dtype. Their prompts are the same, and θ
+is read and put in at the block that the first dtype's sweep chose on dev, so that all cells of
+the matrix differ in precision alone.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from icl_vectors.batches import Batch, make_batches
+from icl_vectors.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.errors import IclVectorsError, not_finite
+from icl_vectors.files import read_lines
+from icl_vectors.graph_of_experiments import run_many_thetas
+from icl_vectors.graph_of_precision import run_injection
+from icl_vectors.limits import positions_limit
+from icl_vectors.memory import choose_batch_size
+from icl_vectors.model import Model
+from icl_vectors.prompts import Prompt
+from icl_vectors.run_folder import Unit, read_json
+from icl_vectors.scoring import accuracy
+from icl_vectors.templates import Template
+
+SCHEMA = 1
+
+
+class CrossPrecision:
+    """The matrix of givers and receivers, filled model by model (each may be opened alone).
+
+    Args:
+        reference: the folder of the first dtype's finished sweep.
+    """
+
+    def __init__(self, reference: Path) -> None:
+        results, run = read_json(reference / "results.json"), read_json(reference / "run.json")
+        self.reference = str(results["dtype"])
+        self._about = {"model": results["model"], "weights": run["model"]["weights"]}
+        self._fingerprint = run["model"]["fingerprint"]
+        self._template = Template(run["template"])
+        self._layers: dict[Unit, int] = {
+            (entry["task"], entry["seed"]): entry["best_layer"] for entry in results["tasks"]
+        }
+        self._prompts = _test_prompts(reference)
+        self._thetas: dict[str, dict[Unit, Tensor]] = {}
+        self._cells: list[dict[str, Any]] = []
+
+    def learn(self, model: Model) -> None:
+        """Read each test prompt's θ under this model's dtype.
+
+        Raises:
+            RunError: a state is not finite.
+        """
+        self._require_same(model)
+        thetas: dict[Unit, Tensor] = {}
+        for unit, layer in self._layers.items():
+            found = run_many_thetas(model, self._batches(model, unit), layer)[:, 0]
+            if not found.isfinite().all():
+                where = f"{unit[0]}: the states of block {layer}"
+                raise not_finite(where, model.dtype, model.device)
+            thetas[unit] = found  # (prompt, hidden)
+        self._thetas[model.dtype] = thetas
+
+    def inject(self, model: Model) -> None:
+        """Put every dtype's θ into this model, on the same queries.
+
+        Raises:
+            RunError: a logit is not finite.
+        """
+        self._require_same(model)
+        for unit, layer in self._layers.items():
+            given = {dtype: thetas[unit] for dtype, thetas in self._thetas.items()}
+            answers, finite = run_injection(model, self._batches(model, unit), given, layer)
+            if not finite:
+                raise not_finite(f"{unit[0]}: the logits", model.dtype, model.device)
+            accepted = [one.accepted for one in self._encoded(model, unit)]
+            for dtype, tokens in answers.items():
+                right = [t in own for t, own in zip(tokens.tolist(), accepted, strict=True)]
+                measured = accuracy(right)
+                cell = {"giver": dtype, "receiver": model.dtype, "task": unit[0], "seed": unit[1]}
+                counts = {"layer": layer, "n": measured.n, "hits": sum(right)}
+                self._cells.append({**cell, **counts, **measured.to_json()})
+
+    def results(self) -> dict[str, Any]:
+        """What was found, as plain JSON: one cell a giver, receiver, task and seed."""
+        about = {"schema": SCHEMA, **self._about, "reference": self.reference}
+        return {**about, "dtypes": list(self._thetas), "cells": self._cells}
+
+    def _require_same(self, model: Model) -> None:
+        if model.fingerprint != self._fingerprint:
+            raise IclVectorsError(
+                f"expected the same checkpoint in another dtype (fingerprint {self._fingerprint}), "
+                f"found {model.reference} ({model.fingerprint})."
+            )
+
+    def _batches(self, model: Model, unit: Unit) -> list[Batch]:
+        encoded = self._encoded(model, unit)
+        size, positions = choose_batch_size(model, encoded), model.architecture.takes_positions
+        return make_batches(encoded, size, positions, with_query=False)
+
+    def _encoded(self, model: Model, unit: Unit) -> list[EncodedPrompt]:
+        limit = positions_limit(model)
+        prompts = self._prompts[unit]
+        return [encode_prompt(model.tokenizer, self._template, one, limit) for one in prompts]
+
+
+def _test_prompts(folder: Path) -> dict[Unit, list[Prompt]]:
+    found: dict[Unit, list[Prompt]] = {}
+    for prompt in _prompts(folder):
+        if prompt.split == "test":
+            found.setdefault((prompt.task, prompt.seed), []).append(prompt)
+    return found
+
+
+def _prompts(folder: Path) -> Iterator[Prompt]:
+    line: Mapping[str, Any]
+    for line in read_lines(folder / "prompts.jsonl"):
+        yield Prompt(
+            id=line["id"],
+            task=line["task"],
+            seed=line["seed"],
+            split=line["split"],
+            query=line["query"],
+            answers=tuple(line["answers"]),
+            demonstrations=tuple((pair[0], pair[1]) for pair in line["demonstrations"]),
+            dummies=tuple(line["dummies"]),
+        )

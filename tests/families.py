@@ -1,0 +1,184 @@
+"""Decoder families of transformers: the configuration of a tiny random model of each.
+
+Every model has four blocks of width 32 and random weights that are large enough for its answers
+to differ by layer. What is special in a family stands in its configuration.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from tests.benchmarks.random_model import build_tokenizer
+from tests.tiny import HIDDEN, N_LAYERS, N_TOKENS, save_model
+
+SEED = 1
+WINDOW = 6  # shorter than the prompts
+SLIDING = ["sliding_attention", "full_attention"] * 2
+
+SPECIAL: dict[str, Any] = {
+    "vocab_size": N_TOKENS,
+    "bos_token_id": 1,
+    "eos_token_id": None,
+    "pad_token_id": 0,
+    "initializer_range": 0.2,
+    "tie_word_embeddings": False,
+}
+MODERN: dict[str, Any] = {
+    **SPECIAL,
+    "hidden_size": HIDDEN,
+    "intermediate_size": 64,
+    "num_hidden_layers": N_LAYERS,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+}
+GPT2: dict[str, Any] = {
+    **SPECIAL,
+    "n_embd": HIDDEN,
+    "n_layer": N_LAYERS,
+    "n_head": 4,
+    "n_positions": 256,
+}
+EXPERTS: dict[str, Any] = {"moe_intermediate_size": 32, "num_experts_per_tok": 2}
+LATENT: dict[str, Any] = {  # deepseek's attention through a low rank
+    **EXPERTS,
+    "n_routed_experts": 4,
+    "n_shared_experts": 1,
+    "first_k_dense_replace": 1,
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 16,
+    "q_lora_rank": 16,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 8,
+    "n_group": 2,
+    "topk_group": 1,
+}
+HEAD: dict[str, Any] = {"head_dim": 8}
+TIED: dict[str, Any] = {"tie_word_embeddings": True}
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "gpt2": GPT2 | TIED,
+    "gptj": GPT2 | {"rotary_dim": 4},
+    "gpt_neo": SPECIAL
+    | {
+        "hidden_size": HIDDEN,
+        "num_layers": N_LAYERS,
+        "num_heads": 4,
+        "attention_types": [[["global", "local"], 2]],
+        "window_size": WINDOW,
+        "max_position_embeddings": 256,
+    },
+    "gpt_neox": MODERN,
+    "gpt_bigcode": GPT2 | {"multi_query": True},
+    "llama": MODERN,
+    "mistral": MODERN | {"sliding_window": WINDOW},
+    "mixtral": MODERN | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    "qwen2": MODERN | TIED,
+    "qwen2_moe": MODERN | EXPERTS | {"num_experts": 4, "shared_expert_intermediate_size": 32},
+    "qwen3": MODERN | HEAD,
+    "qwen3_moe": MODERN | EXPERTS | HEAD | {"num_experts": 4},
+    "gemma": MODERN | HEAD | TIED | {"num_key_value_heads": 1},
+    "gemma2": MODERN
+    | HEAD
+    | TIED
+    | {
+        "sliding_window": WINDOW,
+        "layer_types": SLIDING,
+        "final_logit_softcapping": 2.0,
+        "attn_logit_softcapping": 5.0,
+    },
+    "gemma3_text": MODERN | HEAD | {"sliding_window": WINDOW, "layer_types": SLIDING},
+    "phi": MODERN,
+    "phi3": MODERN | {"sliding_window": WINDOW},
+    "opt": SPECIAL
+    | {
+        "init_std": 0.2,
+        "hidden_size": HIDDEN,
+        "word_embed_proj_dim": HIDDEN,
+        "ffn_dim": 64,
+        "num_hidden_layers": N_LAYERS,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 256,
+    },
+    "bloom": SPECIAL | {"hidden_size": HIDDEN, "n_layer": N_LAYERS, "n_head": 4},
+    "mpt": SPECIAL | {"d_model": HIDDEN, "n_layers": N_LAYERS, "n_heads": 4, "max_seq_len": 256},
+    "falcon": SPECIAL
+    | {
+        "hidden_size": HIDDEN,
+        "num_hidden_layers": N_LAYERS,
+        "num_attention_heads": 4,
+        "multi_query": True,
+        "initializer_range": 1.0,
+    },
+    "olmo": MODERN,
+    "olmo2": MODERN,
+    "olmoe": MODERN | {"num_experts": 4, "num_experts_per_tok": 2},
+    "stablelm": MODERN,
+    "starcoder2": MODERN | TIED | {"sliding_window": WINDOW},
+    "cohere": MODERN | TIED,
+    "cohere2": MODERN | TIED | {"sliding_window": WINDOW, "layer_types": SLIDING},
+    "granite": MODERN | {"logits_scaling": 3.0, "residual_multiplier": 0.7},
+    "granitemoe": MODERN | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    "glm4": MODERN | HEAD,
+    "smollm3": MODERN,
+    "nemotron": MODERN,
+    "gpt_oss": MODERN
+    | HEAD
+    | {
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+        "sliding_window": WINDOW,
+        "layer_types": SLIDING,
+    },
+    "glm": MODERN | HEAD,
+    "glm4_moe": MODERN | EXPERTS | {"n_routed_experts": 4, "n_group": 2, "topk_group": 1},
+    "olmo3": MODERN | {"sliding_window": WINDOW, "layer_types": SLIDING},
+    "exaone4": MODERN | {"sliding_window": WINDOW, "layer_types": SLIDING},
+    "ernie4_5": MODERN | HEAD,
+    "arcee": MODERN,
+    "apertus": MODERN,
+    "seed_oss": MODERN | HEAD,
+    "codegen": GPT2 | {"rotary_dim": 4},
+    "phimoe": MODERN | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    "hunyuan_v1_dense": MODERN | HEAD,
+    "helium": MODERN | HEAD,
+    "xglm": MODERN,
+    "bitnet": MODERN,
+    "diffllama": MODERN,
+    "llama4_text": MODERN | HEAD | {"num_local_experts": 4, "attention_chunk_size": WINDOW},
+    "jetmoe": MODERN | {"num_local_experts": 4},
+    "deepseek_v2": MODERN | LATENT,
+    "deepseek_v3": MODERN | LATENT,
+}
+SMALL: dict[str, Any] = {"hidden_size": HIDDEN, "num_hidden_layers": 2, "vocab_size": N_TOKENS}
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "mamba": (SMALL, "no key-value cache"),
+    "mamba2": (SMALL | {"num_heads": 8, "head_dim": 8, "n_groups": 1}, "no key-value cache"),
+    "falcon_mamba": (SMALL, "no key-value cache"),
+    "rwkv": (SMALL, "no key-value cache"),
+    "jamba": (MODERN, "no key-value cache"),
+    "qwen3_next": (MODERN | HEAD, "no key-value cache"),
+    "xlnet": ({"d_model": HIDDEN, "n_layer": 2, "n_head": 4, "d_inner": 64}, "takes no cache"),
+    "openai-gpt": (GPT2, "takes no cache"),
+    "gemma3n_text": (MODERN | HEAD, "share the keys and values"),
+    "bert": (MODERN, "an encoder"),
+    "t5": ({"d_model": HIDDEN, "d_kv": 8, "d_ff": 64, "num_heads": 4}, "encoder–decoder"),
+    "bart": ({"d_model": HIDDEN, "vocab_size": N_TOKENS}, "encoder–decoder"),
+}
+
+
+def save_family(family: str, folder: Path) -> Path:
+    """A tiny random model of a family, with a tokenizer of whole words, as a folder."""
+    return save_model(folder, random_of_family(family), build_tokenizer(N_TOKENS))
+
+
+def random_of_family(family: str, **other: Any) -> PreTrainedModel:
+    """A tiny random model of a family, in float32; `other` settings go before its own."""
+    torch.manual_seed(SEED)
+    maker: Any = AutoModelForCausalLM
+    config = AutoConfig.for_model(family, **FAMILIES[family] | other)
+    model: PreTrainedModel = maker.from_config(config).eval()
+    return model

@@ -1,0 +1,70 @@
+from typing import Any
+
+import pytest
+import torch
+from torch.testing import assert_close
+from transformers import AutoConfig
+
+from icl_vectors.blueprint import check_architecture
+from icl_vectors.errors import IclVectorsError
+from tests.families import FAMILIES, REFUSED
+from tests.families_table import DOCUMENT, made_with, rendered
+from tests.family_check import Checked, check_family
+from tests.tiny import HIDDEN, N_LAYERS
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def checked(request: pytest.FixtureRequest) -> Checked:
+    return check_family(str(request.param))
+
+
+def test_the_twins_answers_differ_by_prompt_and_by_layer(checked: Checked) -> None:
+    swept = checked.expected["dev_hypothesis"]
+    assert len({token for layer in swept for token in layer}) >= 3
+    assert len({tuple(layer) for layer in swept}) >= 2
+
+
+def test_the_grouped_cached_sweep_gives_every_answer_of_the_naive_one(checked: Checked) -> None:
+    assert checked.together["dev_swept"].T.tolist() == checked.expected["dev_hypothesis"]
+    baseline, hypothesis = checked.together["test_answers"].T.tolist()
+    assert baseline == checked.expected["baseline"]
+    assert hypothesis == checked.expected["hypothesis"]
+    assert checked.together["test_own"][:, 0].tolist() == checked.expected["regular"]
+
+
+def test_theta_is_the_state_at_the_arrow_of_plain_hooks(checked: Checked) -> None:
+    theta, expected = checked.together["theta"], checked.expected["theta"]
+    assert theta.shape == (N_LAYERS, HIDDEN)
+    assert_close(theta, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_a_padded_batch_answers_as_one_prompt_at_a_time(checked: Checked) -> None:
+    for name in ("dev_swept", "dev_own", "test_own", "test_answers", "best"):
+        assert torch.equal(*(torch.as_tensor(f[name]) for f in (checked.together, checked.single)))
+    scale = float(checked.single["theta"].abs().max())
+    assert_close(checked.together["theta"], checked.single["theta"], rtol=1e-4, atol=1e-5 * scale)
+
+
+def test_the_projection_is_final_norm_and_head(checked: Checked) -> None:
+    probabilities, tokens = checked.projected
+    expected, expected_tokens = checked.projected_by_hand
+    assert tokens.tolist() == expected_tokens.tolist()
+    assert_close(probabilities, expected, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", REFUSED)
+def test_other_models_are_refused_in_one_line_before_any_weight_is_there(family: str) -> None:
+    settings, reason = REFUSED[family]
+    config: Any = AutoConfig.for_model(family, **settings)
+    with pytest.raises(IclVectorsError) as raised:
+        check_architecture(config)
+    message = str(raised.value)
+    assert message.startswith(f"model type {family!r} ") and reason in message
+    assert "\n" not in message and "expected a decoder-only transformer" in message
+
+
+def test_the_table_in_the_docs_is_what_the_families_give() -> None:
+    written = DOCUMENT.read_text("utf-8")
+    if made_with() not in written:
+        pytest.skip("the table was made with another version of transformers")
+    assert written == rendered(), "python -m tests.families_table writes it"
