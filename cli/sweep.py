@@ -8,7 +8,7 @@ import typer
 from icl_vectors.cli import options
 from icl_vectors.cli.loading import ModelOptions, choose_dtypes, say
 from icl_vectors.errors import IclVectorsError, MissingExtra
-from icl_vectors.experiments.checks import check_counts
+from icl_vectors.experiments.checks import check_answer, check_counts
 from icl_vectors.files import to_json
 from icl_vectors.prompts import require_pairs
 from icl_vectors.tasks import Task, select_tasks
@@ -68,6 +68,7 @@ def sweep(
 
     from icl_vectors.cli.progress import Watcher
     from icl_vectors.cli.tables import sweep_table
+    from icl_vectors.cli.tables_of_answers import answers_table
     from icl_vectors.experiments.sweep import sweep as run_sweep
 
     found = []
@@ -89,6 +90,7 @@ def sweep(
                     seeds=all_seeds,
                     template=template,
                     batch_size=prompts_a_batch,
+                    answer=answer,
                     observer=watcher,
                     provenance={"argv": sys.argv[1:]},
                 )
@@ -96,6 +98,8 @@ def sweep(
             draw([folder], quiet or json)
             if not json:
                 print(sweep_table(results.data))
+                if whole := answers_table(results.data):
+                    print(f"\n{whole}")
                 print(f"\nThe run's folder: {folder}")
     if json:
         documents = [{**results.data, "folder": str(results.folder)} for results in found]
@@ -124,15 +128,6 @@ def choose_tasks(tasks: str | None, task_files: list[Path] | None) -> list[Task]
     """The tasks that are meant: those named, those of files, or all where neither is given."""
     names = tasks if tasks is not None else ("" if task_files else "all")
     return list(select_tasks(names, task_files or []))
-
-
-def check_answer(answer: str) -> None:
-    """Refuse answer modes other than first-token."""
-    if answer != "first-token":
-        raise IclVectorsError(
-            f"--answer {answer}: expected first-token, the only mode of this version "
-            "(`icl-vectors apply` writes answers of many tokens)."
-        )
 
 
 def parse_batch_size(text: str) -> int | None:
