@@ -183,7 +183,7 @@ def _run_unit(
     samples = list(samples_of(model.tokenizer, dev, test, plan.layers, found))
     if plan.writes_answers:
         written = write_answers_of(
-            model, plan.template, test, result["best_layer"], batch_size, observer
+            model, plan.template, test, result["best_layer"], batch_size, observer, jobs
         )
         result = with_written(result, test, written)
         samples = written_samples(samples, test, written)

@@ -15,10 +15,11 @@ from icl_vectors.answers import (
 from icl_vectors.batches import make_batches, whole_prompts
 from icl_vectors.encoding import EncodedPrompt
 from icl_vectors.errors import not_finite
+from icl_vectors.experiments.jobs import Jobs
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.graph_of_answers import run_answers
 from icl_vectors.memory import with_smaller_batches
-from icl_vectors.models import Model
+from icl_vectors.model import Model
 from icl_vectors.scoring import accuracy
 from icl_vectors.templates import Template
 
@@ -49,6 +50,7 @@ def write_answers_of(
     layer: int,
     batch_size: int,
     observer: Observer,
+    jobs: Jobs,
 ) -> WrittenByMethod:
     """Answers to each prompt by each method, in order; θ is put in at one layer.
 
@@ -68,7 +70,8 @@ def write_answers_of(
         ]
         alone = [whole_prompts([one.alone for one in part], positions) for part in parts]
         batches = make_batches(prompts, size, positions, with_query=False)
-        return run_answers(model, batches, whole, alone, layer, steps, ends)
+        job = jobs.job(f"answers, batch {size}")
+        return run_answers(model, batches, whole, alone, layer, steps, ends, job)
 
     found, _ = with_smaller_batches(run, batch_size, observer.notice)
     if not bool(found.pop("finite")):

@@ -3,15 +3,16 @@
 The body of the session holds nothing but tensors, plain Python, nnsight's calls and `passes`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from icl_vectors.batches import Batch
-from icl_vectors.models import Model
+from icl_vectors.model import Model
 from icl_vectors.passes import learn_at, write_answers
+from icl_vectors.remote.job import Job
 
 
 def run_answers(
@@ -22,7 +23,7 @@ def run_answers(
     layer: int,
     steps: int,
     ends: tuple[int, ...] = (),
-    progress: Callable[[str, int], None] | None = None,
+    job: Job | None = None,
 ) -> dict[str, Any]:
     """Greedy answers of at most `steps` tokens to each prompt of some batches.
 
@@ -38,7 +39,7 @@ def run_answers(
         whether all logits after the arrows were.
     """
     language_model, blocks, head = model.nnsight, model.blocks, model.head
-    with language_model.session():
+    with model.session(job):
         with torch.no_grad():
             written: dict[str, Any] = {"regular": [], "baseline": [], "hypothesis": []}
             fine = []
@@ -56,8 +57,6 @@ def run_answers(
                     missing = torch.full((len(tokens), steps - tokens.shape[1]), -1)
                     written[name].append(torch.cat([tokens, missing], 1))  # (prompt, step)
                     fine.append(logits.max(-1).values.isfinite().all().cpu())
-                if progress is not None:
-                    progress("answers", batch["prompts"])
             found: Any = {name: torch.cat(tokens) for name, tokens in written.items()}
             found["finite"] = torch.stack(fine).all()
             found = found.save()
