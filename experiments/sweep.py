@@ -229,6 +229,7 @@ def _vector(model: Model, plan: SweepPlan, unit: Unit, found: Mapping[str, Any])
         task=unit[0],
         best_layer=int(found["best"]),
         seed=unit[1],
+        model_type=model.config.model_type,
     )
 
 

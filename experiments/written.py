@@ -24,9 +24,9 @@ from icl_vectors.scoring import accuracy
 from icl_vectors.templates import Template
 
 COMPARISON_OF_WRITTEN = (
-    "the answer written up to the template's end equals an accepted one (Unicode composed, blanks "
-    "collapsed, capitals kept); prefix: it begins with one that ends at a word's end; first_token: "
-    "as without writing; the layer is chosen on dev by the first token"
+    "the answer written up to the template's end equals an accepted one (Unicode composed, "
+    "apostrophes plain, blanks collapsed, capitals kept); prefix: it begins with one that ends at "
+    "a word's end; first_token: as without writing; the layer is chosen on dev by the first token"
 )
 
 

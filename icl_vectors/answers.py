@@ -8,6 +8,7 @@ from typing import Any
 from icl_vectors.templates import NEWLINE, Template
 
 BLANKS = re.compile(r"\s+")
+QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"'})
 SPARE_TOKENS = 1  # beyond the longest accepted answer: what ends it
 LEAST_TOKENS = 8
 
@@ -56,14 +57,15 @@ def answer_bound(tokenizer: Any, answers: Iterable[str]) -> int:
 
 
 def normalise(text: str) -> str:
-    """The form in which answers are compared: composed Unicode, single blanks, none around.
+    """The form in which answers are compared.
 
-    Capitals count: `to_upper` is a task.
+    Composed Unicode, plain apostrophes and quotes, single blanks, none around. Capitals count:
+    `to_upper` is a task.
 
-    >>> normalise("  New   Delhi ")
-    'New Delhi'
+    >>> normalise("  Nuku’alofa,   Tonga ")
+    "Nuku'alofa, Tonga"
     """
-    return BLANKS.sub(" ", unicodedata.normalize("NFC", text)).strip()
+    return BLANKS.sub(" ", unicodedata.normalize("NFC", text).translate(QUOTES)).strip()
 
 
 def is_exact(written: str, accepted: Iterable[str]) -> bool:

@@ -13,6 +13,7 @@ from icl_vectors.batches import Batch
 from icl_vectors.model import Model
 from icl_vectors.passes import learn_at, write_answers
 from icl_vectors.remote.job import Job
+from icl_vectors.remote.shapes import require_shapes
 
 
 def run_answers(
@@ -54,10 +55,11 @@ def run_answers(
                     tokens, logits = write_answers(
                         language_model, blocks, head, inputs, put_in, steps, False, ends
                     )
-                    missing = torch.full((len(tokens), steps - tokens.shape[1]), -1)
-                    written[name].append(torch.cat([tokens, missing], 1))  # (prompt, step)
+                    written[name].append(tokens)  # (prompt, step)
                     fine.append(logits.max(-1).values.isfinite().all().cpu())
             found: Any = {name: torch.cat(tokens) for name, tokens in written.items()}
             found["finite"] = torch.stack(fine).all()
             found = found.save()
+    prompts = sum(batch["prompts"] for batch in batches)
+    require_shapes(found, {name: (prompts, steps) for name in written}, job)
     return dict(found)

@@ -179,7 +179,8 @@ def write_answers(
         ends: token ids that end an answer; when each answer has one, no more are written.
 
     Returns:
-        The tokens written, (prompt, step), and the logits after the arrow, (prompt, vocab).
+        The tokens written, (prompt, step), −1 after the last step that was needed, and the logits
+        after the arrow, (prompt, vocab).
     """
     with model.trace(prompts, use_cache=True):
         for layer, block in enumerate(blocks):
@@ -208,7 +209,8 @@ def write_answers(
             token = model.output.logits[:, -1].argmax(-1, keepdim=True)
             past = _cache_of(model.output)  # in a sandbox it is another object after each trace
         written.append(token)
-    return torch.cat([token.cpu() for token in written], 1), first_logits
+    unneeded = torch.full((len(token), steps - len(written)), -1)
+    return torch.cat([*(token.cpu() for token in written), unneeded], 1), first_logits
 
 
 def joined(parts: list[Tensor]) -> Tensor:

@@ -34,6 +34,7 @@ from tests.tiny import bytes_tokenizer, metaspace_tokenizer
         ("12", ["1"], False, False),
         (unicodedata.normalize("NFD", "Bogotá"), ["Bogotá"], True, True),
         ("Bogota\u0323", ["Bogota"], False, False),  # a combining mark goes on with the letter
+        ("Nuku’alofa", ["Nuku'alofa"], True, True),
         ("東京", ["東京"], True, True),
         ("東京。", ["東京"], False, True),
         ("東京都", ["東京"], False, False),

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from icl_vectors.batches import make_batches, whole_prompts
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
-from icl_vectors.graph import run_extraction
 from icl_vectors.graph_of_answers import run_answers
+from icl_vectors.graph_of_experiments import run_many_thetas
 from icl_vectors.prompts import sample_prompts
 from icl_vectors.tasks import Task
 from icl_vectors.templates import Template
@@ -36,9 +36,8 @@ def run(tiny: Tiny, size: int, layer: int, ends: tuple[int, ...] = ()) -> dict[s
 
 
 def thetas(tiny: Tiny) -> Tensor:
-    (batch,) = make_batches(encoded(tiny), 99, tiny.model.architecture.takes_positions)
-    found: Tensor = run_extraction(tiny.model, batch)["theta"]  # (prompt, layer, hidden)
-    return found
+    batches = make_batches(encoded(tiny), 99, tiny.model.architecture.takes_positions)
+    return run_many_thetas(tiny.model, batches, None)  # (prompt, layer, hidden)
 
 
 def until(rows: list[list[int]], ends: tuple[int, ...]) -> list[list[int]]:
