@@ -2,14 +2,15 @@
 
 import typer
 
+from icl_vectors.cli.apply import apply
 from icl_vectors.cli.cluster import cluster
 from icl_vectors.cli.conflict import conflict
+from icl_vectors.cli.extract import extract
 from icl_vectors.cli.models import models
 from icl_vectors.cli.report import report
 from icl_vectors.cli.reproduce import reproduce
 from icl_vectors.cli.sweep import sweep
 from icl_vectors.cli.tasks import tasks
-from icl_vectors.cli.theta import apply, extract
 from icl_vectors.cli.vocabulary import vocabulary
 
 

@@ -79,3 +79,10 @@ def choose_dtypes(dtype: str, in_4bit: bool, in_8bit: bool) -> list[str]:
     return list(dict.fromkeys(part.strip() for part in dtype.split(",") if part.strip())) or [
         "auto"
     ]
+
+
+def only_dtype(dtypes: list[str]) -> str:
+    """The one dtype of a command that opens one model."""
+    if len(dtypes) != 1:
+        raise IclVectorsError(f"--dtype {','.join(dtypes)}: expected one dtype here.")
+    return dtypes[0]

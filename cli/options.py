@@ -56,7 +56,9 @@ TemplateText = Annotated[
 BatchSize = Annotated[
     str, typer.Option("--batch-size", help="Prompts at once; auto: from free memory.")
 ]
-Answer = Annotated[str, typer.Option("--answer", help="What is compared: first-token, in context.")]
+Answer = Annotated[
+    str, typer.Option("--answer", help="What is compared: first-token, or generate (whole answers)")
+]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="The run's folder; the same again resumes.")
 ]

@@ -10,7 +10,7 @@ from icl_vectors.cli import options
 from icl_vectors.cli.loading import ModelOptions, choose_dtypes, say
 from icl_vectors.cli.precision import Comparison, comparison_place
 from icl_vectors.errors import IclVectorsError, MissingExtra
-from icl_vectors.experiments.checks import check_counts
+from icl_vectors.experiments.checks import check_answer, check_counts
 from icl_vectors.files import to_json
 from icl_vectors.prompts import require_pairs
 from icl_vectors.tasks import Task, select_tasks
@@ -70,6 +70,7 @@ def sweep(
 
     from icl_vectors.cli.progress import Watcher
     from icl_vectors.cli.tables import sweep_table
+    from icl_vectors.cli.tables_of_answers import answers_table
     from icl_vectors.experiments.sweep import sweep as run_sweep
     from icl_vectors.memory import release
 
@@ -93,6 +94,7 @@ def sweep(
                     seeds=all_seeds,
                     template=template,
                     batch_size=prompts_a_batch,
+                    answer=answer,
                     observer=watcher,
                     provenance={"argv": sys.argv[1:]},
                 )
@@ -100,6 +102,8 @@ def sweep(
             draw([folder], quiet or json)
             if not json:
                 print(sweep_table(results.data))
+                if whole := answers_table(results.data):
+                    print(f"\n{whole}")
                 print(f"\nThe run's folder: {folder}")
             if len(dtypes) > 1 and results.data["tasks"]:
                 precisions.add(opened, folder)
@@ -134,15 +138,6 @@ def choose_tasks(tasks: str | None, task_files: list[Path] | None) -> list[Task]
     """The tasks that are meant: those named, those of files, or all where neither is given."""
     names = tasks if tasks is not None else ("" if task_files else "all")
     return list(select_tasks(names, task_files or []))
-
-
-def check_answer(answer: str) -> None:
-    """Refuse answer modes other than first-token."""
-    if answer != "first-token":
-        raise IclVectorsError(
-            f"--answer {answer}: expected first-token, the only mode of this version "
-            "(`icl-vectors apply` writes answers of many tokens)."
-        )
 
 
 def parse_batch_size(text: str) -> int | None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from icl_vectors.errors import IclVectorsError
+from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.tasks import Task, load_task, select_tasks
 
 PAPER_PAIRS = (
     "next_letter:to_upper,list_last:list_first,prev_letter:next_letter,"
     "present_simple_past_simple:present_simple_gerund,en_es:en_fr"
 )
+ANSWERS = ("first-token", "generate")
 LEAST = {"shots": 0, "per_task": 2}  # two θ a task: a cluster of one has no silhouette
 
 
@@ -25,6 +26,16 @@ def check_counts(*, batch_size: int | None = None, **counts: int) -> None:
             raise IclVectorsError(f"--{option} {count}: expected {least} or more.")
     if batch_size is not None and batch_size < 1:
         raise IclVectorsError(f"--batch-size {batch_size}: expected auto, or 1 or more.")
+
+
+def check_answer(answer: str) -> None:
+    """Refuse answer modes that are not known.
+
+    Raises:
+        IclVectorsError: naming the known ones.
+    """
+    if answer not in ANSWERS:
+        raise unknown_name("--answer", answer, ANSWERS)
 
 
 def gather_tasks(tasks: str | Sequence[str | Task]) -> tuple[Task, ...]:

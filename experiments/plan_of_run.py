@@ -7,8 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from icl_vectors.experiments.checks import check_counts, gather_tasks
+from icl_vectors.experiments.checks import check_answer, check_counts, gather_tasks
 from icl_vectors.experiments.measures import COMPARISON
+from icl_vectors.experiments.written import COMPARISON_OF_WRITTEN
 from icl_vectors.layers import parse_layers
 from icl_vectors.models import Model
 from icl_vectors.prompts import Prompt, require_pairs, sample_prompts
@@ -31,6 +32,7 @@ class SweepPlan:
     seeds: tuple[int, ...]
     template: Template
     batch_size: int | None
+    answer: str = "first-token"
 
     @classmethod
     def make(
@@ -45,12 +47,14 @@ class SweepPlan:
         seeds: Sequence[int],
         template: str,
         batch_size: int | None,
+        answer: str = "first-token",
     ) -> "SweepPlan":
         """A plan that can be run.
 
         Raises:
             IclVectorsError: a count is too small, a task too short, a layer out of range.
         """
+        check_answer(answer)
         check_counts(shots=shots, dummies=dummies, dev=dev, test=test, batch_size=batch_size)
         plan = cls(
             tasks=gather_tasks(tasks),
@@ -62,9 +66,15 @@ class SweepPlan:
             seeds=tuple(dict.fromkeys(seeds)),
             template=load_template(template),
             batch_size=batch_size,
+            answer=answer,
         )
         require_pairs(plan.tasks, shots, dummies)
         return plan
+
+    @property
+    def writes_answers(self) -> bool:
+        """Whether whole answers are written and compared, not only their first tokens."""
+        return self.answer == "generate"
 
     @property
     def units(self) -> list[Unit]:
@@ -94,8 +104,8 @@ class SweepPlan:
             "dev": self.dev,
             "test": self.test,
             "layers": list(self.layers),
-            "answer": "first-token",
-            "comparison": COMPARISON,
+            "answer": self.answer,
+            "comparison": COMPARISON_OF_WRITTEN if self.writes_answers else COMPARISON,
         }
 
     def open_folder(

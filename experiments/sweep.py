@@ -16,6 +16,7 @@ from icl_vectors.experiments.measures import METHODS, samples_of, unit_result
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.parts import run_in_parts
 from icl_vectors.experiments.plan_of_run import SweepPlan
+from icl_vectors.experiments.written import with_written, write_answers_of, written_samples
 from icl_vectors.graph import run_task
 from icl_vectors.limits import positions_limit
 from icl_vectors.memory import choose_batch_size, forget_peak, peak_bytes, with_smaller_batches
@@ -66,6 +67,7 @@ def sweep(
     seeds: Sequence[int] = (41,),
     template: str = "{input}→{output}",
     batch_size: int | None = None,
+    answer: str = "first-token",
     observer: Observer | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> SweepResults:
@@ -79,6 +81,8 @@ def sweep(
         output: the run's folder; the same call again resumes it. Without it nothing is written.
         layers: candidate blocks: "all", "A:B[:STEP]" or "I,J,…".
         batch_size: prompts at once; chosen from free memory where None.
+        answer: "first-token" compares the first token; "generate" also writes the answers to the
+            test prompts out, up to the template's end, and compares them whole.
 
     Raises:
         IclVectorsError: an option can't be right, or `output` holds another configuration.
@@ -86,7 +90,17 @@ def sweep(
     """
     model, observer = as_model(model), observer or Observer()
     plan = SweepPlan.make(
-        model.n_layers, tasks, shots, dummies, dev, test, layers, seeds, template, batch_size
+        model.n_layers,
+        tasks,
+        shots,
+        dummies,
+        dev,
+        test,
+        layers,
+        seeds,
+        template,
+        batch_size,
+        answer,
     )
     forget_peak(model)
     encoded, failures = _encode_all(model, plan)
@@ -167,6 +181,13 @@ def _run_unit(
     found, batch_size = with_smaller_batches(run, batch_size, observer.notice)
     _require_finite(model, unit, found)
     result = unit_result(plan.task(unit), unit[1], dev, test, plan.layers, model.n_layers, found)
+    samples = list(samples_of(model.tokenizer, dev, test, plan.layers, found))
+    if plan.writes_answers:
+        written = write_answers_of(
+            model, plan.template, test, result["best_layer"], batch_size, observer, jobs
+        )
+        result = with_written(result, test, written)
+        samples = written_samples(samples, test, written)
     vector = _vector(model, plan, unit, found)
     if folder:
         vector.save(folder.vector_path(*unit))
@@ -175,7 +196,7 @@ def _run_unit(
             unit,
             result,
             prompts=prompts,
-            samples=samples_of(model.tokenizer, dev, test, plan.layers, found),
+            samples=samples,
             seconds=round(perf_counter() - start, 3),
             batch_size=batch_size,
             **jobs.spent(),
@@ -209,6 +230,7 @@ def _vector(model: Model, plan: SweepPlan, unit: Unit, found: Mapping[str, Any])
         task=unit[0],
         best_layer=int(found["best"]),
         seed=unit[1],
+        model_type=model.config.model_type,
     )
 
 

@@ -95,7 +95,7 @@ def vocabulary(
             start = perf_counter()
             jobs = Jobs(model, folder, unit, observer)
             theta = TaskVector.load(folder.vector_path(*unit))
-            theta.require_model(model.fingerprint, model.reference)
+            theta.require_model(model)
             texts = [form.query(query) for query in queries[task.name]]
             ids = [encode_to_arrow(model.tokenizer, form, text, None) for text in texts]
             prompts = whole_prompts(ids, model.architecture.takes_positions)

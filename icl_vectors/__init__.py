@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Any
 from icl_vectors.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from icl_vectors.application import Answers, apply
     from icl_vectors.errors import IclVectorsError
     from icl_vectors.experiments.cluster import cluster
     from icl_vectors.experiments.conflict import conflict
-    from icl_vectors.experiments.sweep import sweep
+    from icl_vectors.experiments.sweep import SweepResults, sweep
     from icl_vectors.experiments.vocabulary import vocabulary
-    from icl_vectors.extraction import apply, extract
+    from icl_vectors.extraction import extract
     from icl_vectors.models import Model, load_model
     from icl_vectors.tasks import Task, list_tasks, load_task
     from icl_vectors.vectors import TaskVector
 
 __all__ = [
+    "Answers",
     "IclVectorsError",
     "Model",
+    "SweepResults",
     "Task",
     "TaskVector",
     "__version__",
@@ -38,11 +41,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Answers": "icl_vectors.application",
     "IclVectorsError": "icl_vectors.errors",
     "Model": "icl_vectors.models",
+    "SweepResults": "icl_vectors.experiments.sweep",
     "Task": "icl_vectors.tasks",
     "TaskVector": "icl_vectors.vectors",
-    "apply": "icl_vectors.extraction",
+    "apply": "icl_vectors.application",
     "cluster": "icl_vectors.experiments.cluster",
     "conflict": "icl_vectors.experiments.conflict",
     "extract": "icl_vectors.extraction",

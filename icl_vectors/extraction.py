@@ -1,42 +1,52 @@
-"""`extract` is A, what the demonstrations teach; `apply` is f(x; θ), the rule applied."""
+"""`extract` is A(S): what the demonstrations teach, as a vector θ at every layer."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from icl_vectors.batches import make_batches, whole_prompts
-from icl_vectors.encoding import encode_prompt, encode_to_arrow
+from icl_vectors.batches import make_batches
+from icl_vectors.encoding import encode_prompt
 from icl_vectors.errors import IclVectorsError, not_finite
-from icl_vectors.graph import run_application, run_extraction
-from icl_vectors.layers import parse_layer, parse_layers
+from icl_vectors.graph_of_experiments import run_many_thetas
+from icl_vectors.layers import parse_layers
 from icl_vectors.limits import positions_limit
-from icl_vectors.models import Model, as_model
-from icl_vectors.prompts import Prompt
+from icl_vectors.memory import choose_batch_size, with_smaller_batches
+from icl_vectors.models import as_model
+from icl_vectors.prompts import Prompt, sample_prompts
 from icl_vectors.tasks import Outputs, Task
-from icl_vectors.templates import Template, load_template
+from icl_vectors.templates import load_template
 from icl_vectors.vectors import TaskVector
 
 HELD_OUT = 2  # demonstrations whose inputs become the dummies where none are given
 LEFT_AT_LEAST = 2  # demonstrations that must remain then
+SEED = 41  # of that draw
 
 
 def extract(
     model: Any,
-    demonstrations: Mapping[str, Outputs] | Sequence[tuple[str, Outputs]],
+    demonstrations: Task | Mapping[str, Outputs] | Sequence[tuple[str, Outputs]],
     dummies: Sequence[str] = (),
     *,
     layers: str = "all",
     template: str = "{input}→{output}",
     task: str = "",
     seed: int | None = None,
+    shots: int = 5,
+    draw_dummies: int = 2,
+    prompts: int = 1,
 ) -> TaskVector:
     """θ(S): the states at the last arrow of "demonstrations dummy→", averaged over the dummies.
 
     Args:
-        demonstrations: input–output pairs S, in the order of the prompt.
+        demonstrations: input–output pairs S, in the order of the prompt; or a task, from which
+            they are drawn, with two dummies, by `seed`.
         dummies: inputs x′ that stand in for a query (paper, section 2). Without any, the inputs
             of the last two demonstrations are held out and used.
         layers: decoder blocks to keep: "all", "A:B[:STEP]" or "I,J,…".
-        task, seed: kept with the vector, for people.
+        task: a name, kept with the vector, for people.
+        seed: kept with the vector; of the draw from a task, 41 where none is given.
+        shots, draw_dummies, prompts: of a task: demonstrations and dummies of a prompt, and how
+            many prompts θ is averaged over, each with demonstrations and dummies of its own.
 
     Returns:
         A vector of shape (layer, hidden), float32.
@@ -46,25 +56,32 @@ def extract(
             whose arrow this tokenizer can't tell.
     """
     model, form = as_model(model), load_template(template)
-    pairs = [(i, outputs[0]) for i, outputs in Task.from_pairs(task, demonstrations).pairs]
-    if not dummies:
-        pairs, dummies = _hold_out(pairs)
-    _check_dummies(pairs, dummies)
-    prompt = Prompt(
-        id="extract",
-        task=task,
-        seed=seed or 0,
-        split="test",
-        query=dummies[0],
-        answers=(pairs[0][1],),
-        demonstrations=tuple(pairs),
-        dummies=tuple(dummies),
-    )
-    encoded = encode_prompt(model.tokenizer, form, prompt, positions_limit(model))
-    batch = make_batches([encoded], 1, model.architecture.takes_positions)[0]
-    theta = run_extraction(model, batch)["theta"][0]  # (layer, hidden)
+    if isinstance(demonstrations, Task):
+        seed = SEED if seed is None else seed
+        asked = _draw(demonstrations, dummies, seed, shots, draw_dummies, prompts)
+        task = task or demonstrations.name
+    else:
+        if prompts != 1:
+            raise IclVectorsError(
+                f"prompts {prompts}: expected 1 with demonstrations of your own; give a Task "
+                "(Task.from_pairs(…)) to draw several prompts from it."
+            )
+        asked = [_given(demonstrations, dummies, task, seed)]
+    encode, limit = encode_prompt, positions_limit(model)
+    encoded = [encode(model.tokenizer, form, prompt, limit) for prompt in asked]
+
+    def run(size: int) -> Any:
+        positions = model.architecture.takes_positions
+        return run_many_thetas(
+            model, make_batches(encoded, size, positions, with_query=False), None
+        )
+
+    largest = choose_batch_size(model, encoded)
+    thetas, _ = with_smaller_batches(run, largest, lambda text: None)  # (prompt, layer, hidden)
+    theta = thetas.float().mean(0)
     if not theta.isfinite().all():
         raise not_finite("the states", model.dtype, model.device)
+    only = asked[0] if len(asked) == 1 else None
     vector = TaskVector(
         vectors=theta,
         layers=tuple(range(model.n_layers)),
@@ -75,100 +92,50 @@ def extract(
         template=form.text,
         task=task,
         seed=seed,
-        demonstrations=tuple(pairs),
-        dummies=tuple(dummies),
+        demonstrations=only.demonstrations if only else (),
+        dummies=only.dummies if only else (),
+        model_type=model.config.model_type,
+        made_by="" if only else f"mean over {len(asked)} prompts of {shots} demonstrations",
     )
     return vector.only(parse_layers(layers, model.n_layers))
 
 
-def apply(
-    model: Any,
-    theta: TaskVector | None,
-    queries: str | Sequence[str],
-    *,
-    layer: int | None = None,
-    max_new_tokens: int = 8,
-) -> list[str]:
-    """f(x; θ): answers to queries without demonstrations, θ put in at the arrow of one block.
-
-    Args:
-        theta: a vector of this model; None gives the baseline, without injection.
-        layer: the decoder block whose output is replaced; negative counts from the end. Needed
-            only where the vector holds several layers and names no best one.
-        max_new_tokens: the answer ends there, or where the template ends a line.
-
-    Returns:
-        One answer a query, in order, without blanks around it.
-
-    Raises:
-        IclVectorsError: the vector belongs to another model, or no layer can be told.
-    """
-    model = as_model(model)
-    queries = [queries] if isinstance(queries, str) else list(queries)
-    if not queries or not all(query.strip() for query in queries):
-        raise IclVectorsError("expected queries that are not blank, found none or a blank one.")
-    if max_new_tokens < 1:
-        raise IclVectorsError(f"--max-new-tokens {max_new_tokens}: expected 1 or more.")
-    put_in = {}
-    if theta is not None:
-        theta.require_model(model.fingerprint, model.reference)
-        chosen = parse_layer(choose_layer(theta, layer), model.n_layers)
-        put_in = {chosen: theta.at(chosen)}
-    form = Template(theta.template) if theta else Template()
-    return _answer(model, form, [form.query(query) for query in queries], put_in, max_new_tokens)
+def _draw(
+    task: Task, dummies: Sequence[str], seed: int, shots: int, draw_dummies: int, prompts: int
+) -> list[Prompt]:
+    """Prompts drawn from a task; dummies that are given take the place of those drawn."""
+    if min(shots, draw_dummies, prompts) < 1:
+        raise IclVectorsError(
+            f"shots {shots}, draw_dummies {draw_dummies}, prompts {prompts}: "
+            "expected 1 or more of each."
+        )
+    others = Task(task.name, tuple(pair for pair in task.pairs if pair[0] not in {*dummies}))
+    counts = {"test": prompts, "shots": shots, "dummies": draw_dummies}
+    drawn = sample_prompts(others, seed=seed, dev=0, **counts)[1]
+    return [replace(one, dummies=tuple(dummies)) for one in drawn] if dummies else drawn
 
 
-def choose_layer(theta: TaskVector, layer: int | None = None) -> int:
-    """The layer to use: the one asked for, else the vector's best one, else its only one.
-
-    Raises:
-        IclVectorsError: the vector holds several layers and names no best one.
-    """
-    if layer is not None:
-        return layer
-    if theta.best_layer is not None:
-        return theta.best_layer
-    if len(theta.layers) == 1:
-        return theta.layers[0]
-    raise IclVectorsError(
-        f"this task vector holds {len(theta.layers)} layers and names no best one; "
-        f"give layer (--layer), near {theta.layers[len(theta.layers) // 2]} as a start."
+def _given(
+    demonstrations: Mapping[str, Outputs] | Sequence[tuple[str, Outputs]],
+    dummies: Sequence[str],
+    task: str,
+    seed: int | None,
+) -> Prompt:
+    """The one prompt of demonstrations that were given."""
+    pairs = [(i, outputs[0]) for i, outputs in Task.from_pairs(task, demonstrations).pairs]
+    if not dummies:
+        pairs, dummies = _hold_out(pairs)
+    _check_dummies(pairs, dummies)
+    return Prompt(
+        id="extract",
+        task=task,
+        seed=seed or 0,
+        split="test",
+        query=dummies[0],
+        answers=(pairs[0][1],),
+        demonstrations=tuple(pairs),
+        dummies=tuple(dummies),
     )
-
-
-def regular(
-    model: Any,
-    demonstrations: Mapping[str, str] | Sequence[tuple[str, str]],
-    queries: Sequence[str],
-    *,
-    template: str = "{input}→{output}",
-    max_new_tokens: int = 8,
-) -> list[str]:
-    """Ordinary in-context learning: answers to queries after the demonstrations."""
-    model, form = as_model(model), load_template(template)
-    as_mapping: dict[str, str] = dict(demonstrations)
-    texts = [form.prompt(list(as_mapping.items()), query) for query in queries]
-    return _answer(model, form, texts, {}, max_new_tokens)
-
-
-def _answer(
-    model: Model, form: Template, texts: Sequence[str], put_in: dict[int, Any], steps: int
-) -> list[str]:
-    rows = [encode_to_arrow(model.tokenizer, form, text, None) for text in texts]
-    inputs = whole_prompts(rows, model.architecture.takes_positions)
-    found = run_application(model, inputs, put_in, steps)
-    if not found["logits"].max(-1).values.isfinite().all():
-        raise not_finite("the logits", model.dtype, model.device)
-    written = model.tokenizer.batch_decode(found["tokens"], skip_special_tokens=True)
-    return [_until_end(text, form) for text in written]
-
-
-def _until_end(text: str, form: Template) -> str:
-    """The answer's text, up to what ends a line of the template."""
-    text = text.lstrip() if form.gap else text
-    for end in filter(None, (form.after, form.after.rstrip(), "\n")):
-        text = text.split(end)[0]
-    return text.strip()
 
 
 def _hold_out(pairs: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:

@@ -138,40 +138,46 @@ def _shapes_of_task(
     return shapes
 
 
-def run_extraction(model: Model, batch: Batch, job: Job | None = None) -> dict[str, Any]:
-    """θ of each prompt at every layer, (prompt, layer, hidden), float32, and the regular answers.
-
-    Returns:
-        theta, and own: tokens answered to each suffix, (prompt, suffix).
-    """
-    language_model, blocks, head = model.nnsight, model.blocks, model.head
-    with model.session(job):
-        with torch.no_grad():
-            theta, logits, _ = learn(language_model, blocks, head, batch)
-            found: Any = {"theta": theta.float().cpu(), "own": logits.argmax(-1).cpu()}
-            found = found.save()
-    shape = (batch["prompts"], model.n_layers, model.config.hidden_size)
-    require_shapes(found, {"theta": shape, "own": (batch["prompts"], batch["per_prompt"])}, job)
-    return dict(found)
-
-
 def run_application(
     model: Model,
     prompts: dict[str, Tensor],
     theta: dict[int, Tensor],
     steps: int,
     job: Job | None = None,
+    *,
+    added: bool = False,
+    ends: tuple[int, ...] = (),
+    top: int = 0,
+    with_logits: bool = True,
 ) -> dict[str, Any]:
     """Answers of `steps` tokens to prompts that end at an arrow, with θ put in at its layers.
 
+    Args:
+        added: θ is added to the states; else it replaces them.
+        ends: token ids that end an answer; when all have ended, no more tokens are written.
+        top: how many of the likeliest first tokens come back.
+
     Returns:
-        tokens, (prompt, step), and logits after the arrow, float32, (prompt, vocab).
+        tokens, (prompt, step); finite: whether all logits after the arrows were; where asked,
+        top: probabilities and ids, (prompt, top), and logits after the arrow, float32,
+        (prompt, vocab).
     """
     language_model, blocks, head = model.nnsight, model.blocks, model.head
     with model.session(job):
         with torch.no_grad():
-            tokens, logits = write_answers(language_model, blocks, head, prompts, theta, steps)
-            found: Any = {"tokens": tokens, "logits": logits.float().cpu()}
+            tokens, logits = write_answers(
+                language_model, blocks, head, prompts, theta, steps, added, ends
+            )
+            found: Any = {"tokens": tokens, "finite": logits.max(-1).values.isfinite().all().cpu()}
+            if top:
+                found["top"] = [part.cpu() for part in logits.float().softmax(-1).topk(top, -1)]
+            if with_logits:
+                found["logits"] = logits.float().cpu()
             found = found.save()
-    require_shapes(found, {"tokens": (len(prompts["input_ids"]), steps)}, job)
+    rows, vocab = len(prompts["input_ids"]), model.config.vocab_size
+    shapes: dict[str, tuple[int, ...]] = {"tokens": (rows, steps)}
+    shapes |= {"logits": (rows, vocab)} if with_logits else {}
+    require_shapes(found, shapes, job)
+    if top:
+        require_shapes({"top": found["top"][1]}, {"top": (rows, top)}, job)
     return dict(found)

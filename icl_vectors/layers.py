@@ -4,6 +4,7 @@ import re
 
 from icl_vectors.errors import IclVectorsError
 
+NAMED = re.compile(r"-?\d+(\s*,\s*-?\d+)*")
 SLICE = re.compile(r"(-?\d+)?:(-?\d+)?(?::(-?\d+)?)?")
 
 
@@ -22,7 +23,7 @@ def parse_layers(text: str, n_layers: int) -> tuple[int, ...]:
             raise _bad(text, n_layers)
         chosen = list(range(n_layers))[slice(*bounds)]
         outside = [b for b in bounds[:2] if b is not None and not -n_layers <= b <= n_layers]
-    elif re.fullmatch(r"-?\d+(\s*,\s*-?\d+)*", text):
+    elif NAMED.fullmatch(text):
         named = [int(part) for part in text.split(",")]
         outside = [layer for layer in named if not -n_layers <= layer < n_layers]
         chosen = [layer % n_layers for layer in named]
@@ -31,6 +32,17 @@ def parse_layers(text: str, n_layers: int) -> tuple[int, ...]:
     if outside or not chosen:
         raise _bad(text, n_layers)
     return tuple(sorted(set(chosen)))
+
+
+def parse_named_layers(text: str) -> list[int]:
+    """The layers of "I" or "I,J,…", as they stand; how many a model has is not known yet.
+
+    Raises:
+        IclVectorsError: not of that form.
+    """
+    if not NAMED.fullmatch(text.strip()):
+        raise IclVectorsError(f"--layer {text!r}: expected a block, such as 10, or several: 9,10.")
+    return [int(part) for part in text.split(",")]
 
 
 def parse_layer(layer: int, n_layers: int) -> int:

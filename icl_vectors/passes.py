@@ -164,6 +164,8 @@ def write_answers(
     prompts: dict[str, Tensor],
     theta: dict[int, Tensor],
     steps: int,
+    added: bool = False,
+    ends: tuple[int, ...] = (),
 ) -> tuple[Tensor, Tensor]:
     """Greedy answers of several tokens, θ put in at the arrow while the prompt is read.
 
@@ -171,10 +173,14 @@ def write_answers(
 
     Args:
         prompts: model inputs that end at the arrow, left-padded, (prompt, token).
-        theta: for each decoder block, the vector that replaces its output there, (hidden,).
+        theta: for each decoder block, what goes into its output there, (hidden,) for all prompts
+            or (prompt, hidden).
+        added: θ is added to the state; else it replaces it.
+        ends: token ids that end an answer; when each answer has one, no more are written.
 
     Returns:
-        The tokens written, (prompt, step), and the logits after the arrow, (prompt, vocab).
+        The tokens written, (prompt, step), −1 after the last step that was needed, and the logits
+        after the arrow, (prompt, vocab).
     """
     with model.trace(prompts, use_cache=True):
         for layer, block in enumerate(blocks):
@@ -183,7 +189,8 @@ def write_answers(
                 state = (
                     output[0] if isinstance(output, tuple) else output
                 )  # (prompt, token, hidden)
-                state[:, -1] = theta[layer].to(state)
+                put_in = theta[layer].to(state)
+                state[:, -1] = state[:, -1] + put_in if added else put_in
         head.input = head.input[:, -1:]
         first_logits = model.output.logits[:, -1]  # (prompt, vocab)
         past = _cache_of(model.output)
@@ -191,6 +198,9 @@ def write_answers(
     token = first_logits.argmax(-1, keepdim=True)  # (prompt, 1)
     written, mask = [token], prompts["attention_mask"]
     for _ in range(steps - 1):
+        tokens = torch.cat([step.cpu() for step in written], 1)  # (prompt, step)
+        if torch.isin(tokens, torch.tensor(ends, dtype=torch.long)).any(1).all():
+            break
         mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
         inputs = {"input_ids": token, "attention_mask": mask}
         if "position_ids" in prompts:
@@ -199,7 +209,8 @@ def write_answers(
             token = model.output.logits[:, -1].argmax(-1, keepdim=True)
             past = _cache_of(model.output)  # in a sandbox it is another object after each trace
         written.append(token)
-    return torch.cat([token.cpu() for token in written], 1), first_logits
+    unneeded = torch.full((len(token), steps - len(written)), -1)
+    return torch.cat([*(token.cpu() for token in written), unneeded], 1), first_logits
 
 
 def joined(parts: list[Tensor]) -> Tensor:

@@ -1,36 +1,43 @@
-"""A task vector as a thing one keeps: θ with where it comes from, saved as safetensors."""
+"""A task vector as a thing one keeps: θ with where it comes from; reckoned with, compared."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.files import write_whole
+from icl_vectors.vector_file import no_vector, read_vector, write_vector
 from icl_vectors.version import VERSION
 
-FORMAT = "icl_vectors.task_vector.1"
-TEXT = ("model", "fingerprint", "dtype", "template", "task", "version")
+if TYPE_CHECKING:
+    from icl_vectors.model import Model
+
+TEXT = ("model", "fingerprint", "dtype", "template", "task", "model_type", "made_by", "version")
+ALIKE = ("fingerprint", "layers", "template")  # what vectors that are reckoned with share
 
 
 @dataclass(frozen=True, eq=False)
 class TaskVector:
     """θ(S): the hidden state at the arrow, averaged over dummy queries (paper, section 2).
 
+    `a - b`, `a + b`, `2 * a` and `TaskVector.mean([a, b, c])` give new vectors; what they were
+    made of stands in `made_by`. They are refused for vectors of different models, layers or
+    templates.
+
     Attributes:
         vectors: outputs of decoder blocks, float32, (layer, hidden).
         layers: the block that each row belongs to, 0-based.
-        model, revision, fingerprint, dtype: the model that formed it.
+        model, revision, fingerprint, dtype, model_type: the model that formed it.
         template: the template of the demonstrations.
         best_layer: the layer that a sweep chose on dev, or None.
         demonstrations, dummies: of one prompt; empty for a mean over prompts.
+        made_by: how it was reckoned from other vectors; "" where it was read from a model.
+        version: of the package that made it.
     """
 
     vectors: Float[Tensor, "layer hidden"]
@@ -45,6 +52,8 @@ class TaskVector:
     seed: int | None = None
     demonstrations: tuple[tuple[str, str], ...] = ()
     dummies: tuple[str, ...] = ()
+    model_type: str = ""
+    made_by: str = ""
     version: str = VERSION
 
     def __post_init__(self) -> None:
@@ -70,11 +79,47 @@ class TaskVector:
         kept = torch.stack([self.at(layer) for layer in layers])
         return replace(self, vectors=kept, layers=tuple(layers))
 
+    def norms(self) -> list[float]:
+        """The Euclidean length of θ at each of `layers`."""
+        return [float(norm) for norm in self.vectors.norm(dim=-1)]
+
+    def cosine(self, other: "TaskVector") -> Float[Tensor, " layer"]:
+        """The cosine between two vectors at each layer."""
+        _require_alike([self, other])
+        found: Tensor = torch.cosine_similarity(self.vectors, other.vectors, dim=-1)
+        return found
+
+    @staticmethod
+    def mean(vectors: "Sequence[TaskVector]") -> "TaskVector":
+        """The mean of several vectors, such as those of one task from many demonstrations.
+
+        Raises:
+            IclVectorsError: no vectors, or of different models, layers or templates.
+        """
+        listed = list(vectors)
+        _require_alike(listed)
+        numbers = torch.stack([vector.vectors for vector in listed]).mean(0)  # (layer, hidden)
+        return _combined(listed, numbers, f"mean of {len(listed)}: {_named(listed)}")
+
+    def __add__(self, other: "TaskVector") -> "TaskVector":
+        _require_alike([self, other])
+        numbers = self.vectors + other.vectors  # (layer, hidden)
+        return _combined([self, other], numbers, f"{_name(self)} + {_name(other)}")
+
+    def __sub__(self, other: "TaskVector") -> "TaskVector":
+        _require_alike([self, other])
+        numbers = self.vectors - other.vectors  # (layer, hidden)
+        return _combined([self, other], numbers, f"{_name(self)} - {_name(other)}")
+
+    def __mul__(self, factor: float) -> "TaskVector":
+        numbers = self.vectors * factor  # (layer, hidden)
+        return replace(self, vectors=numbers, made_by=f"{factor:g} * {_name(self)}")
+
+    __rmul__ = __mul__
+
     def save(self, path: str | Path) -> Path:
         """Write the vector as safetensors, its description in the header's metadata."""
-        tensors = {"vectors": self.vectors.contiguous().float().cpu()}
-        content = save(tensors, metadata={"format": FORMAT, **self._description()})
-        write_whole(Path(path), _with_sorted_header(content))
+        write_vector(Path(path), self.vectors, self._description())
         return Path(path)
 
     @classmethod
@@ -84,33 +129,57 @@ class TaskVector:
         Raises:
             IclVectorsError: the file is missing, damaged, or not a task vector.
         """
+        vectors, metadata = read_vector(Path(path))
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT:
-                    raise IclVectorsError(
-                        f"{path}: expected a task vector ({FORMAT}), "
-                        f"found format {metadata.get('format')!r}."
-                    )
-                vectors = file.get_tensor("vectors")
             return cls(vectors=vectors, **_described(metadata))
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise IclVectorsError(
-                f"{path}: expected a task vector as safetensors, found {_reason(error)}; "
-                "make one with `icl-vectors extract`."
-            ) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise no_vector(Path(path), error) from error
 
-    def require_model(self, fingerprint: str, name: str) -> None:
+    def export_gguf(self, path: str | Path, layers: Sequence[int] | None = None) -> tuple[int, ...]:
+        """Write a control vector for llama.cpp and repeng; see `icl_vectors.control_vectors`.
+
+        Returns:
+            The layers that were written: those given, else the best one, else all but block 0.
+        """
+        from icl_vectors.control_vectors import write_control_vector
+
+        return write_control_vector(self, Path(path), layers)
+
+    def require_model(self, model: "Model", *, force: bool = False) -> None:
         """Check that a model is the one that formed this vector.
 
+        Args:
+            force: accept another model of the same width and number of blocks.
+
         Raises:
-            IclVectorsError: it is another model or another revision of it.
+            IclVectorsError: naming what differs.
         """
-        if fingerprint != self.fingerprint:
-            raise IclVectorsError(
-                f"this task vector belongs to {self.model} ({self.fingerprint}), "
-                f"found {name} ({fingerprint}); open the model that formed it."
-            )
+        width, highest = self.vectors.shape[1], max(self.layers, default=0)
+        fits = width == model.config.hidden_size and highest < model.n_layers
+        if fits and (force or self.fingerprint == model.fingerprint):
+            return
+        compared = (
+            ("model_type", self.model_type, model.config.model_type),
+            ("hidden size", width, model.config.hidden_size),
+            ("block", highest if highest >= model.n_layers else "", f"{model.n_layers} blocks"),
+            ("fingerprint", self.fingerprint, model.fingerprint),
+            ("revision", self.revision, model.revision),
+        )
+        differing = [
+            f"{what} {stated}, found {found}"
+            for what, stated, found in compared
+            if stated not in ("", found)
+        ]
+        raise IclVectorsError(
+            f"this task vector belongs to {self.model}, found {model.reference} "
+            f"({'; '.join(differing)}); open the model that formed it"
+            + (", or use force=True (--force)." if fits else ": the shapes differ.")
+        )
+
+    def _repr_html_(self) -> str:
+        from icl_vectors.vector_info import describe_html
+
+        return describe_html(self)
 
     def _description(self) -> dict[str, str]:
         """Every field but the vectors, as text: names as they are, the rest as JSON."""
@@ -124,10 +193,43 @@ class TaskVector:
     def __repr__(self) -> str:
         held = f"layers {self.layers[0]}–{self.layers[-1]}" if self.layers else "no layers"
         best = "" if self.best_layer is None else f", best {self.best_layer}"
+        made = f" = {self.made_by}" if self.made_by else ""
         return (
-            f"TaskVector({self.task or 'unnamed'!r}, {held}{best}, "
+            f"TaskVector({self.task or 'unnamed'!r}{made}, {held}{best}, "
             f"hidden={self.vectors.shape[1]}, model={self.model!r}, {self.dtype})"
         )
+
+
+def _combined(vectors: Sequence[TaskVector], numbers: Tensor, made_by: str) -> TaskVector:
+    """A vector made of others: what all of them share is kept, the rest is left out."""
+    first = vectors[0]
+    shared: dict[str, Any] = {
+        name: getattr(first, name) if len({getattr(one, name) for one in vectors}) == 1 else empty
+        for name, empty in (("task", ""), ("best_layer", None), ("seed", None), ("dtype", "mixed"))
+    }
+    shared |= {"demonstrations": (), "dummies": (), "version": VERSION}
+    return replace(first, vectors=numbers, made_by=made_by, **shared)
+
+
+def _require_alike(vectors: Sequence[TaskVector]) -> None:
+    if not vectors:
+        raise IclVectorsError("expected task vectors to reckon with, found none.")
+    first = vectors[0]
+    for one in vectors[1:]:
+        for name in ALIKE:
+            if getattr(one, name) != getattr(first, name):
+                raise IclVectorsError(
+                    f"expected task vectors of one model, its layers and one template, found "
+                    f"{name} {getattr(first, name)} and {getattr(one, name)}."
+                )
+
+
+def _name(vector: TaskVector) -> str:
+    return f"({vector.made_by})" if vector.made_by else (vector.task or "unnamed")
+
+
+def _named(vectors: Sequence[TaskVector]) -> str:
+    return ", ".join(dict.fromkeys(map(_name, vectors)))
 
 
 def _described(metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -142,21 +244,3 @@ def _described(metadata: Mapping[str, str]) -> dict[str, Any]:
     described["demonstrations"] = tuple((str(input), str(output)) for input, output in pairs)
     described["dummies"] = tuple(str(dummy) for dummy in json.loads(metadata["dummies"]))
     return described
-
-
-def _with_sorted_header(content: bytes) -> bytes:
-    """The same safetensors file with its metadata in order, so that equal vectors are equal files.
-
-    safetensors writes the keys of the metadata in an order that changes from run to run.
-    """
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    text = json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the format's alignment
-    return len(text).to_bytes(8, "little") + text + content[8 + length :]
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

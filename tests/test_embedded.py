@@ -8,7 +8,7 @@ import torch
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.extraction import regular
+from icl_vectors.application import regular
 from icl_vectors.files import read_lines
 from icl_vectors.models import Model
 from icl_vectors.prompts import Prompt, sample_prompts

@@ -8,8 +8,8 @@ from torch.testing import assert_close
 from transformers import PreTrainedModel
 
 import icl_vectors as icl
+from icl_vectors.application import choose_layers, regular
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.extraction import choose_layer, regular
 from icl_vectors.models import Model
 from tests.benchmarks.random_model import word
 from tests.tiny import HIDDEN, N_LAYERS, Tiny
@@ -136,9 +136,12 @@ def test_a_vector_of_one_layer_needs_no_layer(llama: Model) -> None:
 def test_the_layer_is_the_one_asked_for_then_the_best_then_the_only_one(llama: Model) -> None:
     theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"])
     best = replace(theta, best_layer=2)
-    assert (choose_layer(best, 1), choose_layer(best), choose_layer(theta.only([3]))) == (1, 2, 3)
+    assert choose_layers(best, 1) == (1,)
+    assert choose_layers(best, [3, 0]) == (3, 0)
+    assert choose_layers(best) == (2,)
+    assert choose_layers(theta.only([3])) == (3,)
     with pytest.raises(IclVectorsError, match=r"holds 4 layers and names no best one; give layer"):
-        choose_layer(theta)
+        choose_layers(theta)
 
 
 def test_the_users_mistakes_are_told(llama: Model) -> None:

@@ -37,6 +37,11 @@ def summary_line(run: Run) -> str:
     if means["regular"]:
         recovered = means["hypothesis"] / means["regular"]
         line += f" θ alone recovers {recovered:.0%} of in-context learning."
+    if writes_answers(run):
+        line += (
+            " Whole answers are compared, exactly; the curves by layer, and the paper's figures, "
+            "compare first tokens."
+        )
     curve = mean_curve(tasks, run.n_layers)
     if curve is not None:
         line += f" Best block of the mean curve: {curve.best_layer} of {run.n_layers}."
@@ -48,6 +53,14 @@ def summary_line(run: Run) -> str:
             f"as failures, {without:.0%} is recovered."
         )
     return line
+
+
+def writes_answers(run: Run) -> bool:
+    """Whether the sweep compared whole answers (`--answer generate`)."""
+    about: Any = run.about
+    for key in ("experiments", "sweep", "configuration", "answer"):
+        about = about.get(key) if isinstance(about, Mapping) else None
+    return bool(about == "generate")
 
 
 def _flatten(path: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -84,7 +84,7 @@ def models_table(runs: Sequence[Run], labels: Sequence[str]) -> Table:
 
 
 def examples_table(examples: Sequence[Example]) -> Table:
-    """Some test prompts with the first token that each method answered."""
+    """Some test prompts with what each method answered: a first token, or a whole answer."""
     return Table(
         "examples",
         "Answers, as examples",
@@ -99,7 +99,8 @@ def examples_table(examples: Sequence[Example]) -> Table:
             for one in examples
         ),
         f"The first test prompts of each task, unselected, with up to {ANSWERS_SHOWN} of the "
-        "accepted answers; the first token of each answer, ✓ where it begins an accepted one.",
+        "accepted answers; what was answered (the first token, or in a run of whole answers all "
+        "of it), ✓ where it counts as right.",
     )
 
 

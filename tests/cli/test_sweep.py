@@ -189,3 +189,16 @@ def test_show_prompt_marks_the_arrows_and_runs_nothing(
     assert "accepted answers" in out
     assert any(repr(output[0]) in out for _, output in load_task("country_capital").pairs)
     assert list(place.iterdir()) == []
+
+
+def test_whole_answers_have_a_table_of_their_own(command: Command, llama_folder: Path) -> None:
+    arguments = ["--tasks", "to_upper,list_first", "--dev", 3, "--test", 3, "-o", "run"]
+    outcome = command("sweep", "--model", llama_folder, *arguments, "--answer", "generate")
+    assert outcome.code == 0, outcome.err
+    table = outcome.out.split("whole answers", 1)[1].splitlines()
+    assert [line.split()[0] for line in table[2:5]] == ["to_upper", "list_first", "mean"]
+    assert all(len(line.split()) == 7 for line in table[2:5])
+    page = Path("run/report.html").read_text("utf-8")
+    assert "Whole answers are compared, exactly" in page
+    plain = command("sweep", "--model", llama_folder, *arguments[:-1], "other", "--quiet")
+    assert "whole answers" not in plain.out

@@ -1,0 +1,96 @@
+"""`icl-vectors extract`: one task vector, made and saved."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from icl_vectors.cli import options
+from icl_vectors.cli.loading import ModelOptions, choose_dtypes, only_dtype
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.checks import check_counts
+from icl_vectors.templates import load_template
+
+if TYPE_CHECKING:
+    from icl_vectors.tasks import Task
+
+
+def extract(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    task: Annotated[str | None, typer.Option("--task", help="A built-in task.")] = None,
+    task_file: Annotated[Path | None, typer.Option("--task-file", help="Your own task.")] = None,
+    demo: Annotated[
+        list[str] | None, typer.Option("--demo", help='A demonstration, "IN→OUT". Repeatable.')
+    ] = None,
+    dummy: Annotated[
+        list[str] | None, typer.Option("--dummy", help="A dummy query. Repeatable.")
+    ] = None,
+    layer: Annotated[str, typer.Option("--layer", help="Layers to keep: L, A:B, or all.")] = "all",
+    prompts: Annotated[
+        int, typer.Option("--prompts", help="Prompts drawn from the task; θ is their mean.")
+    ] = 1,
+    shots: options.Shots = 5,
+    dummies: options.Dummies = 2,
+    seed: options.Seed = 41,
+    template: options.TemplateText = "{input}→{output}",
+    model: options.OneModel = "gemma-3-270m",
+    dtype: options.Dtypes = "auto",
+    load_in_4bit: options.In4Bit = False,
+    load_in_8bit: options.In8Bit = False,
+    device: options.Device = None,
+    device_map: options.DeviceMap = None,
+    revision: options.Revision = None,
+    remote: options.Remote = False,
+    host: options.Host = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make a task vector from demonstrations and save it as safetensors.
+
+    Example: icl-vectors extract --demo "France→Paris" --demo "Japan→Tokyo" --demo "Egypt→Cairo"
+    --dummy Kenya --dummy Cuba -o capital.safetensors
+    """
+    source = _only_source(task, task_file, demo)
+    if not output.parent.is_dir():
+        raise IclVectorsError(f"--output {output}: expected an existing folder, found none.")
+    check_counts(shots=shots, dummies=dummies, prompts=prompts)
+    arrow = load_template(template).arrow
+    pairs = [_parse_demonstration(text, arrow) for text in demo or []]
+    from icl_vectors.extraction import extract as run_extract
+
+    opener = ModelOptions(device, device_map, revision, trust_remote_code, quiet, host or remote)
+    opened = opener.open(model, only_dtype(choose_dtypes(dtype, load_in_4bit, load_in_8bit)))
+    vector = run_extract(
+        opened,
+        source or pairs,
+        dummy or [],
+        layers=layer,
+        template=template,
+        seed=seed if source else None,
+        shots=shots,
+        draw_dummies=dummies,
+        prompts=prompts,
+    )
+    vector.save(output)
+    print(f"{output}: {vector}")
+
+
+def _only_source(task: str | None, task_file: Path | None, demo: list[str] | None) -> "Task | None":
+    from icl_vectors.tasks import Task, load_task
+
+    given = [name for name, value in (("--task", task), ("--task-file", task_file)) if value]
+    if len(given) + bool(demo) != 1:
+        raise IclVectorsError(
+            "expected demonstrations from one place: --task NAME, --task-file F, or --demo …"
+        )
+    if task_file is not None:
+        return Task.from_file(task_file)
+    return load_task(task) if task else None
+
+
+def _parse_demonstration(text: str, arrow: str) -> tuple[str, str]:
+    for mark in ("→", arrow):
+        input, found, output = text.partition(mark)
+        if found and input.strip() and output.strip():
+            return input.strip(), output.strip()
+    raise IclVectorsError(f'--demo {text!r}: expected "IN→OUT", such as "France→Paris".')

@@ -1,0 +1,85 @@
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.vectors import TaskVector
+from tests.test_vectors import vector
+
+
+def test_the_mean_keeps_what_all_share() -> None:
+    a = vector()
+    b = vector(vectors=a.vectors * 3, task="other", best_layer=2, seed=7)
+    found = TaskVector.mean([a, b])
+    assert_close(found.vectors, a.vectors * 2)
+    assert (found.task, found.best_layer, found.seed) == ("", 2, None)
+    assert found.demonstrations == () and found.dummies == ()
+    assert found.made_by == "mean of 2: capitals, other"
+    assert (found.layers, found.model, found.fingerprint) == (a.layers, a.model, a.fingerprint)
+
+
+def test_one_vector_is_its_own_mean() -> None:
+    assert torch.equal(TaskVector.mean([vector()]).vectors, vector().vectors)
+
+
+def test_difference_sum_and_scale_are_those_of_the_numbers() -> None:
+    a, b = vector(), vector(vectors=torch.ones(3, 8), task="ones")
+    assert torch.equal((a - b).vectors, a.vectors - 1)
+    assert torch.equal((a + b).vectors, a.vectors + 1)
+    assert torch.equal((2 * a).vectors, a.vectors * 2)
+    assert torch.equal((a * 0.5).vectors, a.vectors / 2)
+    assert (2 * (a - b)).made_by == "2 * (capitals - ones)"
+    assert torch.equal((a - a).vectors, torch.zeros(3, 8))
+
+
+def test_a_vector_that_was_reckoned_with_is_kept(tmp_path: Path) -> None:
+    made = 2 * (vector() - vector(vectors=torch.ones(3, 8), task="ones"))
+    found = TaskVector.load(made.save(tmp_path / "made.safetensors"))
+    assert found.made_by == made.made_by
+    assert torch.equal(found.vectors, made.vectors)
+
+
+def test_nothing_is_changed_in_place() -> None:
+    a, before = vector(), vector().vectors.clone()
+    _ = (a + a, a - a, 3 * a, TaskVector.mean([a, a]), a.cosine(a))
+    assert torch.equal(a.vectors, before)
+
+
+def test_the_cosine_is_taken_at_each_layer() -> None:
+    rows = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+    other = torch.tensor([[2.0, 0.0], [0.0, 5.0], [-1.0, 1.0]])
+    found = vector(vectors=rows).cosine(vector(vectors=other))
+    assert_close(found, torch.tensor([1.0, 0.0, -math.sqrt(0.5)]))
+
+
+def test_the_norms_are_those_of_each_layer() -> None:
+    rows = torch.tensor([[3.0, 4.0], [0.0, 0.0], [1.0, 0.0]])
+    assert vector(vectors=rows).norms() == [5.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("fingerprint", "xyz", "found fingerprint abc and xyz"),
+        ("layers", (0, 1, 2), r"found layers \(0, 2, 5\) and \(0, 1, 2\)"),
+        ("template", "{input}:{output}", "found template {input}→{output} and {input}:{output}"),
+    ],
+)
+def test_vectors_of_different_kinds_are_not_mixed(name: str, value: object, message: str) -> None:
+    a, b = vector(), vector(**{name: value})
+    for mix in (
+        lambda: a + b,
+        lambda: a - b,
+        lambda: a.cosine(b),
+        lambda: TaskVector.mean([a, a, b]),
+    ):
+        with pytest.raises(IclVectorsError, match=message):
+            mix()
+
+
+def test_a_mean_of_nothing_is_refused() -> None:
+    with pytest.raises(IclVectorsError, match="expected task vectors to reckon with, found none"):
+        TaskVector.mean([])
