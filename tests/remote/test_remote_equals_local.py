@@ -61,6 +61,18 @@ def test_every_experiment_gives_what_it_gives_here(
     assert read_json(tmp_path / "run.json")["host"] == remote_llama.host
 
 
+def test_whole_answers_are_written_there_as_here(
+    llama: Model, remote_llama: Model, tmp_path: Path, trust: str
+) -> None:
+    folders = []
+    for name, model in (("here", llama), ("there", remote_llama)):
+        folders.append(tmp_path / name)
+        icl.sweep(model, TASKS, output=folders[-1], answer="generate", **COUNTS)
+    here, there = (read_lines(folder / "samples.jsonl") for folder in folders)
+    assert there == here
+    assert any(len(sample["prediction"]) > 1 for sample in here)
+
+
 def test_a_task_is_one_job(remote_llama: Model, tmp_path: Path) -> None:
     everything(remote_llama, tmp_path)
     records = read_records(tmp_path)
