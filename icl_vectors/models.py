@@ -104,6 +104,8 @@ def _load_remote(
     from icl_vectors.remote.preflight import preflight
 
     source, weights = _find_source(reference, notice, weights_needed=False)
+    if Path(source).is_dir():  # the server, too, finds it by this path
+        source = str(Path(source).resolve())
     served = preflight(remote, source, revision)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     config = _load_config(reference, source, options)
