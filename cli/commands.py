@@ -5,6 +5,7 @@ import typer
 from icl_vectors.cli.cluster import cluster
 from icl_vectors.cli.conflict import conflict
 from icl_vectors.cli.models import models
+from icl_vectors.cli.plan import plan
 from icl_vectors.cli.report import report
 from icl_vectors.cli.reproduce import reproduce
 from icl_vectors.cli.sweep import sweep
@@ -26,5 +27,6 @@ def register(app: typer.Typer) -> None:
         apply,
         tasks,
         models,
+        plan,
     ):
         app.command(no_args_is_help=False)(command)
