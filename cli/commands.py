@@ -9,6 +9,7 @@ from icl_vectors.cli.extract import extract
 from icl_vectors.cli.models import models
 from icl_vectors.cli.report import report
 from icl_vectors.cli.reproduce import reproduce
+from icl_vectors.cli.share import share
 from icl_vectors.cli.sweep import sweep
 from icl_vectors.cli.tasks import tasks
 from icl_vectors.cli.vocabulary import vocabulary
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
         report,
         extract,
         apply,
+        share,
         tasks,
         models,
     ):
