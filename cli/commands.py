@@ -7,8 +7,10 @@ from icl_vectors.cli.cluster import cluster
 from icl_vectors.cli.conflict import conflict
 from icl_vectors.cli.extract import extract
 from icl_vectors.cli.models import models
+from icl_vectors.cli.plan import plan
 from icl_vectors.cli.report import report
 from icl_vectors.cli.reproduce import reproduce
+from icl_vectors.cli.share import share
 from icl_vectors.cli.sweep import sweep
 from icl_vectors.cli.tasks import tasks
 from icl_vectors.cli.vocabulary import vocabulary
@@ -25,7 +27,9 @@ def register(app: typer.Typer) -> None:
         report,
         extract,
         apply,
+        share,
         tasks,
         models,
+        plan,
     ):
         app.command(no_args_is_help=False)(command)

@@ -137,7 +137,10 @@ def draw(folders: list[Path], quiet: bool, output: Path | None = None) -> None:
 def choose_tasks(tasks: str | None, task_files: list[Path] | None) -> list[Task]:
     """The tasks that are meant: those named, those of files, or all where neither is given."""
     names = tasks if tasks is not None else ("" if task_files else "all")
-    return list(select_tasks(names, task_files or []))
+    chosen = list(select_tasks(names, task_files or []))
+    for note in (note for task in chosen for note in task.notes):
+        print(f"note: {note}", file=sys.stderr)
+    return chosen
 
 
 def parse_batch_size(text: str) -> int | None:

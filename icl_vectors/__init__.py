@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from icl_vectors.experiments.vocabulary import vocabulary
     from icl_vectors.extraction import extract
     from icl_vectors.models import Model, load_model
+    from icl_vectors.sharing import share
     from icl_vectors.tasks import Task, list_tasks, load_task
     from icl_vectors.vectors import TaskVector
 
@@ -36,6 +37,7 @@ __all__ = [
     "list_tasks",
     "load_model",
     "load_task",
+    "share",
     "sweep",
     "vocabulary",
 ]
@@ -54,6 +56,7 @@ _HOMES = {
     "list_tasks": "icl_vectors.tasks",
     "load_model": "icl_vectors.models",
     "load_task": "icl_vectors.tasks",
+    "share": "icl_vectors.sharing",
     "sweep": "icl_vectors.experiments.sweep",
     "vocabulary": "icl_vectors.experiments.vocabulary",
 }

@@ -15,6 +15,8 @@ from icl_vectors.passes import learn_at, write_answers
 from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
 
+METHODS = ("regular", "baseline", "hypothesis")
+
 
 def run_answers(
     model: Model,
@@ -61,5 +63,5 @@ def run_answers(
             found["finite"] = torch.stack(fine).all()
             found = found.save()
     prompts = sum(batch["prompts"] for batch in batches)
-    require_shapes(found, {name: (prompts, steps) for name in written}, job)
+    require_shapes(found, {name: (prompts, steps) for name in METHODS}, job)
     return dict(found)

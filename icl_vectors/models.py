@@ -70,7 +70,7 @@ def load_model(
     find_architecture(module)  # refuses what can't be read from before anything is loaded
     tokenizer = _load_tokenizer(reference, source, options)
     chosen = choose_dtype(dtype, config)
-    placement = device_map if device_map is not None else {"": _choose_device(device)}
+    placement = device_map if device_map is not None else {"": choose_device(device)}
     for place in devices_of(placement):
         require_computes(chosen, place, config.get_text_config().hidden_size)
     if quantised_as(config) is None:
@@ -136,11 +136,24 @@ def _load_remote(
     return model
 
 
+def load_config(
+    reference: str,
+    *,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    notice: Callable[[str], None] = lambda text: None,
+) -> Any:
+    """The configuration of a model, of which nothing else need be there."""
+    source, _ = _find_source(reference, notice, weights_needed=False)
+    options = {"revision": revision, "trust_remote_code": trust_remote_code}
+    return _load_config(reference, source, options)
+
+
 def load_tokenizer(
     reference: str, *, revision: str | None = None, trust_remote_code: bool = False
 ) -> Any:
     """The tokenizer of a model, without its weights."""
-    source, _ = _find_source(reference, lambda text: None)
+    source, _ = _find_source(reference, lambda text: None, weights_needed=False)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     return _load_tokenizer(reference, source, options)
 
@@ -259,7 +272,8 @@ def _what_is_a_model() -> str:
     )
 
 
-def _choose_device(device: str | None) -> str:
+def choose_device(device: str | None) -> str:
+    """The device asked for, or the first GPU, or the CPU."""
     if device is None:
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     try:

@@ -3,15 +3,18 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.generated import GENERATED
 from icl_vectors.task_files import read_pairs
+
+if TYPE_CHECKING:
+    import pandas
 
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "algorithmic": (
@@ -46,6 +49,7 @@ class Task:
 
     Attributes:
         pairs: (input, (output, further accepted outputs …)), in the file's order, inputs unique.
+        notes: what a reader of the task's file should know, such as lines that repeat others.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Task:
     description: str = ""
     source: str = ""
     licence: str = ""
+    notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
     answers: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -92,8 +97,31 @@ class Task:
 
     @classmethod
     def from_file(cls, path: str | Path) -> "Task":
-        """A user's own task from JSON, CSV or TSV; the file's stem is its name."""
-        return cls.from_pairs(Path(path).stem, read_pairs(Path(path)))
+        """A user's own task from JSON, JSONL, CSV or TSV; the file's stem is its name.
+
+        Raises:
+            IclVectorsError: the file is damaged, or gives an input two different outputs; path
+                and line are named. Lines that repeat others stand in `notes`.
+        """
+        found = read_pairs(Path(path))
+        return replace(cls.from_pairs(Path(path).stem, found.pairs), notes=found.notes)
+
+    @classmethod
+    def from_frame(
+        cls, name: str, frame: "pandas.DataFrame", input: str = "input", output: str = "output"
+    ) -> "Task":
+        """A task from two columns of a pandas frame; a cell of `output` may be a list.
+
+        Numbers become text. Rows with the same input are merged: each output is accepted.
+
+        Raises:
+            IclVectorsError: a column is missing, or a cell is blank or missing; its row is named.
+        """
+        for column in (input, output):
+            if column not in frame.columns:
+                raise unknown_name("column", column, map(str, frame.columns))
+        rows = zip(frame.index, frame[input], frame[output], strict=True)
+        return cls.from_pairs(name, [_cells(name, *row) for row in rows])
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -147,6 +175,15 @@ def select_tasks(names: str, task_files: Iterable[str | Path] = ()) -> tuple[Tas
     if not wanted:
         raise IclVectorsError("expected at least one task, found none; see `icl-vectors tasks`.")
     return tuple(wanted.values())
+
+
+def _cells(name: str, row: Any, input: Any, output: Any) -> tuple[str, list[str]]:
+    """Two cells of a frame as text."""
+    outputs = list(output) if isinstance(output, list | tuple) else [output]
+    for cell in (input, *outputs):
+        if cell is None or cell != cell:  # NaN
+            raise IclVectorsError(f"task {name!r}, row {row}: expected text, found a missing cell.")
+    return str(input), [str(cell) for cell in outputs]
 
 
 def _from_data(data: Mapping[str, Any]) -> Task:

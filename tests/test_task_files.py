@@ -1,10 +1,13 @@
+import json
 import re
 from pathlib import Path
+from time import process_time
 
 import pytest
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.task_files import read_pairs
+from icl_vectors.tasks import Task
 
 PAIRS = [("Apple", ["Red"]), ("Lime", ["Green", "light green"]), ("→ü", ["1"])]
 GOOD = {
@@ -37,8 +40,8 @@ BAD = [
     ("a.json", '{"a": "b",\n"c": ["d", true]}', 2, "True where text"),
     ("a.json", '{"a": "b",\n"c": "d\\ne"}', 2, "newline or control character"),
     ("a.json", '{"a": "b",\n"c": "\\ud800"}', 2, "surrogate"),
-    ("a.json", '[{"input": "a", "output": "b"}, {"input": "a"}]', 2, "without the keys"),
-    ("a.json", '[{"input": "a", "output": "b"}, ["a", "b"]]', 2, "without the keys"),
+    ("a.json", '[{"input": "a", "output": "b"},\n {"input": "a"}]', 2, "without the keys"),
+    ("a.json", '[{"input": "{", "output": "]"},\n\n ["a", "b"]]', 3, "without the keys"),
     ("a.jsonl", '{"input": "a", "output": "b"}\n\n{"input": "a", "outp', 3, "broken JSON"),
     ("a.jsonl", '{"input": "a", "output": "b"}\n["a"]', 2, "without the keys"),
     ("a.csv", "in,out\na,b\n", 1, "the columns in, out"),
@@ -60,7 +63,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 @pytest.mark.parametrize("name", GOOD)
 def test_every_form_of_json_is_read(tmp_path: Path, name: str) -> None:
-    assert sorted(read_pairs(write(tmp_path, name, GOOD[name]))) == PAIRS
+    assert sorted(read_pairs(write(tmp_path, name, GOOD[name])).pairs) == PAIRS
 
 
 @pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ","), ("a.tsv", "\t"), ("A.CSV", ",")])
@@ -70,12 +73,12 @@ def test_tables_are_read_with_columns_in_any_order(
 ) -> None:
     rows = [["note", "Output", " input"], ["x", "Red", "Apple"], ["", '"a, b\tc"', "Lime"]]
     text = newline.join(delimiter.join(row) for row in rows[:2]) + newline
-    assert read_pairs(write(tmp_path, name, text)) == [("Apple", ["Red"])]
+    assert read_pairs(write(tmp_path, name, text)).pairs == [("Apple", ["Red"])]
 
 
 def test_a_quoted_cell_may_hold_the_delimiter(tmp_path: Path) -> None:
     file = write(tmp_path, "a.csv", 'input,output\n"c,d,b",c\n')
-    assert read_pairs(file) == [("c,d,b", ["c"])]
+    assert read_pairs(file).pairs == [("c,d,b", ["c"])]
 
 
 @pytest.mark.parametrize(("name", "text", "line", "found"), BAD)
@@ -86,7 +89,8 @@ def test_a_damaged_file_is_refused_with_path_and_line(
     with pytest.raises(IclVectorsError) as raised:
         read_pairs(file)
     message = str(raised.value)
-    assert re.match(rf"task file {re.escape(str(file))}, (line|entry) {line}: found ", message)
+    place = rf"{re.escape(str(file))}, line {line}( \(entry 2\))?"
+    assert re.match(f"task file {place}: found ", message)
     assert found in message
     assert 'expected JSON {"input": "output", …}' in message
 
@@ -109,7 +113,72 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_two_outputs_for_one_input_are_refused_unless_they_stand_in_a_list(tmp_path: Path) -> None:
     file = write(tmp_path, "a.csv", "input,output\na,b\nc,d\na,x\n")
-    with pytest.raises(IclVectorsError, match="pair 3 gives 'a' the output 'x', pair 1 gave it"):
+    with pytest.raises(
+        IclVectorsError, match="line 4 gives 'a' the output 'x', line 2 gave it 'b'"
+    ):
         read_pairs(file)
     repeated = write(tmp_path, "b.csv", "input,output\na,b\na,b\n")
-    assert read_pairs(repeated) == [("a", ["b"]), ("a", ["b"])]
+    found = read_pairs(repeated)
+    assert found.pairs == [("a", ["b"])]
+    assert found.notes == (
+        f"task file {repeated}: line 3 repeats line 2 ('a'); each is used once.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "a.json",
+            '{"a": "b",\n\n"a": "c"}',
+            "line 3 gives 'a' the output 'c', line 1 gave it 'b'",
+        ),
+        ("a.json", '{"a": "b",\n"b": "a",\n"\\u0061": "c"}', "line 3 gives 'a'"),
+        (
+            "a.json",
+            '[{"input": "a", "output": "{"},\n{"input": "c", "output": "d"},\n'
+            '{"input": "a", "output": "d"}]',
+            "line 3 (entry 3) gives 'a' the output 'd', line 1 (entry 1) gave it '{'",
+        ),
+        (
+            "a.jsonl",
+            '\n{"input": "a", "output": "b"}\n{"input": "a", "output": "c"}',
+            "line 3 gives 'a' the output 'c', line 2 gave it 'b'",
+        ),
+        ("a.tsv", "output\tinput\nb\ta\nc\t a \n", "line 3 gives 'a' the output 'c', line 2"),
+        ("a.csv", "input,output\na,b\na,c\nd,e\nd,f\n", "line 3 gives 'a' the output 'c'"),
+    ],
+)
+def test_contradictions_are_named_with_their_lines(
+    tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    with pytest.raises(IclVectorsError) as raised:
+        read_pairs(write(tmp_path, name, text))
+    assert said in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_all_contradictions_are_counted(tmp_path: Path) -> None:
+    rows = "".join(f"k{i},b\nk{i},c\n" for i in range(10))
+    with pytest.raises(IclVectorsError, match="line 3 gives .*; line 5 .*; and 7 more; to accept"):
+        read_pairs(write(tmp_path, "a.csv", f"input,output\n{rows}"))
+
+
+def test_line_separators_of_unicode_are_text_and_end_no_line(tmp_path: Path) -> None:
+    strange = "a\u2028b\x85c"
+    lines = f'{{"input": "x", "output": "{strange}"}}\n{{"input": "y", "output": "z"}}'
+    assert read_pairs(write(tmp_path, "a.jsonl", lines)).pairs[0] == ("x", [strange])
+    table = f"input,output\nx,{strange}\ny,z\n"
+    assert read_pairs(write(tmp_path, "a.csv", table)).pairs == [("x", [strange]), ("y", ["z"])]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.csv"])
+def test_a_hundred_thousand_rows_are_read_in_seconds(tmp_path: Path, name: str) -> None:
+    pairs = [(f"in {i}", f"out {i}") for i in range(100_000)]
+    text = {
+        "a.json": json.dumps(dict(pairs), indent=1),
+        "a.csv": "input,output\n" + "".join(f"{i},{o}\n" for i, o in pairs),
+    }[name]
+    start = process_time()
+    task = Task.from_file(write(tmp_path, name, text))
+    assert process_time() - start < 10  # about one second; 100 times that where it is quadratic
+    assert len(task.pairs) == 100_000 and task.pairs[-1] == ("in 99999", ("out 99999",))

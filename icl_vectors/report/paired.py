@@ -73,12 +73,14 @@ def comparable(runs: Sequence[Run]) -> bool:
 
 
 def compare_precisions(runs: Sequence[Run], places: Sequence[Path]) -> list[Precision]:
-    """Every run beside the first one.
+    """Every run beside the first one; empty where they can't be paired.
 
     Args:
         places: the runs' folders.
     """
-    answers = [_answers(place) for place in places]
+    answers = [_answers(place) for place in places] if comparable(runs) else []
+    if not answers or any(not own or own.keys() != answers[0].keys() for own in answers):
+        return []
     vectors = [_vectors(place) for place in places]
     blocks = [{task.task: task.best_layers for task in task_means(run.tasks)} for run in runs]
     return [

@@ -9,7 +9,7 @@ from icl_vectors.report.claims_of_sweep import same_depth
 from icl_vectors.report.drawing import Picture, render
 from icl_vectors.report.figures import figures_of, figures_of_all
 from icl_vectors.report.html import page
-from icl_vectors.report.paired import comparable, compare_precisions
+from icl_vectors.report.paired import compare_precisions
 from icl_vectors.report.read import find_runs, read_run
 from icl_vectors.report.run import Run
 from icl_vectors.report.table import Table, to_latex, to_markdown
@@ -55,9 +55,9 @@ def _precision(
     runs: Sequence[Run], places: Sequence[Path], beside: Sequence[Path]
 ) -> tuple[list[Picture], tuple[Table, ...]]:
     """Figure and tables of a comparison of precisions, where the runs differ in dtype alone."""
-    if not comparable(runs):
-        return [], ()
     compared = compare_precisions(runs, places)
+    if not compared:
+        return [], ()
     drawing = cosine_figure(compared)
     tables = precision_tables(compared, read_crossed(beside))
     return [] if drawing is None else [render(drawing)], tables

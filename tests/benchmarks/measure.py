@@ -102,7 +102,11 @@ def counted(model: Any) -> Iterator[list[int]]:
         tokens.append(state.shape[0] * state.shape[1])  # (batch, token, hidden)
 
     attentions = [
-        next(child for name, child in block.named_children() if "attn" in name)
+        next(
+            child
+            for name, child in block.named_children()
+            if "attn" in name or name.endswith("attention")
+        )
         for block in decoder_blocks(model)
     ]
     handles = [

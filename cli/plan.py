@@ -1,0 +1,105 @@
+"""`icl-vectors plan`: what a sweep would cost, told without running anything."""
+
+import shlex
+from typing import Annotated, Any
+
+import typer
+
+from icl_vectors.cli import options
+from icl_vectors.cli.loading import calm_libraries, choose_dtypes, say
+from icl_vectors.cli.sweep import check_answer, choose_tasks, parse_batch_size, parse_seeds
+from icl_vectors.cli.tables_of_plan import plan_text
+from icl_vectors.files import to_json
+
+OF_PLAN_ALONE = ("calibrate", "memory", "json", "quiet", "dtype", "load_in_4bit", "load_in_8bit")
+
+
+def plan(
+    context: typer.Context,
+    model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
+    tasks: options.Tasks = None,
+    task_file: options.TaskFiles = None,
+    shots: options.Shots = 5,
+    dummies: options.Dummies = 2,
+    test: options.Test = 50,
+    dev: options.Dev = 50,
+    layers: options.Layers = "all",
+    seed: options.Seed = 41,
+    seeds: options.Seeds = None,
+    template: options.TemplateText = "{input}→{output}",
+    batch_size: options.BatchSize = "auto",
+    dtype: options.Dtypes = "auto",
+    load_in_4bit: options.In4Bit = False,
+    load_in_8bit: options.In8Bit = False,
+    device: options.Device = None,
+    device_map: options.DeviceMap = None,
+    revision: options.Revision = None,
+    remote: options.Remote = False,
+    host: options.Host = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    answer: options.Answer = "first-token",
+    output: options.Output = None,
+    memory: Annotated[
+        str | None, typer.Option("--memory", help="Ask about a GPU of this size, such as 24GB.")
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure this machine for a second a dtype.")
+    ] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Say what a sweep would cost in memory, work, time and jobs; runs and loads nothing.
+
+    The configuration suffices: a folder that holds config.json alone, or a hub id. --dtype auto
+    tells of the checkpoint's own dtype, bfloat16, int8 and nf4.
+
+    Example: icl-vectors plan --model ./llama-2-70b --dtype nf4 --memory 24GB
+    """
+    check_answer(answer)
+    calm_libraries(quiet or json)
+    from icl_vectors.experiments.cost import parse_memory
+    from icl_vectors.experiments.planning import plan_sweep
+
+    on_server = bool(host or remote)
+    settings: dict[str, Any] = {
+        "dtypes": choose_dtypes(dtype, load_in_4bit, load_in_8bit),
+        "shots": shots,
+        "dummies": dummies,
+        "dev": dev,
+        "test": test,
+        "layers": layers,
+        "seeds": parse_seeds(seed, seeds),
+        "template": template,
+        "batch_size": parse_batch_size(batch_size),
+        "memory": parse_memory(memory) if memory is not None else None,
+        "calibrate": calibrate,
+        "device": device,
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
+        "notice": say(quiet or json),
+    }
+    chosen, plans = choose_tasks(tasks, task_file), []
+    for reference in model:
+        found = plan_sweep(reference, chosen, **settings)
+        found["command"] = _command(context, reference, found["dtype"], on_server)
+        plans.append(found)
+        if not json:
+            print(plan_text(found, remote=on_server))
+    if json:
+        print(to_json(plans[0] if len(plans) == 1 else plans))
+
+
+def _command(context: typer.Context, reference: str, dtype: str | None, remote: bool) -> str | None:
+    """The sweep to run: the same options, with the dtype and the place that fit."""
+    words = ["icl-vectors", "sweep", "--model", reference]
+    for option in context.command.params:
+        name, value = option.name or "", context.params.get(option.name or "")
+        if name in (*OF_PLAN_ALONE, "model") or value in (None, False, option.default):
+            continue
+        for one in value if isinstance(value, list | tuple) else [value]:
+            words += [option.opts[0]] if value is True else [option.opts[0], str(one)]
+    if not remote:
+        if dtype is None:
+            return None
+        words += ["--dtype", dtype]
+    return shlex.join(words)

@@ -1,0 +1,121 @@
+"""`plan`: the configuration and the prompts' lengths are read, everything else is reckoned."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from icl_vectors.architecture import find_architecture
+from icl_vectors.blueprint import blueprint
+from icl_vectors.dtypes import check_dtype, choose_dtype
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.cost import Cost, best_choice, places_here
+from icl_vectors.experiments.plan_of_run import SweepPlan
+from icl_vectors.limits import UNBOUNDED
+from icl_vectors.memory import LARGEST_ON_SERVER
+from icl_vectors.models import choose_device, load_config, load_tokenizer
+from icl_vectors.prompt_sizes import prompt_sizes
+from icl_vectors.tasks import Task
+
+SCHEMA = 1
+ASKED_OF_AUTO = ("bfloat16", "int8", "nf4")  # besides the checkpoint's own dtype
+
+
+def plan_sweep(
+    reference: str,
+    tasks: str | Sequence[str | Task] = "all",
+    *,
+    dtypes: Sequence[str] = ("auto",),
+    shots: int = 5,
+    dummies: int = 2,
+    dev: int = 50,
+    test: int = 50,
+    layers: str = "all",
+    seeds: Sequence[int] = (41,),
+    template: str = "{input}→{output}",
+    batch_size: int | None = None,
+    memory: int | None = None,
+    calibrate: bool = False,
+    device: str | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    notice: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """What `sweep` with the same arguments would cost; nothing is run, no weight is loaded.
+
+    Args:
+        dtypes: "auto" alone tells of the checkpoint's own dtype, bfloat16, int8 and nf4.
+        memory: bytes of a GPU to ask about in place of this machine.
+        calibrate: measure this machine for a second a dtype, and estimate the time.
+
+    Raises:
+        IclVectorsError: an option can't be right, or the model can't be used.
+    """
+    about: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    config = load_config(reference, notice=notice, **about)
+    module = blueprint(config, trust_remote_code=trust_remote_code)
+    architecture = find_architecture(module)
+    depth = len(architecture.blocks)
+    run = SweepPlan.make(
+        depth, tasks, shots, dummies, dev, test, layers, seeds, template, batch_size
+    )
+    sizes, estimated = _sizes(reference, about, run)
+    cost = Cost(module, architecture, sizes, run.layers, batch_size)
+    named = _dtypes(dtypes, config)
+    of_dtypes = [cost.in_dtype(dtype, places_here(memory)) for dtype in named]
+    best = best_choice(of_dtypes)
+    size = best[1]["batch_size"] if best else batch_size or LARGEST_ON_SERVER
+    if calibrate:
+        _calibrate(cost, of_dtypes, choose_device(device), size, notice)
+    return {
+        "schema": SCHEMA,
+        "model": reference,
+        "type": cost.config.model_type,
+        "n_layers": depth,
+        "hidden_size": cost.config.hidden_size,
+        "parameters": sum(parameter.numel() for parameter in module.parameters()),
+        "longest_prompt": cost.longest,
+        "tokens_estimated": estimated,
+        "dtypes": of_dtypes,
+        "dtype": best[0] if best else None,
+        "batch_size": size,
+        "work": cost.work(size),
+        "remote": cost.remote(named[0]),
+    }
+
+
+def _dtypes(dtypes: Sequence[str], config: Any) -> list[str]:
+    for dtype in dtypes:
+        check_dtype(dtype)
+    chosen = [choose_dtype(dtype, config) for dtype in dtypes]
+    more = ASKED_OF_AUTO if list(dtypes) == ["auto"] else ()
+    return list(dict.fromkeys([*chosen, *more]))
+
+
+def _sizes(reference: str, about: dict[str, Any], run: SweepPlan) -> tuple[dict[Any, Any], bool]:
+    """The lengths of every unit's prompts, and whether they are estimated (no tokenizer)."""
+    folder = Path(reference).expanduser()
+    files = [*folder.glob("token*"), *folder.glob("vocab*")] if folder.is_dir() else [folder]
+    tokenizer = load_tokenizer(reference, **about) if files else None
+    sizes = {
+        unit: tuple(
+            prompt_sizes(tokenizer, run.template, part, UNBOUNDED) for part in run.prompts(unit)
+        )
+        for unit in run.units
+    }
+    return sizes, tokenizer is None
+
+
+def _calibrate(
+    cost: Cost,
+    of_dtypes: list[dict[str, Any]],
+    device: str,
+    size: int,
+    notice: Callable[[str], None],
+) -> None:
+    for one in of_dtypes:
+        notice(f"Measuring {one['dtype']} on {device} …")
+        try:
+            estimated = cost.seconds(one["dtype"], device, size)
+            one["seconds"] = {"device": device, "estimated": estimated}
+        except IclVectorsError as error:  # told beside the dtype; the others go on
+            one["seconds"] = {"device": device, "estimated": None, "reason": str(error)}

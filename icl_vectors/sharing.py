@@ -1,0 +1,164 @@
+"""A folder of task vectors that others can use: the files, and a card that says what they are."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.files import write_whole
+from icl_vectors.run_folder import read_json
+from icl_vectors.vectors import TaskVector
+
+METHODS = ("baseline", "hypothesis", "regular")
+CARD = "README.md"
+
+
+def share(
+    source: str | Path | Sequence[TaskVector],
+    folder: str | Path,
+    *,
+    push_to: str | None = None,
+    private: bool = True,
+) -> Path:
+    """Write vectors and a card (model, tasks, accuracies, how to use) into a new folder.
+
+    Args:
+        source: a sweep's folder, whose accuracies go into the card, or vectors.
+        push_to: a Hugging Face repository, "user/name"; only then anything leaves this machine,
+            with the user's own login.
+        private: of a repository that is made.
+
+    Returns:
+        The folder.
+
+    Raises:
+        IclVectorsError: there are no vectors, they are of several models, or the folder is not
+            empty; or the push was refused.
+    """
+    entries: list[Mapping[str, Any]] = []
+    if isinstance(source, str | Path):
+        vectors, entries = _of_run(Path(source))
+    else:
+        vectors = {_file_name(theta, number): theta for number, theta in enumerate(source)}
+    first = _require_one_model(list(vectors.values()))
+    target = _new_folder(Path(folder))
+    for name, theta in vectors.items():
+        theta.save(target / name)
+    write_whole(target / CARD, _card(first, vectors, entries).encode())
+    if push_to is not None:
+        _push(target, push_to, private)
+    return target
+
+
+def _of_run(run: Path) -> tuple[dict[str, TaskVector], list[Mapping[str, Any]]]:
+    files = sorted((run / "vectors").glob("*.safetensors"))
+    if not files or not (run / "results.json").is_file():
+        raise IclVectorsError(
+            f"{run}: expected a sweep's folder with results.json and vectors/, found none; "
+            "run `icl-vectors sweep --output DIR` first."
+        )
+    entries = read_json(run / "results.json").get("tasks", [])
+    return {file.name: TaskVector.load(file) for file in files}, entries
+
+
+def _file_name(theta: TaskVector, number: int) -> str:
+    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in theta.task)
+    return f"{name or 'vector'}.{number}.safetensors"
+
+
+def _require_one_model(vectors: Sequence[TaskVector]) -> TaskVector:
+    if not vectors:
+        raise IclVectorsError("expected task vectors to share, found none.")
+    if other := [one for one in vectors if one.fingerprint != vectors[0].fingerprint]:
+        raise IclVectorsError(
+            f"expected vectors of one model, found {vectors[0].model} and {other[0].model}; "
+            "share each model's vectors in a folder of its own."
+        )
+    return vectors[0]
+
+
+def _new_folder(folder: Path) -> Path:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise IclVectorsError(f"{folder}: expected a new or empty folder, found files there.")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _card(
+    first: TaskVector, vectors: Mapping[str, TaskVector], entries: Sequence[Mapping[str, Any]]
+) -> str:
+    is_hub_id = "/" in first.model and not Path(first.model).is_dir()
+    name = first.model if is_hub_id else Path(first.model).name
+    file, theta = next(iter(vectors.items()))
+    layer = theta.best_layer if theta.best_layer is not None else theta.layers[-1] // 2
+    lines = [
+        "---",
+        "library_name: icl_vectors",
+        "tags: [task-vectors, in-context-learning, icl_vectors]",
+        *([f"base_model: {name}"] if is_hub_id else []),
+        "---",
+        f"# Task vectors of {name}",
+        "",
+        "The hidden states that the model forms at the last arrow of in-context-learning prompts "
+        "(Hendel, Geva, Globerson 2023, arXiv 2310.15916). One file a vector, safetensors, "
+        "`(layer, hidden)` in float32, with its description in the header.",
+        "",
+        f"- model: `{name}`, type `{first.model_type}`, revision `{first.revision or 'none'}`, "
+        f"fingerprint `{first.fingerprint}`, states in {first.dtype}",
+        f"- template: `{first.template}`",
+        f"- made with icl_vectors {first.version}",
+        "- they work in this model alone; its weights are not here and stand under their own terms",
+        "",
+        *_table(vectors, entries),
+        "",
+        "```python",
+        "import icl_vectors as icl",
+        "",
+        f'model = icl.load_model("{name}")',
+        f'theta = icl.TaskVector.load("{file}")',
+        f'icl.apply(model, theta, ["a query"], layer={layer})',
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _table(vectors: Mapping[str, TaskVector], entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    by_unit = {(entry["task"], entry["seed"]): entry for entry in entries}
+    lines = [
+        "| file | task | best layer | baseline | θ | in-context | n |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, theta in vectors.items():
+        entry = by_unit.get((theta.task, theta.seed))
+        figures = [f"{entry[m]['accuracy']:.2f}" for m in METHODS] if entry else ["–"] * 3
+        count = entry["n_test"] if entry else "–"
+        task = theta.made_by if theta.made_by and not entry else theta.task or "unnamed"
+        best = "–" if theta.best_layer is None else theta.best_layer
+        lines.append(f"| `{name}` | {task} | {best} | {' | '.join(figures)} | {count} |")
+    return [
+        *lines,
+        "",
+        "Accuracies are those of the run that made the vectors, on its test prompts.",
+    ]
+
+
+def _push(folder: Path, repository: str, private: bool) -> None:
+    """Upload a folder with the user's own login.
+
+    Raises:
+        RunError: the hub could not be reached or refused.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    api = HfApi()
+    try:
+        api.create_repo(repository, private=private, exist_ok=True)
+        api.upload_folder(repo_id=repository, folder_path=folder)
+    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        raise RunError(
+            f"push to {repository}: refused ({first}); the folder {folder} is complete, "
+            "log in with `hf auth login` and push it again."
+        ) from error

@@ -1,0 +1,139 @@
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from icl_vectors.encoding import encode_prompt
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.prompts import sample_prompts
+from icl_vectors.tasks import Task
+from icl_vectors.templates import Template
+from tests.tiny import bytes_tokenizer
+
+SCRIPTS = (
+    ("a", "z"),
+    ("À", "ÿ"),
+    ("α", "ω"),
+    ("а", "я"),
+    ("א", "ת"),
+    ("ء", "ي"),
+    ("ぁ", "ん"),
+    ("一", "丿"),
+    ("가", "갛"),
+    ("😀", "🙏"),
+    ("\u0300", "\u0310"),  # combining marks
+    ("0", "9"),
+)
+SIGNS = " →->:,.'\u200d\u00a0\u2028"
+LETTERS = st.one_of(
+    *[st.characters(min_codepoint=ord(a), max_codepoint=ord(b)) for a, b in SCRIPTS],
+    st.sampled_from(SIGNS),
+)
+WORDS = st.text(LETTERS, min_size=1, max_size=12).filter(lambda text: bool(text.strip()))
+PAIRS = st.dictionaries(WORDS, st.one_of(WORDS, st.lists(WORDS, min_size=1, max_size=3)))
+TEMPLATES = st.sampled_from(["{input}→{output}", "example:{input}->{output}"])
+
+
+@cache
+def tokenizer(bos: bool) -> Any:
+    return bytes_tokenizer(bos=bos)
+
+
+def whole_text(ids: Sequence[int], bos: bool) -> str:
+    return str(tokenizer(bos).decode(list(ids)[bos:], clean_up_tokenization_spaces=False))
+
+
+def test_every_prompt_ends_in_one_query_arrow_where_the_tokenizer_says() -> None:
+    checked: list[str] = []
+
+    @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(
+        pairs=st.dictionaries(WORDS, WORDS, min_size=6, max_size=10),
+        template=TEMPLATES,
+        bos=st.booleans(),
+        seed=st.integers(0, 1000),
+    )
+    def check(pairs: dict[str, str], template: str, bos: bool, seed: int) -> None:
+        form = Template(template)
+        try:
+            task = Task.from_pairs("random", pairs)
+            (prompt,) = sample_prompts(task, seed=seed, dev=0, test=1, shots=3, dummies=1)[1]
+            encoded = encode_prompt(tokenizer(bos), form, prompt, 4000)
+        except IclVectorsError as error:  # inputs that differ in blanks alone are one; "→" + ">"
+            assert "found fewer" in str(error) or "joins the arrow" in str(error)
+            return
+        for query, suffix in zip([prompt.query, *prompt.dummies], encoded.suffixes, strict=True):
+            ids = [*encoded.shared, *suffix]
+            text = form.prompt(prompt.demonstrations, query)
+            assert whole_text(ids, bos) == text  # nothing lost, nothing after the arrow
+            *before, last = text.split("\n")
+            assert len(before) == len(prompt.demonstrations) == 3
+            assert last == form.query(query) and last.endswith(form.arrow)
+            offsets = tokenizer(bos)(text, return_offsets_mapping=True)["offset_mapping"]
+            start, end = offsets[len(ids) - 1]
+            assert end == len(text) and text[start:end] in form.arrow
+        assert whole_text(encoded.alone, bos) == form.query(prompt.query)
+        checked.append(prompt.query)
+
+    check()
+    assert len(checked) > 50
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(pairs=PAIRS.filter(bool))
+def test_every_form_of_file_gives_the_same_task(
+    pairs: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("forms")
+    objects = [{"input": i, "output": o} for i, o in pairs.items()]
+    contents = {
+        "map/t.json": json.dumps(pairs),
+        "list/t.json": json.dumps(objects, ensure_ascii=False, indent=1),
+        "t.jsonl": "\n".join(json.dumps(one, ensure_ascii=False) for one in objects),
+    }
+    found = []
+    for name, text in contents.items():
+        file = folder / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(text.encode())
+        try:
+            found.append(Task.from_file(file).pairs)
+        except IclVectorsError as error:
+            assert "gives" in str(error)  # inputs that differ in blanks alone contradict
+            found.append(())
+    assert found[0] == found[1] == found[2]
+    if found[0]:
+        assert found[0] == Task.from_pairs("t", pairs).pairs
+
+
+def test_a_frame_gives_the_task_of_its_columns() -> None:
+    frame = pandas.DataFrame(
+        {"fruit": ["apple", "lime ", "plum"], "colour": ["red", ["green", "lime"], "purple"]}
+    )
+    task = Task.from_frame("colours", frame, input="fruit", output="colour")
+    assert task.name == "colours"
+    assert task.pairs == (("apple", ("red",)), ("lime", ("green", "lime")), ("plum", ("purple",)))
+    numbers = pandas.DataFrame({"input": [1, 2], "output": [2, 4], "note": ["", ""]})
+    assert Task.from_frame("double", numbers).pairs == (("1", ("2",)), ("2", ("4",)))
+
+
+def test_what_a_frame_lacks_is_named() -> None:
+    frame = pandas.DataFrame({"input": ["a", None], "outputs": ["b", "c"]}, index=[7, 8])
+    with pytest.raises(IclVectorsError, match="unknown column 'output'. Did you mean outputs"):
+        Task.from_frame("t", frame)
+    with pytest.raises(IclVectorsError, match="task 't', row 8: expected text, found a missing"):
+        Task.from_frame("t", frame, output="outputs")
+
+
+def test_lines_that_repeat_are_told_with_the_task(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("input,output\na,b\nc,d\na,b\n", "utf-8")
+    task = Task.from_file(file)
+    assert task.notes == (f"task file {file}: line 4 repeats line 2 ('a'); each is used once.",)
+    assert task.fingerprint == Task.from_pairs("t", {"a": "b", "c": "d"}).fingerprint

@@ -1,0 +1,89 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import icl_vectors as icl
+from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.models import Model
+from icl_vectors.vectors import TaskVector
+from tests.test_vectors import vector
+
+
+@pytest.fixture(scope="module")
+def run(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small sweep's folder."""
+    folder = tmp_path_factory.mktemp("sweep")
+    icl.sweep(llama, "to_upper,list_first", output=folder, dev=3, test=4)
+    return folder
+
+
+def test_a_runs_vectors_are_shared_with_their_accuracies(
+    llama: Model, run: Path, tmp_path: Path
+) -> None:
+    folder = icl.share(run, tmp_path / "shared")
+    files = sorted(file.name for file in folder.iterdir())
+    assert files == ["README.md", "list_first.seed41.safetensors", "to_upper.seed41.safetensors"]
+    for name in files[1:]:
+        assert (folder / name).read_bytes() == (run / "vectors" / name).read_bytes()
+    card = (folder / "README.md").read_text("utf-8")
+    assert card.startswith("---\nlibrary_name: icl_vectors\n")
+    assert llama.fingerprint in card and "`{input}→{output}`" in card
+    (row,) = [line for line in card.splitlines() if "`to_upper.seed41.safetensors`" in line]
+    theta = TaskVector.load(folder / "to_upper.seed41.safetensors")
+    results = icl.sweep(llama, "to_upper,list_first", output=run, dev=3, test=4).data
+    (entry,) = [one for one in results["tasks"] if one["task"] == "to_upper"]
+    figures = [f"{entry[m]['accuracy']:.2f}" for m in ("baseline", "hypothesis", "regular")]
+    assert f"| to_upper | {theta.best_layer} | {' | '.join(figures)} | 4 |" in row
+
+
+def test_the_cards_own_words_run(llama: Model, run: Path, tmp_path: Path) -> None:
+    folder = icl.share(run, tmp_path / "shared")
+    code = (folder / "README.md").read_text("utf-8").split("```python\n")[1].split("```")[0]
+    assert llama.folder is not None
+    code = code.replace(f'"{llama.folder.name}"', repr(str(llama.folder)))
+    names: dict[str, object] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        exec(code, names)  # the card promises that it runs
+    assert isinstance(names["theta"], TaskVector)
+
+
+def test_vectors_alone_are_shared_too(tmp_path: Path) -> None:
+    folder = icl.share([vector(), vector(task="a/b")], tmp_path)
+    assert {file.name for file in folder.glob("*.safetensors")} == {
+        "capitals.0.safetensors",
+        "a_b.1.safetensors",
+    }
+    assert "base_model: some/model" in (folder / "README.md").read_text("utf-8")
+
+
+def test_the_users_mistakes_are_told(tmp_path: Path) -> None:
+    with pytest.raises(IclVectorsError, match="expected task vectors to share, found none"):
+        icl.share([], tmp_path / "new")
+    other = replace(vector(), fingerprint="xyz", model="other/model")
+    with pytest.raises(IclVectorsError, match="found some/model and other/model"):
+        icl.share([vector(), other], tmp_path / "new")
+    with pytest.raises(IclVectorsError, match="expected a sweep's folder"):
+        icl.share(tmp_path, tmp_path / "new")
+    (tmp_path / "file").touch()
+    with pytest.raises(IclVectorsError, match="expected a new or empty folder"):
+        icl.share([vector()], tmp_path)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_push_that_the_hub_refuses_leaves_the_folder(
+    tmp_path: Path, attempts: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RunError, match="push to not a name: refused .*the folder .* is complete"):
+        icl.share([vector()], tmp_path / "one", push_to="not a name")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(RunError, match="push to me/mine: refused"):
+        icl.share([vector()], tmp_path / "two", push_to="me/mine")
+    assert (tmp_path / "two" / "README.md").is_file()
+    assert attempts == []
+
+
+def test_nothing_is_pushed_unasked(tmp_path: Path, attempts: list[object]) -> None:
+    icl.share([vector()], tmp_path / "new")
+    assert attempts == []

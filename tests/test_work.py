@@ -1,0 +1,111 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from icl_vectors.batches import make_batches
+from icl_vectors.blueprint import blueprint
+from icl_vectors.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.graph import run_task
+from icl_vectors.limits import positions_limit
+from icl_vectors.models import Model
+from icl_vectors.remote_cost import ANSWER_BYTES, CODE_BYTES, bytes_down, bytes_up
+from icl_vectors.templates import Template
+from icl_vectors.work import Pass, PromptSize, Shape, passes_of_unit
+from tests.benchmarks.measure import counted
+from tests.benchmarks.package import as_prompt
+from tests.benchmarks.random_model import random_prompts
+from tests.families import FAMILIES
+from tests.tiny import HIDDEN, N_LAYERS, N_TOKENS, Tiny
+
+SIZE = 4
+
+
+def encode(model: Model, n: int, seed: int) -> list[EncodedPrompt]:
+    limit = positions_limit(model)
+    prompts = random_prompts(n, n_tokens=N_TOKENS, seed=seed)
+    return [encode_prompt(model.tokenizer, Template(), as_prompt(one), limit) for one in prompts]
+
+
+def sizes(prompts: list[EncodedPrompt]) -> list[PromptSize]:
+    return [PromptSize.of(one) for one in prompts]
+
+
+@pytest.mark.parametrize("layers", [range(N_LAYERS), [1], [3, 0]])
+def test_layer_tokens_are_those_that_the_blocks_really_see(tiny: Tiny, layers: Any) -> None:
+    model = tiny.model
+    dev, test = encode(model, 7, 2), encode(model, 5, 3)
+    positions = model.architecture.takes_positions
+    on_dev = make_batches(dev, SIZE, positions, with_query=False)
+    on_test = make_batches(test, SIZE, positions)
+    with counted(model.nnsight._module) as seen:
+        run_task(model, on_dev, on_test, layers)
+    passes = passes_of_unit(sizes(dev), sizes(test), list(layers), N_LAYERS, SIZE)
+    assert sum(one.layer_tokens for one in passes) == sum(seen)
+
+
+def test_flops_are_those_that_torch_counts(tiny: Tiny) -> None:
+    maker: Any = AutoModelForCausalLM  # "eager": torch does not count the CPU's own attention
+    model = maker.from_pretrained(tiny.folder, attn_implementation="eager")
+    ids = torch.ones(3, 11, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(input_ids=ids, use_cache=False)
+    shape = Shape.of(model, tiny.model.architecture.blocks)
+    expected = shape.flops(Pass(3, 11, N_LAYERS, 11, 33))
+    assert expected == pytest.approx(counter.get_total_flops(), rel=0.01)
+
+
+def test_of_experts_only_those_of_one_token_are_counted() -> None:
+    settings = FAMILIES["mixtral"]
+    dense = _shape("llama", FAMILIES["llama"]).block_weights
+    router, expert = 4 * HIDDEN, 3 * HIDDEN * 64
+    assert _shape("mixtral", settings).block_weights == dense + expert + router
+
+
+def _shape(family: str, settings: dict[str, Any]) -> Shape:
+    module = blueprint(AutoConfig.for_model(family, **settings))
+    return Shape.of(module, [f"model.layers.{layer}" for layer in range(N_LAYERS)])
+
+
+def test_bytes_up_are_those_of_the_batches(tiny: Tiny) -> None:
+    model = tiny.model
+    positions = model.architecture.takes_positions
+    dev, test = encode(model, 7, 2), encode(model, 5, 3)
+    batches = make_batches(dev, SIZE, positions, with_query=False)
+    batches += make_batches(test, SIZE, positions)
+    expected = sum(_bytes(value) for batch in batches for value in batch.values())
+    assert bytes_up(sizes(dev), sizes(test), SIZE, positions) == CODE_BYTES + expected
+
+
+def test_bytes_down_are_those_of_what_a_session_gives(tiny: Tiny) -> None:
+    model, layers = tiny.model, [0, 2]
+    dev, test = encode(model, 7, 2), encode(model, 5, 3)
+    positions = model.architecture.takes_positions
+    on_dev = make_batches(dev, SIZE, positions, with_query=False)
+    found = run_task(model, on_dev, make_batches(test, SIZE, positions), layers)
+    expected = sum(value.nbytes for value in found.values() if isinstance(value, torch.Tensor))
+    down = bytes_down(7, 5, len(layers), 2, N_LAYERS, HIDDEN, 4) - ANSWER_BYTES
+    assert down == pytest.approx(expected, abs=8)
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(map(_bytes, value.values()))
+    return int(value.nbytes) if isinstance(value, torch.Tensor) else 0
+
+
+def test_the_lengths_of_a_prompt_are_those_of_its_tokens(llama: Model) -> None:
+    prompt = encode_prompt(
+        llama.tokenizer, Template(), as_prompt(random_prompts(1, n_tokens=9, seed=1)[0]), 999
+    )
+    size = PromptSize.of(prompt)
+    assert size.suffixes == tuple(len(suffix) for suffix in prompt.suffixes)
+    assert (size.shared, size.alone) == (len(prompt.shared), len(prompt.alone))
+
+
+def test_the_module_needs_no_weights(llama_folder: Path) -> None:
+    module = blueprint(AutoConfig.from_pretrained(llama_folder))
+    assert {parameter.device.type for parameter in module.parameters()} == {"meta"}
