@@ -92,12 +92,14 @@ class NdifServer:
         return held
 
     def deploy(self, model: str, **options: str | float) -> None:
-        """Have the server open a model now, as its operator would.
+        """Have the server open a model's folder now, as its operator would.
 
         Args:
             options: such as dtype or execution_timeout_seconds.
         """
-        entry = {"checkpoint": model, "task": "text-generation", **options}
+        about = {"repo_id": model, "revision": None, "task": "text-generation"}
+        key = f"nnsight.modeling.transformers.TransformersModel:{json.dumps(about)}"
+        entry = {"checkpoint": model, "model_key": key, **options}
         wanted = self._folder / "models.yaml"
         wanted.write_text(json.dumps({"models": [entry]}))  # JSON is YAML
         ndif = "import task_classes; from ndif.cli import cli; cli()"
