@@ -77,8 +77,8 @@ def _find(host: str, source: str, revision: str | None) -> Served:
         return Served(host, matching[0].repo_id, matching[0].dtype)
     if Path(source).is_dir() and host == PUBLIC_HOST:
         raise IclVectorsError(
-            f"model {source!r}: {host} can't read folders of this machine; give the Hugging Face id "
-            "of a model that it hosts (icl-vectors models --remote)."
+            f"model {source!r}: {host} can't read folders of this machine; give the Hugging Face "
+            "id of a model that it hosts (icl-vectors models --remote)."
         )
     if Path(source).is_dir():  # a folder that both read: the server opens it when the job comes
         return Served(host, source, "")
