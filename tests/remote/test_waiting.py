@@ -1,23 +1,25 @@
 import shutil
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-import icl_vectors as icl
+from icl_vectors.batches import make_batches
+from icl_vectors.encoding import encode_prompt
 from icl_vectors.errors import OutOfMemory, RunError
-from icl_vectors.experiments.observer import Observer
+from icl_vectors.experiments.parts import run_in_parts
+from icl_vectors.graph import run_task
 from icl_vectors.model import Model
 from icl_vectors.models import load_model
+from icl_vectors.prompts import sample_prompts
 from icl_vectors.remote.backend import PatientBackend
 from icl_vectors.remote.job import Job, Patience
-from icl_vectors.run_folder import read_records
+from icl_vectors.tasks import load_task
+from icl_vectors.templates import Template
 from tests.ndif.server import NdifServer
-from tests.remote.test_kill import COUNTS, require_unbroken, slow_folder, unbroken
-
-__all__ = ["slow_folder", "unbroken"]  # fixtures
-TASK = "to_upper"
 
 
 class Told:
@@ -113,23 +115,42 @@ def test_a_server_out_of_reach_is_one_line_within_the_bound(reachable: set[Any])
     assert told.told.count("the server can't be reached; trying again") >= 1
 
 
-class Notices(Observer):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def notice(self, text: str) -> None:
-        self.said.append(text)
+def sleep(model: Model, job: Job) -> None:
+    """A job that takes a minute."""
+    with model.session(job):
+        for _ in range(600):
+            time.sleep(0.1)
+        found = torch.ones(1).save()  # type: ignore[attr-defined]
+    del found
 
 
 def test_a_task_that_takes_longer_than_a_job_may_is_split_by_layers(
-    ndif: NdifServer, slow_folder: Path, unbroken: Path, tmp_path: Path
+    ndif: NdifServer, llama: Model, llama_folder: Path, tmp_path: Path
 ) -> None:
-    copy = shutil.copytree(slow_folder, tmp_path / "slow")
-    ndif.deploy(str(copy), execution_timeout_seconds=1.5)
-    model, notices = load_model(str(copy), remote=ndif.host), Notices()
-    run: dict[str, Any] = {"output": tmp_path / "run", "observer": notices, **COUNTS}
-    icl.sweep(model, ["to_upper", "next_letter", "list_first"], **run)
-    assert any("exceeded the execution timeout of 1.5s" in text for text in notices.said)
-    require_unbroken(tmp_path / "run", unbroken)
-    done = [record for record in read_records(tmp_path / "run") if record["event"] == "done"]
-    assert max(len(record["jobs"]) for record in done) >= 3
+    copy = shutil.copytree(llama_folder, tmp_path / "limited")
+    ndif.deploy(str(copy), execution_timeout_seconds=10)
+    there = load_model(str(copy), remote=ndif.host)
+    dev, test = (
+        [encode_prompt(llama.tokenizer, Template(), prompt, 500) for prompt in prompts]
+        for prompts in sample_prompts(load_task("to_upper"), dev=5, test=4)
+    )
+    jobs: list[list[int]] = []
+
+    def run(model: Model, with_dev: bool, with_test: bool, layers: Sequence[int]) -> dict[str, Any]:
+        on_dev = make_batches(dev, 2, True, with_query=False) if with_dev else []
+        on_test = make_batches(test, 2, True) if with_test else []
+        return run_task(model, on_dev, on_test, layers)
+
+    def limited(with_dev: bool, with_test: bool, layers: Sequence[int]) -> dict[str, Any]:
+        if len(layers) > 2:
+            sleep(there, Told().job)
+        jobs.append(list(layers))
+        return run(there, with_dev, with_test, layers)
+
+    notices: list[str] = []
+    found = run_in_parts(limited, dev, [0, 1, 2, 3], notices.append)
+    expected = run(llama, True, True, [0, 1, 2, 3])
+    assert jobs[:2] == [[0, 1], [2, 3]] and len(jobs) == 3
+    assert "exceeded the execution timeout of 10" in notices[0]
+    for name in expected:
+        assert torch.equal(torch.as_tensor(found[name]), torch.as_tensor(expected[name])), name
