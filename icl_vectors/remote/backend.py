@@ -53,11 +53,22 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
         return result
 
     def finalize(self, content: bytes) -> Any:
-        """The answer, as tensors and plain values: a server's word is data, never code."""
-        if self.compress:
-            with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content)) as stream:
-                content = stream.read()
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        """The answer, as tensors and plain values: a server's word is data, never code.
+
+        Raises:
+            RunError: it is damaged, or holds something else.
+        """
+        try:
+            if self.compress:
+                with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content)) as stream:
+                    content = stream.read()
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except Exception as error:  # whatever bytes can do to zstandard and torch
+            self.job.dismissed()
+            raise RunError(
+                f"{self.host} answered job {self.job_id} with something that is no set of tensors "
+                f"({type(error).__name__}); nothing of it was kept, the same command asks again."
+            ) from error
 
     def _run(self, tracer: Any) -> tuple[dict[str, Any], JobCost]:
         """Send the job, unless it was sent before, and wait; send again what the server lost."""
@@ -122,7 +133,12 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
         if response.status_code == 404:
             return None
         response.raise_for_status()
-        return ResponseModel.model_validate_json(response.text)
+        try:
+            return ResponseModel.model_validate_json(response.text)
+        except ValueError as error:
+            raise RunError(
+                f"{self.host} answers no state of the job at /response; is it an NDIF server?"
+            ) from error
 
     def _fetch(self, address: str) -> tuple[dict[str, Any], int]:
         def fetch() -> bytes:

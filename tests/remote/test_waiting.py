@@ -20,6 +20,7 @@ from icl_vectors.remote.job import Job, Patience
 from icl_vectors.tasks import load_task
 from icl_vectors.templates import Template
 from tests.ndif.server import NdifServer
+from tests.test_remote_answers import Away
 
 
 class Told:
@@ -100,13 +101,6 @@ def test_memory_that_runs_out_there_is_told_apart(remote_llama: Model) -> None:
 
 def test_a_server_out_of_reach_is_one_line_within_the_bound(reachable: set[Any]) -> None:
     reachable.add(("127.0.0.1", 28003))  # where nobody listens
-
-    class Away:
-        def to_model_key(self) -> str:
-            return "any"
-
-        def _remoteable_get_env(self) -> dict[str, Any]:
-            return {}
 
     told = Told(known="0" * 32, unreachable=1.0)
     backend = PatientBackend(Away(), "http://127.0.0.1:28003", told.job)
