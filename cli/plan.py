@@ -7,8 +7,9 @@ import typer
 
 from icl_vectors.cli import options
 from icl_vectors.cli.loading import calm_libraries, choose_dtypes, say
-from icl_vectors.cli.sweep import check_answer, choose_tasks, parse_batch_size, parse_seeds
+from icl_vectors.cli.sweep import choose_tasks, parse_batch_size, parse_seeds
 from icl_vectors.cli.tables_of_plan import plan_text
+from icl_vectors.experiments.checks import check_answer
 from icl_vectors.files import to_json
 
 OF_PLAN_ALONE = ("calibrate", "memory", "json", "quiet", "dtype", "load_in_4bit", "load_in_8bit")
