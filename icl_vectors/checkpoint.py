@@ -6,6 +6,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import try_to_load_from_cache
+
 from icl_vectors.errors import IclVectorsError
 
 LARGEST_HEADER = 100_000_000  # bytes, the limit of the safetensors format
@@ -42,11 +44,18 @@ def fingerprint_of_folder(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def commit_of(config: Any, reference: str) -> str:
-    """The commit of a hub checkpoint, or of its name where the hub gave none."""
-    return (
-        getattr(config, "_commit_hash", None) or hashlib.sha256(reference.encode()).hexdigest()[:16]
-    )
+def commit_of(config: Any, reference: str, revision: str | None = None) -> str:
+    """The commit of a hub checkpoint: as its configuration says, or as the hub's cache keeps it.
+
+    Where neither knows, a hash of its name and revision.
+    """
+    if stated := getattr(config, "_commit_hash", None):  # gone in transformers 5.24
+        return str(stated)
+    kept = try_to_load_from_cache(reference, "config.json", revision=revision)
+    if isinstance(kept, str):
+        return Path(kept).parent.name  # …/snapshots/COMMIT/config.json
+    name = reference if revision is None else f"{reference}@{revision}"
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def _require_shards(folder: Path, index: Path) -> None:

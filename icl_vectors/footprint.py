@@ -60,7 +60,7 @@ def bytes_of_prompt(
         tokens: of the longest prompt; suffixes: query and dummies; rows: logits held at once.
     """
     width = width_of(dtype)
-    cache = cache_bytes_of_token(config, n_layers, dtype) * tokens * (suffixes + 1)
+    cache = cache_bytes_of_token(config, n_layers, dtype) * tokens * suffixes
     states = tokens * width * (8 * config.hidden_size + 4 * inner_size(config))
     logits = rows * config.vocab_size * (width + 2 * FLOAT32)
     return int(cache + states + logits)

@@ -29,6 +29,7 @@ from icl_vectors.embedded import EMBEDDED, prepare_embedded
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.footprint import devices_of, require_fit
 from icl_vectors.model import Model as Model  # part of this module's own names
+from icl_vectors.text_start import remarks_on, require_one_start
 
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -64,11 +65,19 @@ def load_model(
         return _load_remote(reference, remote, dtype, revision, trust_remote_code, notice)
     check_dtype(dtype)
     source, weights = _find_source(reference, notice)
+    if revision is not None and Path(source).is_dir():
+        raise IclVectorsError(
+            f"--revision {revision}: {reference} lies in a folder, which has no revisions; "
+            "leave --revision out, or give a Hugging Face id."
+        )
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     config = _load_config(reference, source, options)
     module = blueprint(config, trust_remote_code=trust_remote_code)
     find_architecture(module)  # refuses what can't be read from before anything is loaded
     tokenizer = _load_tokenizer(reference, source, options)
+    require_one_start(tokenizer, reference)
+    for remark in remarks_on(tokenizer, config.get_text_config().model_type):
+        notice(f"{reference}: {remark}")
     chosen = choose_dtype(dtype, config)
     placement = device_map if device_map is not None else {"": choose_device(device)}
     for place in devices_of(placement):
@@ -83,7 +92,9 @@ def load_model(
         tokenizer=tokenizer,
         reference=reference,
         revision=revision,
-        fingerprint=fingerprint_of_folder(folder) if folder else commit_of(config, reference),
+        fingerprint=fingerprint_of_folder(folder)
+        if folder
+        else commit_of(config, reference, revision),
         dtype=chosen,
         weights=weights,
         folder=folder,
@@ -117,7 +128,9 @@ def _load_remote(
         tokenizer=tokenizer,
         reference=reference,
         revision=revision,
-        fingerprint=fingerprint_of_folder(folder) if folder else commit_of(config, reference),
+        fingerprint=fingerprint_of_folder(folder)
+        if folder
+        else commit_of(config, reference, revision),
         dtype=served.dtype,
         weights=weights,
         folder=folder,
@@ -179,7 +192,9 @@ def as_model(model: Any) -> Model:
         tokenizer=model.tokenizer,
         reference=reference,
         revision=model.revision,
-        fingerprint=fingerprint_of_folder(folder) if folder else commit_of(config, reference),
+        fingerprint=fingerprint_of_folder(folder)
+        if folder
+        else commit_of(config, reference, model.revision),
         dtype=held,
         weights="opened by the user",
         folder=folder,

@@ -18,7 +18,7 @@ from icl_vectors.report.drawing import (
     new_figure,
     whole_blocks,
 )
-from icl_vectors.report.paired import Precision, mean_cosine
+from icl_vectors.report.paired import Paired, Precision, mean_cosine
 from icl_vectors.report.run import METHODS
 from icl_vectors.report.table import Cell, Column, Table, number, span
 from icl_vectors.scoring import wilson
@@ -34,7 +34,7 @@ def precision_tables(
     precisions: Sequence[Precision], crossed: Mapping[str, Any] | None
 ) -> tuple[Table, ...]:
     """Each precision beside the first, task by task, and θ of each put into each."""
-    tables = [_overview(precisions), _by_task(precisions)]
+    tables = [_overview(precisions), _paired(precisions), _by_task(precisions)]
     return (*tables, _cross(crossed)) if crossed else tuple(tables)
 
 
@@ -86,60 +86,69 @@ def weights_remark(precisions: Sequence[Precision]) -> str:
 
 def _overview(precisions: Sequence[Precision]) -> Table:
     first = precisions[0]
-    remark = weights_remark(precisions)
     note = (
         f"All tasks together, {first.paired['hypothesis'].accuracy.n} test prompts, the same under "
-        "each precision; 95 % Wilson intervals. Agreement: share of prompts with the same first "
-        f"token as under {first.dtype}. Lost/won: prompts that only {first.dtype} / only this "
-        "precision answers rightly; p: McNemar's exact test on them, two-sided, not corrected for "
-        "the number of rows. Cosine: of mean θ at each task's best block, mean over tasks. Memory: "
-        "peak during the sweep, weights included; time: of the sweep."
+        "each precision; 95 % Wilson intervals. Cosine: of mean θ at each task's best block with "
+        f"that under {first.dtype}, mean over tasks. Memory: peak during the sweep, weights "
+        "included; time: of the sweep."
     )
     return Table(
         "precision",
-        "Precisions, paired",
+        "Precisions side by side",
         (
             Column("dtype"),
             *(Column(method, True) for method in METHODS),
-            *(
-                Column(f"{method}: {what}", True)
-                for method in ("hypothesis", "regular")
-                for what in ("agreement", "lost/won", "p")
-            ),
             Column("cosine of θ", True),
             Column("same best block", True),
             Column("memory (GB)", True),
             Column("time (s)", True),
         ),
         tuple(_overview_row(one, first) for one in precisions),
-        f"{remark} {note}".strip(),
+        f"{weights_remark(precisions)} {note}".strip(),
     )
 
 
 def _overview_row(one: Precision, first: Precision) -> tuple[Cell, ...]:
     accuracies = [one.paired[method].accuracy for method in METHODS]
-    compared: list[Cell] = []
-    for method in ("hypothesis", "regular"):
-        paired = one.paired[method]
-        compared += (
-            [Cell("–")] * 3
-            if one is first
-            else [
-                number(paired.agreement),
-                Cell(f"{paired.lost}/{paired.won}", paired.lost - paired.won),
-                number(paired.p, 3),
-            ]
-        )
     tasks = len(first.best_blocks)
     return (
         Cell(one.dtype),
         *(span(each.accuracy, each.low, each.high) for each in accuracies),
-        *compared,
         Cell("–") if one is first else number(_cosine_at_best(one, first), 4),
         Cell("–") if one is first else Cell(f"{one.same_block} of {tasks}", one.same_block),
         number(None if one.memory is None else one.memory / 1e9),
         number(one.seconds, 0),
     )
+
+
+def _paired(precisions: Sequence[Precision]) -> Table:
+    first = precisions[0]
+    titles = ("agreement", "lost/won", "p")
+    methods = ("hypothesis", "regular")
+    return Table(
+        "precision_paired",
+        f"Each precision against {first.dtype}, prompt by prompt",
+        (Column("dtype"), *(Column(f"{m}: {title}", True) for m in methods for title in titles)),
+        tuple(
+            (Cell(one.dtype), *(cell for m in methods for cell in _against(one.paired[m])))
+            for one in precisions[1:]
+        ),
+        f"Agreement: share of prompts with the same first token. Lost/won: prompts that only "
+        f"{first.dtype} / only this precision answers rightly; p: McNemar's exact test on them, "
+        "two-sided, not corrected for the number of rows.",
+    )
+
+
+def _against(paired: Paired) -> tuple[Cell, ...]:
+    return (
+        number(paired.agreement),
+        Cell(f"{paired.lost}/{paired.won}", paired.lost - paired.won),
+        _p(paired.p),
+    )
+
+
+def _p(value: float) -> Cell:
+    return Cell("< 0.001", value) if value < 0.001 else number(value, 3)
 
 
 def _cosine_at_best(one: Precision, first: Precision) -> float | None:
@@ -158,7 +167,6 @@ def _by_task(precisions: Sequence[Precision]) -> Table:
         for one in precisions:
             paired = one.by_task[task]["hypothesis"]
             regular = one.by_task[task]["regular"].accuracy
-            same = one is first
             rows.append(
                 (
                     Cell(task),
@@ -166,9 +174,7 @@ def _by_task(precisions: Sequence[Precision]) -> Table:
                     span(paired.accuracy.accuracy, paired.accuracy.low, paired.accuracy.high),
                     span(regular.accuracy, regular.low, regular.high),
                     Cell(", ".join(map(str, one.best_blocks[task]))),
-                    Cell("–") if same else number(paired.agreement),
-                    Cell("–") if same else Cell(f"{paired.lost}/{paired.won}"),
-                    Cell("–") if same else number(paired.p, 3),
+                    *((Cell("–"),) * 3 if one is first else _against(paired)),
                 )
             )
     titles = ("task", "dtype", "hypothesis", "regular", "best block")

@@ -17,6 +17,8 @@ from icl_vectors.report.tables import claims_table, tables_of
 from icl_vectors.report.tables_of_precision import cosine_figure, precision_tables, read_crossed
 from icl_vectors.report.tables_of_sweep import models_table
 
+WIDEST_FIRST = ("float32", "bfloat16", "float16", "int8", "nf4", "fp4")
+
 
 def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
     """Write one page about one or several runs, and each run's figures and tables.
@@ -55,12 +57,19 @@ def _precision(
     runs: Sequence[Run], places: Sequence[Path], beside: Sequence[Path]
 ) -> tuple[list[Picture], tuple[Table, ...]]:
     """Figure and tables of a comparison of precisions, where the runs differ in dtype alone."""
-    compared = compare_precisions(runs, places)
+    crossed = read_crossed(beside)
+    order = crossed["dtypes"] if crossed else WIDEST_FIRST
+    pairs = sorted(zip(runs, places, strict=True), key=lambda pair: _rank(pair[0].dtype, order))
+    compared = compare_precisions([run for run, _ in pairs], [place for _, place in pairs])
     if not compared:
         return [], ()
     drawing = cosine_figure(compared)
-    tables = precision_tables(compared, read_crossed(beside))
+    tables = precision_tables(compared, crossed)
     return [] if drawing is None else [render(drawing)], tables
+
+
+def _rank(dtype: str, order: Sequence[str]) -> int:
+    return order.index(dtype) if dtype in order else len(order)
 
 
 def write_figures_and_tables(folder: Path) -> None:

@@ -34,7 +34,7 @@ def test_several_dtypes_give_a_folder_each_and_one_report(runs: list[Path], plac
     assert "θ of one precision put into another" in page
     assert "McNemar" in page
     tables = {file.stem for file in (place / "both" / "tables").glob("*.md")}
-    assert tables >= {"precision", "precision_tasks", "precision_cross"}
+    assert tables >= {"precision", "precision_paired", "precision_tasks", "precision_cross"}
     crossed = json.loads((place / "both" / "precision.json").read_text("utf-8"))
     assert len(crossed["cells"]) == 2 * 2 * 2
 
