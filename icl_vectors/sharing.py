@@ -90,7 +90,9 @@ def _card(
     is_hub_id = "/" in first.model and not Path(first.model).is_dir()
     name = first.model if is_hub_id else Path(first.model).name
     file, theta = next(iter(vectors.items()))
-    layer = theta.best_layer if theta.best_layer is not None else theta.layers[-1] // 2
+    layer = (
+        theta.best_layer if theta.best_layer is not None else theta.layers[len(theta.layers) // 2]
+    )
     lines = [
         "---",
         "library_name: icl_vectors",

@@ -192,6 +192,7 @@ class TaskVector:
 
     def __repr__(self) -> str:
         held = f"layers {self.layers[0]}–{self.layers[-1]}" if self.layers else "no layers"
+        held = f"layer {self.layers[0]}" if len(self.layers) == 1 else held
         best = "" if self.best_layer is None else f", best {self.best_layer}"
         made = f" = {self.made_by}" if self.made_by else ""
         return (

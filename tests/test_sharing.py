@@ -38,7 +38,12 @@ def test_a_runs_vectors_are_shared_with_their_accuracies(
 
 
 def test_the_cards_own_words_run(llama: Model, run: Path, tmp_path: Path) -> None:
-    folder = icl.share(run, tmp_path / "shared")
+    one = TaskVector.load(run / "vectors" / "to_upper.seed41.safetensors").only([3])
+    for source in (run, [replace(one, best_layer=None)]):
+        require_that_the_card_runs(llama, icl.share(source, tmp_path / f"{type(source)}"))
+
+
+def require_that_the_card_runs(llama: Model, folder: Path) -> None:
     code = (folder / "README.md").read_text("utf-8").split("```python\n")[1].split("```")[0]
     assert llama.folder is not None
     code = code.replace(f'"{llama.folder.name}"', repr(str(llama.folder)))

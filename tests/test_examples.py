@@ -1,0 +1,51 @@
+import runpy
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "experiments" / "examples"
+
+pytestmark = pytest.mark.embedded
+
+
+def run(name: str, capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", [name, *map(str, arguments)])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    return capsys.readouterr().out
+
+
+def test_every_example_is_run_here() -> None:
+    assert sorted(file.name for file in EXAMPLES.iterdir() if file.is_file()) == [
+        "own_csv.py",
+        "share_a_vector.py",
+        "slides.py",
+    ]
+
+
+def test_the_slides_example_gives_colours_and_capitals(capsys: pytest.CaptureFixture[str]) -> None:
+    out = run("slides.py", capsys)
+    assert "block 10: Corn, Banana, Blood → Blue, Orange, Red" in out
+    assert out.endswith("Spain → Madrid\nGermany → Berlin\nGreece → Athens\n")
+
+
+def test_a_csv_of_ones_own_gives_a_table(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    own = tmp_path / "letters.csv"
+    own.write_text(
+        "input,output\n" + "".join(f"{c},{c.upper()}\n" for c in "abcdefghijkl"), "utf-8"
+    )
+    for arguments in ([], [own]):
+        lines = run("own_csv.py", capsys, *arguments).splitlines()
+        assert [line.split()[1] for line in lines[1:]] == ["baseline", "hypothesis", "regular"]
+    assert lines[1].split()[0] == "letters"
+
+
+def test_a_shared_vector_is_used_from_its_folder(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = run("share_a_vector.py", capsys, tmp_path / "shared")
+    assert out.startswith("---\nlibrary_name: icl_vectors")
+    assert out.endswith("['walking', 'singing', 'writing']\n")
+    assert len(list((tmp_path / "shared").iterdir())) == 2

@@ -1,0 +1,64 @@
+"""A user's script that uses every public name; mypy checks it strictly, nothing runs it."""
+
+from pathlib import Path
+
+import pandas
+from torch import Tensor
+
+import icl_vectors as icl
+from icl_vectors import (
+    Answers,
+    IclVectorsError,
+    Model,
+    SweepResults,
+    Task,
+    TaskVector,
+    __version__,
+    apply,
+    cluster,
+    conflict,
+    extract,
+    list_tasks,
+    load_model,
+    load_task,
+    share,
+    sweep,
+    vocabulary,
+)
+
+
+def everything(folder: Path, frame: pandas.DataFrame) -> None:
+    model: Model = load_model("gemma-3-270m", dtype="auto", remote=False)
+    names: tuple[str, ...] = list_tasks()
+    task: Task = load_task(names[0])
+    own = [
+        Task.from_pairs("a", {"x": "y"}),
+        Task.from_pairs("b", [("x", ["y", "z"])]),
+        Task.from_frame("c", frame),
+        Task.from_file(folder / "d.csv"),
+    ]
+    theta: TaskVector = extract(model, {"France": "Paris"}, dummies=["Kenya"])
+    other: TaskVector = extract(model, task, prompts=3, layers="9:12", seed=7)
+    made: TaskVector = TaskVector.mean([theta, other]) + 0.5 * (theta - other)
+    cosines: Tensor = theta.cosine(made)
+    norms: list[float] = theta.norms()
+    kept: Path = made.save(folder / "made.safetensors")
+    written: tuple[int, ...] = TaskVector.load(kept).export_gguf(folder / "made.gguf", layers=[9])
+
+    texts: list[str] = apply(model, theta, ["Spain"], layer=10)
+    baseline: list[str] = apply(model, None, "Spain")
+    more: Answers = apply(model, theta, ["Spain"], layer=[9, 10], mode="add", scale=2, top_k=5)
+    logits: Tensor | None = apply(model, theta, ["Spain"], layer=10, return_logits=True).logits
+
+    results: SweepResults = sweep(model, [task, *own], output=folder, answer="generate")
+    table: pandas.DataFrame = results.to_pandas()
+    pairs: list[dict[str, object]] = conflict(model, "to_upper:next_letter", output=folder)
+    found: dict[str, object] = cluster(model, output=folder)
+    words: list[dict[str, object]] = vocabulary(model, output=folder)
+    shared: Path = share(folder, folder / "shared", push_to=None)
+    try:
+        load_task("none")
+    except IclVectorsError as error:
+        print(error, __version__, icl.__doc__)
+    print(cosines, norms, written, texts, baseline, more.top, logits, table, pairs, found, words)
+    print(shared)
