@@ -64,13 +64,14 @@ def list_deployments(host: str) -> list[Deployment]:
 
 
 def server_versions(host: str) -> dict[str, str]:
-    """Versions of the packages that the server runs, by name."""
-    return dict(_get(host, "/env").get("packages", {}))
+    """Versions of the packages that the server runs, by name; none where it does not say."""
+    return dict((_get(host, "/env", optional=True) or {}).get("packages", {}))
 
 
 def knows_key(host: str) -> bool:
-    """Whether the server knows who the key belongs to (also False where it asks for none)."""
-    return _get(host, "/whoami").get("email") is not None
+    """Whether the server knows who the key belongs to (False where it asks for none)."""
+    told = _get(host, "/whoami", optional=True)
+    return told is None or told.get("email") is not None
 
 
 def require_server(host: str) -> None:
@@ -101,11 +102,13 @@ def _deployment(entry: dict[str, Any]) -> Deployment:
     )
 
 
-def _get(host: str, path: str) -> Any:
-    """The JSON that a server gives at a path."""
+def _get(host: str, path: str, optional: bool = False) -> Any:
+    """The JSON that a server gives at a path; None where it need not have the path and has not."""
     headers = {"ndif-api-key": key} if (key := api_key()) else {}
     try:
         response = httpx.get(f"{host}{path}", headers=headers, timeout=SECONDS)
+        if optional and response.status_code == 404:
+            return None
         response.raise_for_status()
         return response.json()
     except httpx.HTTPStatusError as error:
