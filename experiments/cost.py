@@ -13,12 +13,7 @@ from icl_vectors.dtypes import QUANTISED, require_computes
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.footprint import bytes_of_prompt, inner_size, weight_bytes, width_of
 from icl_vectors.graph import GROUP
-from icl_vectors.memory import (
-    LARGEST_ON_CPU,
-    LARGEST_ON_GPU,
-    LARGEST_ON_SERVER,
-    SHARE_OF_FREE,
-)
+from icl_vectors.memory import LARGEST_ON_SERVER, prompts_at_once
 from icl_vectors.remote_cost import bytes_down, bytes_up
 from icl_vectors.run_folder import Unit
 from icl_vectors.work import Pass, PromptSize, Shape, longest, passes_of_unit
@@ -153,16 +148,12 @@ class Cost:
         weights, each = weight_bytes(self.module, dtype), self.of_prompt(dtype)
         free = place.usable - weights
         fits = free >= each
-        size = self.asked or self._chosen(free, each, place.gpu)
+        size = self.asked or prompts_at_once(each, free, weights, place.gpu, self.most)
         peak = weights + each * size + (0 if place.gpu else PROCESS_BYTES)
         found = {"name": place.name, "memory": place.memory, "fits": fits and peak <= place.memory}
         if fits:
             return {**found, "batch_size": size, "peak_bytes": peak}
         return {**found, "offloaded": self._offloaded(dtype, place)}
-
-    def _chosen(self, free: int, each: int, gpu: bool) -> int:
-        largest = LARGEST_ON_GPU if gpu else LARGEST_ON_CPU
-        return max(1, min(largest, int(max(0, free) * SHARE_OF_FREE // each), self.most))
 
     def _offloaded(self, dtype: str, place: Place) -> dict[str, Any] | None:
         """With --device-map auto: what stays outside, and how many bytes that moves in all."""

@@ -18,6 +18,8 @@ from icl_vectors.models import Model
 
 SHARE_OF_FREE = 0.5  # of the memory that is free when the run starts
 LARGEST_ON_CPU = 25  # more prompts at once are not faster there, and cost memory
+WORK_ON_CPU = 500_000_000  # bytes that a batch may take there, or …
+SHARE_OF_WEIGHTS = 0.25  # … this part of a large model's weights
 LARGEST_ON_GPU = 256
 LARGEST_ON_SERVER = 25  # whose memory is not known here
 T = TypeVar("T")
@@ -27,9 +29,22 @@ def choose_batch_size(model: Model, prompts: Sequence[EncodedPrompt]) -> int:
     """The number of prompts whose caches, states and logits fit in half of the free memory."""
     if model.host is not None:
         return min(LARGEST_ON_SERVER, len(prompts))
-    largest = LARGEST_ON_CPU if model.device == "cpu" else LARGEST_ON_GPU
-    fitting = int(free_bytes(model) * SHARE_OF_FREE // _bytes_per_prompt(model, prompts))
-    return max(1, min(largest, fitting, len(prompts)))
+    weights = sum(one.numel() * one.element_size() for one in model.nnsight._module.parameters())
+    each, free = _bytes_per_prompt(model, prompts), free_bytes(model)
+    return prompts_at_once(each, free, weights, model.device != "cpu", len(prompts))
+
+
+def prompts_at_once(each: int, free: int, weights: int, gpu: bool, most: int) -> int:
+    """How many prompts of `each` bytes run together where `free` bytes are left.
+
+    On a CPU large batches are no faster, so that they stay within a fixed part: peak memory is
+    then the same for many prompts as for few, and for long ones as for short ones.
+    """
+    budget = free * SHARE_OF_FREE
+    if not gpu:
+        budget = min(budget, max(WORK_ON_CPU, weights * SHARE_OF_WEIGHTS))
+    largest = LARGEST_ON_GPU if gpu else LARGEST_ON_CPU
+    return max(1, min(largest, int(max(0.0, budget) // each), most))
 
 
 def free_bytes(model: Model) -> int:
@@ -65,6 +80,7 @@ def forget_peak(model: Model) -> None:
 
     In RAM on Linux only; elsewhere the peak is that of the whole process.
     """
+    release()  # what loading left behind is not the run's either
     if model.device.startswith("cuda"):
         for index in range(torch.cuda.device_count()):
             torch.cuda.reset_peak_memory_stats(index)

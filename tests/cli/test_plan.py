@@ -1,0 +1,112 @@
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from icl_vectors.cli.main import run
+from icl_vectors.experiments.planning import plan_sweep
+from icl_vectors.files import read_lines
+from icl_vectors.prompt_sizes import prompt_sizes
+from icl_vectors.prompts import Prompt
+from icl_vectors.templates import Template
+from icl_vectors.work import longest
+from tests.cli.conftest import Command
+from tests.experiments.test_cost import SEVENTY
+from tests.tiny import N_LAYERS, bytes_tokenizer
+
+SMALL = ["--tasks", "to_upper,list_first", "--test", 6, "--dev", 4]
+
+
+@pytest.fixture
+def seventy(tmp_path: Path) -> Path:
+    """A folder that holds nothing but the configuration of Llama 2 70B."""
+    folder = tmp_path / "llama-2-70b"
+    folder.mkdir()
+    config = {"model_type": "llama", "dtype": "float16", **SEVENTY}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    return folder
+
+
+def test_llama_2_70b_in_nf4_on_24_gb_is_answered_with_what_is_true(
+    command: Command, seventy: Path
+) -> None:
+    options = ["--dtype", "nf4,bfloat16", "--memory", "24GB"]
+    code, out, err = command("plan", "--model", seventy, *options)
+    assert code == 0, err
+    nf4, bfloat16 = (line for line in out.splitlines() if line.startswith(("nf4", "bfloat16")))
+    assert "39.6 GB" in nf4 and "no, " in nf4 and "too large" in nf4
+    assert "138.0 GB" in bfloat16 and "move over the bus: at least" in bfloat16
+    assert "68.98 billion parameters" in out and "no tokenizer" in out
+    assert "On an NDIF server (--remote): 18 jobs" in out
+    assert out.splitlines()[-1].endswith(f"icl-vectors sweep --model {seventy} --remote")
+
+
+def test_a_larger_gpu_gets_a_command_that_can_be_run(command: Command, seventy: Path) -> None:
+    options = ["--memory", "48GB", "--seeds", "41,42", "--shots", 3]
+    code, out, err = command("plan", "--model", seventy, *options, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert (found["dtype"], found["tokens_estimated"]) == ("nf4", True)
+    assert [one["dtype"] for one in found["dtypes"]] == ["float16", "bfloat16", "int8", "nf4"]
+    assert found["remote"]["jobs"] == len(found["work"]) == 36
+    words = shlex.split(found["command"])
+    assert words[:4] == ["icl-vectors", "sweep", "--model", str(seventy)]
+    assert words[4:] == ["--shots", "3", "--seeds", "41,42", "--dtype", "nf4"]
+
+
+def test_the_command_of_a_plan_runs_and_has_the_lengths_that_were_planned(
+    command: Command, place: Path, llama_folder: Path
+) -> None:
+    code, out, err = command("plan", "--model", llama_folder, *SMALL, "--json", "-o", "run")
+    assert code == 0, err
+    found = json.loads(out)
+    assert not found["tokens_estimated"] and not (place / "run").exists()
+    assert (found["dtype"], found["n_layers"]) == ("float32", N_LAYERS)
+    assert run(shlex.split(found["command"])[1:]) == 0
+    prompts = [Prompt(**line) for line in read_lines(place / "run" / "prompts.jsonl")]
+    sizes = prompt_sizes(bytes_tokenizer(), Template(), prompts, 10_000)
+    assert found["longest_prompt"] == longest(sizes)
+    assert sum(unit["prompts"] for unit in found["work"]) == len(prompts)
+
+
+def test_a_plan_for_a_server_speaks_of_jobs_and_bytes(command: Command, seventy: Path) -> None:
+    code, out, err = command("plan", "--model", seventy, "--tasks", "to_upper", "--remote")
+    assert code == 0, err
+    assert "1 jobs" in out and " up and " in out and " down" in out
+    assert "RAM" not in out
+    last = f"To run it: icl-vectors sweep --model {seventy} --tasks to_upper --remote"
+    assert out.splitlines()[-1] == last
+
+
+def test_calibration_measures_this_machine(llama_folder: Path) -> None:
+    tasks: dict[str, Any] = {"tasks": ["to_upper"], "dev": 4, "test": 4}
+    found = plan_sweep(str(llama_folder), dtypes=["float32"], calibrate=True, **tasks)
+    seconds: Any = found["dtypes"][0]["seconds"]
+    assert seconds["device"] and 0 < seconds["estimated"] < 60
+    uncalibrated = plan_sweep(str(llama_folder), dtypes=["float32"], **tasks)
+    assert "seconds" not in uncalibrated["dtypes"][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--memory", "lots"], "--memory 'lots': expected such as 24GB"),
+        (["--dtype", "float23"], "unknown dtype 'float23'"),
+        (["--layers", "99"], "expected all, A:B"),
+        (["--tasks", "nothing"], "unknown"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(
+    command: Command, llama_folder: Path, options: list[str], message: str
+) -> None:
+    code, out, err = command("plan", "--model", llama_folder, *options)
+    assert code == 2 and not out
+    assert message in err and len(err.splitlines()) <= 6
+
+
+def test_a_model_that_cannot_be_used_is_refused(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "mamba"}', "utf-8")
+    code, _, err = command("plan", "--model", tmp_path)
+    assert code == 2 and "'mamba' has no key-value cache" in err

@@ -1,0 +1,109 @@
+from typing import Any
+
+import pytest
+from transformers import LlamaConfig
+
+from icl_vectors.architecture import find_architecture
+from icl_vectors.blueprint import blueprint
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.cost import Cost, Place, best_choice, parse_memory, places_here
+from icl_vectors.prompt_sizes import estimated_tokens
+from icl_vectors.work import PromptSize
+
+SEVENTY: dict[str, Any] = {  # Llama 2 70B
+    "hidden_size": 8192,
+    "intermediate_size": 28672,
+    "num_hidden_layers": 80,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "vocab_size": 32000,
+}
+PROMPT = PromptSize(shared=40, suffixes=(5, 6, 5), alone=5)
+
+
+@pytest.fixture(scope="module")
+def cost() -> Cost:
+    module = blueprint(LlamaConfig(**SEVENTY))
+    sizes = {("capitals", 41): ([PROMPT] * 50, [PROMPT] * 50)}
+    return Cost(module, find_architecture(module), sizes, range(80), None)
+
+
+def at(gigabytes: float, gpu: bool = True) -> list[Place]:
+    return [Place("there", int(gigabytes * 1e9), gpu)]
+
+
+def test_the_parameters_of_seventy_billion_are_counted_without_a_weight(cost: Cost) -> None:
+    counted = sum(parameter.numel() for parameter in cost.module.parameters())
+    assert counted == 68_976_648_192  # as published
+    assert cost.in_dtype("bfloat16", at(24))["weight_bytes"] == 2 * counted
+
+
+@pytest.mark.parametrize(
+    ("dtype", "gigabytes", "fits"),
+    [("nf4", 24, False), ("nf4", 48, True), ("int8", 48, False), ("int8", 80, True)],
+)
+def test_seventy_billion_fit_where_they_fit(
+    cost: Cost, dtype: str, gigabytes: float, fits: bool
+) -> None:
+    place = cost.in_dtype(dtype, at(gigabytes))["places"][0]
+    assert place["fits"] is fits
+    if fits:
+        assert place["peak_bytes"] <= gigabytes * 1e9 and place["batch_size"] >= 1
+    else:
+        assert place["offloaded"] is None, "transformers offloads no weights of bitsandbytes"
+
+
+def test_what_is_offloaded_is_moved_in_every_pass(cost: Cost) -> None:
+    offloaded = cost.in_dtype("bfloat16", at(24))["places"][0]["offloaded"]
+    weights = cost.in_dtype("bfloat16", at(24))["weight_bytes"]
+    batch = offloaded["batch_size"] * cost.of_prompt("bfloat16")
+    assert offloaded["bytes"] == weights + batch - 24_000_000_000
+    whole = [one for one in cost.passes(offloaded["batch_size"])[("capitals", 41)]]
+    shares = sum(one.blocks for one in whole) / 80
+    assert offloaded["moved_bytes"] == pytest.approx(offloaded["bytes"] * shares)
+
+
+def test_the_first_dtype_that_fits_is_proposed(cost: Cost) -> None:
+    of_dtypes = [cost.in_dtype(dtype, at(48)) for dtype in ("bfloat16", "int8", "nf4")]
+    chosen = best_choice(of_dtypes)
+    assert chosen is not None and chosen[0] == "nf4"
+    assert best_choice(of_dtypes[:2]) is None
+
+
+def test_a_larger_batch_does_not_fit_where_a_small_one_does(cost: Cost) -> None:
+    cost = Cost(cost.module, cost.architecture, cost.sizes, cost.layers, 500)
+    place = cost.in_dtype("nf4", at(48))["places"][0]
+    assert place["fits"] is False and place["peak_bytes"] > 48e9
+
+
+def test_a_job_is_a_unit_and_theta_is_most_of_what_comes_down(cost: Cost) -> None:
+    remote = cost.remote("bfloat16")
+    assert remote["jobs"] == 1
+    theta = 80 * 8192 * 2
+    assert theta < remote["bytes_down"] < theta + 60_000
+
+
+def test_this_machine_has_memory() -> None:
+    ram = places_here(None)[-1]
+    assert ram.name == "RAM (cpu)" and not ram.gpu and ram.memory > 1e9
+    assert places_here(24_000_000_000) == [Place("a GPU of 24 GB", 24_000_000_000, True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("24GB", 24e9), ("24 GiB", 24 * 2**30), ("24", 24e9), ("0.5g", 5e8), ("800MB", 8e8)],
+)
+def test_memory_is_read_as_people_write_it(text: str, expected: float) -> None:
+    assert parse_memory(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "much", "24 XB", "-3GB", "0", "infGB"])
+def test_other_memory_is_refused(text: str) -> None:
+    with pytest.raises(IclVectorsError, match="--memory"):
+        parse_memory(text)
+
+
+def test_tokens_are_estimated_by_signs_and_the_length_of_words() -> None:
+    assert estimated_tokens("a→A\n") == 4
+    assert estimated_tokens("c,d→d") == 5
+    assert estimated_tokens("France→Paris\n") == 2 + 1 + 1 + 1

@@ -1,0 +1,65 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import icl_vectors as icl
+from icl_vectors.batches import make_batches
+from icl_vectors.encoding import EncodedPrompt, encode_prompt
+from icl_vectors. import run_extraction
+from icl_vectors.memory import LARGEST_ON_CPU, WORK_ON_CPU, choose_batch_size, prompts_at_once
+from icl_vectors.models import Model, load_model
+from icl_vectors.prompts import sample_prompts
+from icl_vectors.tasks import Task
+from icl_vectors.templates import Template
+from tests.families import random_of_family
+from tests.tiny import bytes_tokenizer, load_plain, save_model
+from tests.twins import plain
+
+NUMBERS = Task.from_pairs("numbers", {str(number): str(number + 1) for number in range(1000)})
+LIMIT = 4096
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = random_of_family("llama", max_position_embeddings=LIMIT)
+    return save_model(tmp_path_factory.mktemp("long"), model, bytes_tokenizer())
+
+
+def encoded(model: Model, shots: int, test: int) -> list[EncodedPrompt]:
+    _, prompts = sample_prompts(NUMBERS, dev=1, test=test, shots=shots)
+    return [encode_prompt(model.tokenizer, Template(), one, LIMIT) for one in prompts]
+
+
+def test_theta_of_prompts_of_2000_tokens_is_that_of_plain_hooks(folder: Path) -> None:
+    model, by_hand = load_model(str(folder)), load_plain(folder)
+    prompts = encoded(model, 270, 2)
+    assert min(len(one.shared) for one in prompts) >= 2000
+    found = run_extraction(model, make_batches(prompts, 2, True)[0])["theta"]
+    for theta, one in zip(found, prompts, strict=True):
+        dummies = [[*one.shared, *suffix] for suffix in one.suffixes[1:]]
+        assert_close(theta, plain.theta(by_hand, dummies), rtol=1e-3, atol=1e-3)
+
+
+def test_a_sweep_over_prompts_of_2000_tokens_ends(folder: Path) -> None:
+    options: dict[str, Any] = {"shots": 270, "dev": 2, "test": 2, "layers": "1:3"}
+    found = icl.sweep(load_model(str(folder)), [NUMBERS], **options)
+    assert torch.isfinite(found.vectors[("numbers", 41)].vectors).all()
+
+
+def test_on_a_cpu_long_prompts_make_smaller_batches_of_the_same_bytes() -> None:
+    free, weights = 1 << 40, 1 << 20
+    for each in (10**6, 10**7, 4 * 10**7, 10**9):
+        size = prompts_at_once(each, free, weights, False, 400)
+        assert size * each <= max(WORK_ON_CPU, each)
+        assert size == LARGEST_ON_CPU or (size + 1) * each > WORK_ON_CPU
+    assert prompts_at_once(10**8, free, 28 * 10**9, False, 400) == LARGEST_ON_CPU
+    assert prompts_at_once(10**7, 10**9, weights, True, 400) == 50, "a GPU: half of what is free"
+
+
+def test_more_prompts_make_no_larger_batches(folder: Path) -> None:
+    model = load_model(str(folder))
+    sizes = [choose_batch_size(model, encoded(model, 5, count)) for count in (50, 100, 400)]
+    assert len(set(sizes)) == 1
