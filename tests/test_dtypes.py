@@ -158,6 +158,17 @@ def test_a_model_spread_by_accelerate_gives_the_same_vectors(llama_folder: Path)
     assert torch.equal(whole.vectors, spread.vectors)
 
 
+def test_a_model_that_is_partly_on_disk_answers_the_same(llama_folder: Path) -> None:
+    on_cpu = ("embed_tokens", "rotary_emb", "layers.0", "layers.3", "norm")
+    places = {f"model.{name}": "cpu" for name in on_cpu}
+    places |= {"model.layers.1": "disk", "model.layers.2": "disk", "lm_head": "disk"}
+    whole, spread = (load_model(str(llama_folder), device_map=each) for each in (None, places))
+    expected, found = (icl.sweep(model, ["to_upper"], **COUNTS) for model in (whole, spread))
+    assert found.data["tasks"] == expected.data["tasks"]
+    unit = ("to_upper", 41)
+    assert torch.equal(found.vectors[unit].vectors, expected.vectors[unit].vectors)
+
+
 def test_transformers_alone_opens_what_was_saved(llama_folder: Path) -> None:
     maker: Any = AutoModelForCausalLM
     assert quantised_as(maker.from_pretrained(llama_folder).config) is None
