@@ -14,7 +14,7 @@ from icl_vectors.errors import IclVectorsError
 from icl_vectors.footprint import bytes_of_prompt, inner_size, weight_bytes, width_of
 from icl_vectors.graph import GROUP
 from icl_vectors.memory import LARGEST_ON_SERVER, prompts_at_once
-from icl_vectors.remote_cost import bytes_down, bytes_up
+from icl_vectors.remote_cost import bytes_down
 from icl_vectors.run_folder import Unit
 from icl_vectors.work import Pass, PromptSize, Shape, longest, passes_of_unit
 
@@ -120,15 +120,18 @@ class Cost:
         every = [one for passes in self.passes(batch_size).values() for one in passes]
         return speed.seconds(every, self.shape)
 
-    def remote(self, dtype: str) -> dict[str, Any]:
-        """Jobs and bytes where an NDIF server runs the sweep: one job a unit."""
-        size, positions = self.asked or LARGEST_ON_SERVER, self.architecture.takes_positions
+    def remote(self, dtype: str, sent: Mapping[Unit, int]) -> dict[str, Any]:
+        """Jobs and bytes where an NDIF server runs the sweep: one job a unit.
+
+        Args:
+            sent: bytes that go up for each unit.
+        """
         width, hidden = width_of(dtype), self.config.hidden_size
         units = [
             {
                 "task": unit[0],
                 "seed": unit[1],
-                "bytes_up": bytes_up(dev, test, size, positions),
+                "bytes_up": sent[unit],
                 "bytes_down": bytes_down(
                     len(dev),
                     len(test),

@@ -14,6 +14,8 @@ from icl_vectors.limits import UNBOUNDED
 from icl_vectors.memory import LARGEST_ON_SERVER
 from icl_vectors.models import choose_device, load_config, load_tokenizer
 from icl_vectors.prompt_sizes import prompt_sizes
+from icl_vectors.remote_cost import bytes_up
+from icl_vectors.run_folder import Unit
 from icl_vectors.tasks import Task
 
 SCHEMA = 1
@@ -79,7 +81,7 @@ def plan_sweep(
         "dtype": best[0] if best else None,
         "batch_size": size,
         "work": cost.work(size),
-        "remote": cost.remote(named[0]),
+        "remote": cost.remote(named[0], _sent(run)),
     }
 
 
@@ -103,6 +105,13 @@ def _sizes(reference: str, about: dict[str, Any], run: SweepPlan) -> tuple[dict[
         for unit in run.units
     }
     return sizes, tokenizer is None
+
+
+def _sent(run: SweepPlan) -> dict[Unit, int]:
+    return {
+        unit: bytes_up(run.template, (one for part in run.prompts(unit) for one in part))
+        for unit in run.units
+    }
 
 
 def _calibrate(

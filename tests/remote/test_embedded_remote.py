@@ -6,8 +6,9 @@ import pytest
 from torch.testing import assert_close
 
 import icl_vectors as icl
+from icl_vectors.experiments.planning import plan_sweep
 from icl_vectors.files import read_lines
-from icl_vectors.run_folder import read_json
+from icl_vectors.run_folder import read_json, read_records
 from tests.ndif.server import NdifServer
 
 pytestmark = [
@@ -35,4 +36,9 @@ def test_the_embedded_model_gives_there_what_it_gives_here(
         name = f"vectors/{task}.seed41.safetensors"
         one, other = (icl.TaskVector.load(folder / name) for folder in (here, there))
         assert_close(other.vectors, one.vectors, atol=1e-5, rtol=1e-5)
+    planned = plan_sweep("gemma-3-270m", TASKS, dtypes=["float32"], **COUNTS)["remote"]
+    done = [record for record in read_records(there) if record["event"] == "done"]
+    assert planned["jobs"] == len(done)
+    for way in ("bytes_up", "bytes_down"):
+        assert planned[way] == pytest.approx(sum(record[way] for record in done), rel=0.2)
     assert read_json(there / "results.json")["summary"]["hypothesis"] > 0.5
