@@ -15,7 +15,7 @@ def plan_text(plan: Mapping[str, Any], remote: bool) -> str:
     lines += [_remote(plan)] if remote or plan["command"] is None else []
     if plan["command"] is None:
         lines.append(
-            f"Fits nowhere here. To run it: icl-vectors sweep --model {plan['model']} --remote"
+            f"Fits nowhere whole. To run it: icl-vectors sweep --model {plan['model']} --remote"
         )
     else:
         lines.append(f"To run it: {plan['command']}")
@@ -49,7 +49,9 @@ def _memory(plan: Mapping[str, Any]) -> Iterator[str]:
 def _place(one: Mapping[str, Any], place: Mapping[str, Any]) -> str:
     name = f"{place['name']}, {_bytes(place['memory'])}"
     if place["fits"]:
-        return f"{name}: yes, {_bytes(place['peak_bytes'])} with batches of {place['batch_size']}"
+        remark = f" ({place['remark']})" if "remark" in place else ""
+        size = place["batch_size"]
+        return f"{name}: yes, {_bytes(place['peak_bytes'])} with batches of {size}{remark}"
     if "peak_bytes" in place:
         return f"{name}: not with batches of {place['batch_size']} ({_bytes(place['peak_bytes'])})"
     lacking = one["weight_bytes"] + one["bytes_per_prompt"] - place["memory"]
@@ -89,7 +91,8 @@ def _remote(plan: Mapping[str, Any]) -> str:
     jobs = remote["jobs"]
     up, down = remote["bytes_up"], remote["bytes_down"]
     return (
-        f"On an NDIF server (--remote): {jobs} jobs, {_bytes(up)} up and {_bytes(down)} down "
+        f"On an NDIF server (--remote): {jobs} {'jobs' if jobs > 1 else 'job'}, "
+        f"{_bytes(up)} up and {_bytes(down)} down "
         f"({_bytes(up / jobs)} and {_bytes(down / jobs)} a job)."
     )
 

@@ -20,6 +20,7 @@ from icl_vectors.work import Pass, PromptSize, Shape, longest, passes_of_unit
 
 PROCESS_BYTES = 600_000_000  # Python with torch, transformers and nnsight; in RAM only
 BUS_BYTES = 25e9  # a second, PCIe 4 × 16 as it is named; not measured
+INT8_ON_CPU = "bitsandbytes keeps copies on a CPU: twice this was measured"
 Sizes = Mapping[Unit, tuple[Sequence[PromptSize], Sequence[PromptSize]]]
 
 
@@ -155,7 +156,9 @@ class Cost:
         peak = weights + each * size + (0 if place.gpu else PROCESS_BYTES)
         found = {"name": place.name, "memory": place.memory, "fits": fits and peak <= place.memory}
         if fits:
-            return {**found, "batch_size": size, "peak_bytes": peak}
+            more = dtype == "int8" and not place.gpu
+            remark = {"remark": INT8_ON_CPU} if more else {}
+            return {**found, "batch_size": size, "peak_bytes": peak, **remark}
         return {**found, "offloaded": self._offloaded(dtype, place)}
 
     def _offloaded(self, dtype: str, place: Place) -> dict[str, Any] | None:

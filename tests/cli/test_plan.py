@@ -74,7 +74,7 @@ def test_the_command_of_a_plan_runs_and_has_the_lengths_that_were_planned(
 def test_a_plan_for_a_server_speaks_of_jobs_and_bytes(command: Command, seventy: Path) -> None:
     code, out, err = command("plan", "--model", seventy, "--tasks", "to_upper", "--remote")
     assert code == 0, err
-    assert "1 jobs" in out and " up and " in out and " down" in out
+    assert "1 job, " in out and " up and " in out and " down" in out
     assert "RAM" not in out
     last = f"To run it: icl-vectors sweep --model {seventy} --tasks to_upper --remote"
     assert out.splitlines()[-1] == last

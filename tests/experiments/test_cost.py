@@ -53,6 +53,11 @@ def test_seventy_billion_fit_where_they_fit(
         assert place["offloaded"] is None, "transformers offloads no weights of bitsandbytes"
 
 
+def test_int8_in_ram_says_that_it_takes_more(cost: Cost) -> None:
+    in_ram, on_gpu = (cost.in_dtype("int8", at(200, gpu))["places"][0] for gpu in (False, True))
+    assert "twice this was measured" in in_ram["remark"] and "remark" not in on_gpu
+
+
 def test_what_is_offloaded_is_moved_in_every_pass(cost: Cost) -> None:
     offloaded = cost.in_dtype("bfloat16", at(24))["places"][0]["offloaded"]
     weights = cost.in_dtype("bfloat16", at(24))["weight_bytes"]
