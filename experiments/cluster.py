@@ -27,6 +27,7 @@ from icl_vectors.layers import parse_layer
 from icl_vectors.limits import positions_limit
 from icl_vectors.memory import choose_batch_size, peak_bytes, with_smaller_batches
 from icl_vectors.models import Model, as_model
+from icl_vectors.notebook import default_observer
 from icl_vectors.prompts import require_pairs, sample_prompts
 from icl_vectors.run_folder import RunFolder
 from icl_vectors.tasks import Task
@@ -59,7 +60,8 @@ def cluster(
         per_task: θ a task, each from demonstrations of its own.
         by_layer: also the silhouette at every layer (all blocks are run then).
         shots: 4, as in the paper's experiment.
-        test, dev: of the sweep, where one has to be run.
+        test: test prompts of the sweep, where one has to be run.
+        dev: dev prompts of that sweep.
 
     Returns:
         The silhouette score, mean cosine distances within and between tasks, the nearest task of
@@ -68,7 +70,7 @@ def cluster(
     Raises:
         IclVectorsError: fewer than two tasks, too few pairs, or a layer out of range.
     """
-    model, observer = as_model(model), observer or Observer()
+    model, observer = as_model(model), observer or default_observer()
     check_counts(shots=shots, dummies=dummies, per_task=per_task, batch_size=batch_size)
     require_sklearn()
     chosen, form = gather_tasks(tasks), load_template(template)

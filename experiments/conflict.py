@@ -18,6 +18,7 @@ from icl_vectors.graph_of_experiments import run_conflict
 from icl_vectors.limits import positions_limit
 from icl_vectors.memory import choose_batch_size, peak_bytes, with_smaller_batches
 from icl_vectors.models import Model, as_model
+from icl_vectors.notebook import default_observer
 from icl_vectors.prompts import Prompt, require_pairs, sample_prompts
 from icl_vectors.run_folder import RunFolder
 from icl_vectors.scoring import accuracy
@@ -55,7 +56,7 @@ def conflict(
     Raises:
         IclVectorsError: a pair of one task, or tasks without inputs in common.
     """
-    model, observer = as_model(model), observer or Observer()
+    model, observer = as_model(model), observer or default_observer()
     check_counts(shots=shots, dummies=dummies, dev=dev, test=test, batch_size=batch_size)
     chosen = parse_pairs(pairs)
     # the query is taken out before the demonstrations are drawn: one pair more is needed

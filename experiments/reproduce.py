@@ -10,6 +10,7 @@ from icl_vectors.experiments.conflict import conflict
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.sweep import sweep
 from icl_vectors.experiments.vocabulary import vocabulary
+from icl_vectors.notebook import default_observer
 from icl_vectors.tasks import Task
 
 SHOTS_OF_MAPS = 4  # in the paper's t-SNE and conflict experiments
@@ -37,7 +38,7 @@ def reproduce(
     Raises:
         IclVectorsError, RunError: as the experiments do.
     """
-    observer = observer or Observer()
+    observer = observer or default_observer()
     chosen = gather_tasks(tasks)
     shared: dict[str, Any] = {"output": output, "seed": seed, "template": template}
     shared |= {"test": test, "dev": dev, "observer": observer, "provenance": provenance}

@@ -21,6 +21,7 @@ from icl_vectors.graph import run_task
 from icl_vectors.limits import positions_limit
 from icl_vectors.memory import choose_batch_size, forget_peak, peak_bytes, with_smaller_batches
 from icl_vectors.models import Model, as_model
+from icl_vectors.notebook import default_observer
 from icl_vectors.prompts import Prompt
 from icl_vectors.run_folder import RunFolder, Unit
 from icl_vectors.scoring import mean
@@ -46,6 +47,13 @@ class SweepResults:
     folder: Path | None = None
     failures: Mapping[Unit, str] = field(default_factory=dict)
     vectors: Mapping[Unit, TaskVector] = field(default_factory=dict, repr=False)
+
+    def _repr_html_(self) -> str:
+        """The test figures as a table, for a notebook."""
+        frame = self.to_pandas()
+        shown = frame[frame["split"] == "test"] if len(frame) else frame
+        wide = shown.pivot_table(index=["task", "seed"], columns="method", values="accuracy")
+        return str(wide.to_html(float_format="{:.2f}".format))
 
     def to_pandas(self) -> "pandas.DataFrame":
         """One row a task × seed × method, and one a layer swept on dev."""
@@ -88,7 +96,7 @@ def sweep(
         IclVectorsError: an option can't be right, or `output` holds another configuration.
         RunError: states or logits are not finite, or memory does not suffice.
     """
-    model, observer = as_model(model), observer or Observer()
+    model, observer = as_model(model), observer or default_observer()
     plan = SweepPlan.make(
         model.n_layers,
         tasks,

@@ -21,6 +21,7 @@ from icl_vectors.graph_of_experiments import run_projection
 from icl_vectors.layers import parse_layer
 from icl_vectors.memory import peak_bytes
 from icl_vectors.models import Model, as_model
+from icl_vectors.notebook import default_observer
 from icl_vectors.run_folder import RunFolder
 from icl_vectors.tasks import Task
 from icl_vectors.templates import load_template
@@ -63,7 +64,7 @@ def vocabulary(
     Raises:
         IclVectorsError: a layer out of range, or a folder whose sweep lacks a task.
     """
-    model, observer = as_model(model), observer or Observer()
+    model, observer = as_model(model), observer or default_observer()
     check_counts(top=top, test=test, dev=dev)
     chosen, form, path = gather_tasks(tasks), load_template(template), Path(output)
     given = None if layer is None else parse_layer(layer, model.n_layers)

@@ -45,8 +45,9 @@ def extract(
         layers: decoder blocks to keep: "all", "A:B[:STEP]" or "I,J,…".
         task: a name, kept with the vector, for people.
         seed: kept with the vector; of the draw from a task, 41 where none is given.
-        shots, draw_dummies, prompts: of a task: demonstrations and dummies of a prompt, and how
-            many prompts θ is averaged over, each with demonstrations and dummies of its own.
+        shots: demonstrations of a prompt that is drawn from a task.
+        draw_dummies: dummies of such a prompt.
+        prompts: how many such prompts θ is averaged over, each with draws of its own.
 
     Returns:
         A vector of shape (layer, hidden), float32.

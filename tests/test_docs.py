@@ -1,0 +1,70 @@
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import icl_vectors as icl
+from tests.cli_page import cli_page
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+
+
+def words(page: str) -> str:
+    """A page without blanks and the names of types, which change with typer's version."""
+    return re.sub(r"<[^>]*>|\b(TEXT|INTEGER|FLOAT|PATH|RANGE)\b|\s", "", page)
+
+
+def test_the_help_of_every_command_stands_in_the_docs() -> None:
+    page = (DOCS / "cli.md").read_text("utf-8")
+    assert words(page) == words(cli_page()), "python -m tests.cli_page > docs/cli.md"
+
+
+def test_every_public_name_stands_in_the_api_reference() -> None:
+    page = (DOCS / "api.md").read_text("utf-8")
+    named = {line.rsplit(".", 1)[-1] for line in page.splitlines() if line.startswith("::: ")}
+    assert set(icl.__all__) - {"__version__"} <= named
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path / "site")]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+    api = (tmp_path / "site" / "api" / "index.html").read_text("utf-8")
+    for text in ("TaskVector", "max_new_tokens", "θ is multiplied by it first"):
+        assert text in api, text
+    pages = list((tmp_path / "site").rglob("*.html"))
+    loaded = re.compile(r"""<(?:script|link|img)[^>]*(?:src|href)="(https?://[^"]+)""")
+    outside = {url for page in pages for url in loaded.findall(page.read_text("utf-8"))}
+    assert outside == set()  # the pages load nothing from other servers
+
+
+def test_a_page_that_is_missing_is_found(tmp_path: Path) -> None:
+    broken = (ROOT / "mkdocs.yml").read_text("utf-8").replace("- index.md", "- no_such_page.md")
+    (tmp_path / "mkdocs.yml").write_text(broken + f"docs_dir: {DOCS}\n", "utf-8")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path / "site")]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "no_such_page.md" in done.stderr
+
+
+def test_the_citation_names_the_paper_and_this_version() -> None:
+    cited: Any = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert cited["version"] == project["version"] and cited["license"] == project["license"]
+    assert cited["preferred-citation"]["title"] == "In-Context Learning Creates Task Vectors"
+    assert "2310.15916" in cited["preferred-citation"]["url"]
+
+
+def test_python_in_the_tutorial_can_be_parsed() -> None:
+    for page in DOCS.glob("*.md"):
+        for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), flags=re.S):
+            compile(block, str(page), "exec")
