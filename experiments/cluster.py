@@ -20,7 +20,7 @@ from icl_vectors.experiments.geometry import describe_clusters, embed, require_s
 from icl_vectors.experiments.jobs import Jobs
 from icl_vectors.experiments.layers_from_sweep import best_layer_of_mean, swept_entries
 from icl_vectors.experiments.observer import Observer
-from icl_vectors.experiments.plan_of_run import identity_of, provenance_of
+from icl_vectors.experiments.plan_of_run import open_folder
 from icl_vectors.files import write_whole
 from icl_vectors.graph_of_experiments import run_many_thetas
 from icl_vectors.layers import parse_layer
@@ -92,13 +92,7 @@ def cluster(
         "dummies": dummies,
         "seed": seed,
     }
-    folder = RunFolder(
-        output,
-        "cluster",
-        identity=identity_of(model, form),
-        configuration=configuration,
-        provenance={**provenance_of(model), **(provenance or {})},
-    )
+    folder = open_folder(output, "cluster", model, form, configuration, provenance)
     kept = None if by_layer else at_layer
     with folder:
         observer.started(len(chosen), len(folder.done))

@@ -13,14 +13,13 @@ from icl_vectors.experiments.checks import PAPER_PAIRS, check_counts, parse_pair
 from icl_vectors.experiments.jobs import Jobs
 from icl_vectors.experiments.layers_from_sweep import swept_entries
 from icl_vectors.experiments.observer import Observer
-from icl_vectors.experiments.plan_of_run import identity_of, provenance_of
+from icl_vectors.experiments.plan_of_run import open_folder
 from icl_vectors.graph_of_experiments import run_conflict
 from icl_vectors.limits import positions_limit
 from icl_vectors.memory import choose_batch_size, peak_bytes, with_smaller_batches
 from icl_vectors.models import Model, as_model
 from icl_vectors.notebook import default_observer
 from icl_vectors.prompts import Prompt, require_pairs, sample_prompts
-from icl_vectors.run_folder import RunFolder
 from icl_vectors.scoring import accuracy
 from icl_vectors.tasks import Task
 from icl_vectors.templates import load_template
@@ -83,13 +82,7 @@ def conflict(
         "dummies": dummies,
         "test": test,
     }
-    folder = RunFolder(
-        output,
-        "conflict",
-        identity=identity_of(model, form),
-        configuration=configuration,
-        provenance={**provenance_of(model), **(provenance or {})},
-    )
+    folder = open_folder(output, "conflict", model, form, configuration, provenance)
     with folder:
         observer.started(len(chosen), len(folder.done))
         for a, b in chosen:

@@ -112,13 +112,26 @@ class SweepPlan:
         self, output: str | Path, model: Model, provenance: Mapping[str, Any] | None
     ) -> RunFolder:
         """The run's folder, if it is new or holds a run of the same configuration."""
-        return RunFolder(
-            output,
-            "sweep",
-            identity=identity_of(model, self.template),
-            configuration=self.configuration(),
-            provenance={**provenance_of(model), **(provenance or {})},
-        )
+        configuration = self.configuration()
+        return open_folder(output, "sweep", model, self.template, configuration, provenance)
+
+
+def open_folder(
+    output: str | Path,
+    experiment: str,
+    model: Model,
+    template: Template,
+    configuration: Mapping[str, Any],
+    provenance: Mapping[str, Any] | None,
+) -> RunFolder:
+    """The folder of an experiment, if it is new or holds one of the same configuration."""
+    return RunFolder(
+        output,
+        experiment,
+        identity=identity_of(model, template),
+        configuration=configuration,
+        provenance={**provenance_of(model), **(provenance or {})},
+    )
 
 
 def identity_of(model: Model, template: Template) -> dict[str, Any]:

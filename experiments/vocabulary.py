@@ -15,14 +15,13 @@ from icl_vectors.experiments.checks import check_counts, gather_tasks
 from icl_vectors.experiments.jobs import Jobs
 from icl_vectors.experiments.layers_from_sweep import swept_entries
 from icl_vectors.experiments.observer import Observer
-from icl_vectors.experiments.plan_of_run import identity_of, provenance_of
+from icl_vectors.experiments.plan_of_run import open_folder
 from icl_vectors.files import read_lines
 from icl_vectors.graph_of_experiments import run_projection
 from icl_vectors.layers import parse_layer
 from icl_vectors.memory import peak_bytes
 from icl_vectors.models import Model, as_model
 from icl_vectors.notebook import default_observer
-from icl_vectors.run_folder import RunFolder
 from icl_vectors.tasks import Task
 from icl_vectors.templates import load_template
 from icl_vectors.vectors import TaskVector
@@ -78,13 +77,7 @@ def vocabulary(
         "raw": raw,
         "seed": seed,
     }
-    folder = RunFolder(
-        output,
-        "vocabulary",
-        identity=identity_of(model, form),
-        configuration=configuration,
-        provenance={**provenance_of(model), **(provenance or {})},
-    )
+    folder = open_folder(output, "vocabulary", model, form, configuration, provenance)
     answered, queries = _from_sweep(path, seed)
     with folder:
         observer.started(len(chosen), len(folder.done))
