@@ -23,7 +23,7 @@ def show_prompts(
     from icl_vectors.encoding import describe_prompt, encode_prompt
     from icl_vectors.experiments.checks import gather_tasks
     from icl_vectors.limits import UNBOUNDED
-    from icl_vectors.models import load_tokenizer
+    from icl_vectors.model_files import load_tokenizer
     from icl_vectors.prompts import sample_prompts
     from icl_vectors.templates import load_template
 

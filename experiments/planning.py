@@ -12,7 +12,8 @@ from icl_vectors.experiments.cost import Cost, best_choice, places_here
 from icl_vectors.experiments.plan_of_run import SweepPlan
 from icl_vectors.limits import UNBOUNDED
 from icl_vectors.memory import LARGEST_ON_SERVER
-from icl_vectors.models import choose_device, load_config, load_tokenizer
+from icl_vectors.model_files import load_config, load_tokenizer
+from icl_vectors.models import choose_device
 from icl_vectors.prompt_sizes import prompt_sizes
 from icl_vectors.remote_cost import bytes_up
 from icl_vectors.run_folder import Unit

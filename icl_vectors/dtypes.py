@@ -3,6 +3,7 @@
 Imports torch, and bitsandbytes only where a quantised dtype is tried.
 """
 
+import logging
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -28,6 +29,30 @@ def check_dtype(dtype: str) -> None:
         raise unknown_name("dtype", dtype, DTYPES)
     if dtype in QUANTISED and find_spec("bitsandbytes") is None:
         raise MissingExtra(f"--dtype {dtype}", "bitsandbytes", "quantised")
+
+
+def options_of_bitsandbytes() -> dict[str, Any]:
+    """How nnsight is to load a quantised model; left alone it lets int8 compute in float16.
+
+    bitsandbytes logs at every product of int8 that it casts the input: once is enough.
+    """
+    logger = logging.getLogger("bitsandbytes.autograd._functions")
+    if not any(isinstance(one, _Once) for one in logger.filters):
+        logger.addFilter(_Once())
+    return {"compute_dtype": str(COMPUTE).removeprefix("torch.")}
+
+
+class _Once(logging.Filter):
+    """Lets each message through one time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = record.getMessage() in self._said
+        self._said.add(record.getMessage())
+        return not said
 
 
 def choose_dtype(dtype: str, config: Any) -> str:

@@ -3,7 +3,6 @@
 With `graph` and `remote` the only modules that know nnsight.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,26 +11,28 @@ from typing import Any
 import torch
 from nnsight import TransformersModel
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoTokenizer
 
 from icl_vectors.architecture import find_architecture
 from icl_vectors.blueprint import blueprint
-from icl_vectors.checkpoint import commit_of, fingerprint_of_folder, require_weights
+from icl_vectors.checkpoint import commit_of, fingerprint_of_folder
 from icl_vectors.dtypes import (
     COMPUTE,
     QUANTISED,
     check_dtype,
     choose_dtype,
+    options_of_bitsandbytes,
     quantised_as,
     require_computes,
 )
-from icl_vectors.embedded import EMBEDDED, prepare_embedded
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.footprint import devices_of, require_fit
 from icl_vectors.model import Model as Model  # part of this module's own names
-from icl_vectors.text_start import remarks_on, require_one_start
-
-HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+from icl_vectors.model_files import (
+    cannot_load,
+    checked_tokenizer,
+    find_source,
+    read_config,
+)
 
 
 def load_model(
@@ -64,20 +65,17 @@ def load_model(
     if remote:
         return _load_remote(reference, remote, dtype, revision, trust_remote_code, notice)
     check_dtype(dtype)
-    source, weights = _find_source(reference, notice)
+    source, weights = find_source(reference, notice)
     if revision is not None and Path(source).is_dir():
         raise IclVectorsError(
             f"--revision {revision}: {reference} lies in a folder, which has no revisions; "
             "leave --revision out, or give a Hugging Face id."
         )
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
-    config = _load_config(reference, source, options)
+    config = read_config(reference, source, options)
     module = blueprint(config, trust_remote_code=trust_remote_code)
     find_architecture(module)  # refuses what can't be read from before anything is loaded
-    tokenizer = _load_tokenizer(reference, source, options)
-    require_one_start(tokenizer, reference)
-    for remark in remarks_on(tokenizer, config.get_text_config().model_type):
-        notice(f"{reference}: {remark}")
+    tokenizer = checked_tokenizer(reference, source, options, config, notice)
     chosen = choose_dtype(dtype, config)
     placement = device_map if device_map is not None else {"": choose_device(device)}
     for place in devices_of(placement):
@@ -92,9 +90,7 @@ def load_model(
         tokenizer=tokenizer,
         reference=reference,
         revision=revision,
-        fingerprint=fingerprint_of_folder(folder)
-        if folder
-        else commit_of(config, reference, revision),
+        fingerprint=_fingerprint(folder, config, reference, revision),
         dtype=chosen,
         weights=weights,
         folder=folder,
@@ -114,13 +110,13 @@ def _load_remote(
     from icl_vectors.remote.opening import open_on_meta, served_dtype
     from icl_vectors.remote.preflight import preflight
 
-    source, weights = _find_source(reference, notice, weights_needed=False)
+    source, weights = find_source(reference, notice, weights_needed=False)
     if Path(source).is_dir():  # the server, too, finds it by this path
         source = str(Path(source).resolve())
     served = preflight(remote, source, revision)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
-    config = _load_config(reference, source, options)
-    tokenizer = _load_tokenizer(reference, source, options)
+    config = read_config(reference, source, options)
+    tokenizer = checked_tokenizer(reference, source, options, config, notice)
     opened = open_on_meta(source, served.repo_id, tokenizer, options)
     folder = Path(source) if Path(source).is_dir() else None
     model = Model(
@@ -128,9 +124,7 @@ def _load_remote(
         tokenizer=tokenizer,
         reference=reference,
         revision=revision,
-        fingerprint=fingerprint_of_folder(folder)
-        if folder
-        else commit_of(config, reference, revision),
+        fingerprint=_fingerprint(folder, config, reference, revision),
         dtype=served.dtype,
         weights=weights,
         folder=folder,
@@ -147,28 +141,6 @@ def _load_remote(
         )
     notice(f"{reference} is served by {served.host} in {model.dtype}.")
     return model
-
-
-def load_config(
-    reference: str,
-    *,
-    revision: str | None = None,
-    trust_remote_code: bool = False,
-    notice: Callable[[str], None] = lambda text: None,
-) -> Any:
-    """The configuration of a model, of which nothing else need be there."""
-    source, _ = _find_source(reference, notice, weights_needed=False)
-    options = {"revision": revision, "trust_remote_code": trust_remote_code}
-    return _load_config(reference, source, options)
-
-
-def load_tokenizer(
-    reference: str, *, revision: str | None = None, trust_remote_code: bool = False
-) -> Any:
-    """The tokenizer of a model, without its weights."""
-    source, _ = _find_source(reference, lambda text: None, weights_needed=False)
-    options = {"revision": revision, "trust_remote_code": trust_remote_code}
-    return _load_tokenizer(reference, source, options)
 
 
 def as_model(model: Any) -> Model:
@@ -192,9 +164,7 @@ def as_model(model: Any) -> Model:
         tokenizer=model.tokenizer,
         reference=reference,
         revision=model.revision,
-        fingerprint=fingerprint_of_folder(folder)
-        if folder
-        else commit_of(config, reference, model.revision),
+        fingerprint=_fingerprint(folder, config, reference, model.revision),
         dtype=held,
         weights="opened by the user",
         folder=folder,
@@ -202,41 +172,8 @@ def as_model(model: Any) -> Model:
     )
 
 
-def _find_source(
-    reference: str, notice: Callable[[str], None], weights_needed: bool = True
-) -> tuple[str, str]:
-    """The folder or hub id that transformers loads from, and a remark on the weights."""
-    if reference in EMBEDDED:
-        return str(prepare_embedded(reference, notice)), EMBEDDED[reference].weights
-    folder = Path(reference).expanduser()
-    if folder.is_dir():
-        if weights_needed:
-            require_weights(folder)
-        return str(folder), ""
-    if folder.exists() or not HUB_ID.fullmatch(reference):
-        found = "a file" if folder.exists() else "no such folder"
-        raise IclVectorsError(f"model {reference!r}: found {found}; {_what_is_a_model()}")
-    return reference, ""
-
-
-def _load_config(reference: str, source: str, options: dict[str, Any]) -> Any:
-    try:
-        return AutoConfig.from_pretrained(source, **options)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _cannot_load(reference, "configuration", error) from error
-
-
-def _load_tokenizer(reference: str, source: str, options: dict[str, Any]) -> Any:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
-    except Exception as error:  # tokenizers raises plain Exception on a damaged file
-        raise _cannot_load(reference, "tokenizer", error) from error
-    if not tokenizer.is_fast:
-        raise IclVectorsError(
-            f"model {reference!r}: expected a fast tokenizer (tokenizer.json), found a slow one; "
-            "the arrow is found by character offset, which only fast tokenizers give."
-        )
-    return tokenizer
+def _fingerprint(folder: Path | None, config: Any, reference: str, revision: str | None) -> str:
+    return fingerprint_of_folder(folder) if folder else commit_of(config, reference, revision)
 
 
 def _open(
@@ -250,8 +187,8 @@ def _open(
 ) -> Any:
     if quantised_as(config) is not None:  # transformers reads how from the checkpoint
         dtype = str(config.get_text_config().dtype or COMPUTE).removeprefix("torch.")
-    elif dtype in QUANTISED:  # nnsight lets int8 compute in float16, where Gemma overflows
-        options = {**options, "compute_dtype": "bfloat16"}
+    elif dtype in QUANTISED:
+        options = {**options, **options_of_bitsandbytes()}
     try:
         return TransformersModel(
             source,
@@ -267,24 +204,7 @@ def _open(
             f"model {reference!r} does not fit in {dtype}; try --dtype nf4 or --device-map auto."
         ) from error
     except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError) as error:
-        raise _cannot_load(reference, "weights", error) from error
-
-
-def _cannot_load(reference: str, what: str, error: BaseException) -> IclVectorsError:
-    if "gated repo" in str(error):
-        return IclVectorsError(
-            f"model {reference!r}: its {what} is gated; accept its terms at "
-            f"https://huggingface.co/{reference}, then log in with: hf auth login"
-        )
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    return IclVectorsError(f"model {reference!r}: no {what} found ({first}); {_what_is_a_model()}")
-
-
-def _what_is_a_model() -> str:
-    return (
-        "expected a Hugging Face id, a folder with config.json, tokenizer and safetensors, "
-        f"or an embedded model: {', '.join(EMBEDDED)}."
-    )
+        raise cannot_load(reference, "weights", error) from error
 
 
 def choose_device(device: str | None) -> str:

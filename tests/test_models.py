@@ -13,7 +13,8 @@ import icl_vectors as icl
 from icl_vectors.architecture import find_architecture
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.limits import UNBOUNDED, positions_limit
-from icl_vectors.models import Model, as_model, load_model, load_tokenizer
+from icl_vectors.model_files import load_tokenizer
+from icl_vectors.models import Model, as_model, load_model
 from tests.tiny import HIDDEN, N_LAYERS, Tiny
 
 BLOCKS = {
@@ -187,6 +188,6 @@ def test_a_gated_tokenizer_says_how_to_get_in(
     def refuse(*given: Any, **named: Any) -> None:
         raise OSError("You are trying to access a gated repo.\nMake sure to have access to it")
 
-    monkeypatch.setattr("icl_vectors.models.AutoTokenizer.from_pretrained", refuse)
+    monkeypatch.setattr("icl_vectors.model_files.AutoTokenizer.from_pretrained", refuse)
     with pytest.raises(IclVectorsError, match="its tokenizer is gated; accept its terms at https"):
         load_model(str(llama_folder))
