@@ -1,3 +1,4 @@
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,13 @@ from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig
 import icl_vectors as icl
 from icl_vectors import dtypes
 from icl_vectors.blueprint import blueprint
-from icl_vectors.dtypes import DTYPES, choose_dtype, quantised_as, require_computes
+from icl_vectors.dtypes import (
+    DTYPES,
+    choose_dtype,
+    options_of_bitsandbytes,
+    quantised_as,
+    require_computes,
+)
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.footprint import devices_of, require_fit, weight_bytes
 from icl_vectors.models import load_model
@@ -172,3 +179,15 @@ def test_a_model_that_is_partly_on_disk_answers_the_same(llama_folder: Path) -> 
 def test_transformers_alone_opens_what_was_saved(llama_folder: Path) -> None:
     maker: Any = AutoModelForCausalLM
     assert quantised_as(maker.from_pretrained(llama_folder).config) is None
+
+
+def test_bitsandbytes_says_once_what_it_says_at_every_product(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    options_of_bitsandbytes()
+    options_of_bitsandbytes()
+    logger = logging.getLogger("bitsandbytes.autograd._functions")
+    for said in ("cast from bfloat16", "cast from bfloat16", "something else"):
+        logger.warning("MatMul8bitLt: %s", said)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["MatMul8bitLt: cast from bfloat16", "MatMul8bitLt: something else"]

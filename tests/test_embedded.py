@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 import icl_vectors as icl
 from icl_vectors.application import regular
+from icl_vectors.batches import whole_prompts
 from icl_vectors.files import read_lines
 from icl_vectors.models import Model
 from icl_vectors.prompts import Prompt, sample_prompts
@@ -16,6 +17,7 @@ from icl_vectors.tasks import load_task
 from icl_vectors.vectors import TaskVector
 from tests.twins import plain
 from tests.twins import prompts as twin
+from tests.twins.blocks import replaced
 
 pytestmark = [
     pytest.mark.embedded,
@@ -158,3 +160,19 @@ def test_theta_of_one_prompt_is_that_of_plain_pytorch(gemma: Model, capital: Tas
     expected = plain.theta(model, twin.dummy_ids(gemma.tokenizer, prompt))
     scale = expected.abs().amax(-1, keepdim=True)  # (layer, 1)
     assert_close(capital.vectors / scale, expected / scale, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "nf4"])
+def test_a_quantised_model_answers_as_with_plain_hooks(dtype: str) -> None:
+    model = icl.load_model("gemma-3-270m", dtype=dtype)
+    theta = icl.extract(model, CAPITALS, ["Kenya", "Cuba"])
+    answers = icl.apply(model, theta, COUNTRIES, layer=10, top_k=3, return_logits=True)
+    right = ["Madrid", "Berlin", "Moscow", "Shanghai", "Athens", "London", "Vienna"]
+    assert sum(map(str.__eq__, answers.texts, right)) >= 5
+    assert answers.logits is not None
+    ids = [model.tokenizer(f"{query}→")["input_ids"] for query in COUNTRIES]
+    # in one batch: int8 takes outliers apart by columns of the whole batch
+    module, inputs = model.nnsight._module, whole_prompts(ids, takes_positions=True)
+    with replaced(module, 10, theta.at(10)), torch.no_grad():
+        expected = module(**inputs).logits[:, -1].float()
+    assert_close(answers.logits, expected, atol=1e-3, rtol=1e-3)
