@@ -6,6 +6,7 @@ From the shell: python -m tests.ndif.server VENV FOLDER (until Ctrl-C).
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -44,6 +45,7 @@ class NdifServer:
         self._bin = environment / "bin"
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._ray_folder: Path | None = None
         self._variables = {**_inherited(), **self._settings(), **(settings or {})}
 
     def __enter__(self) -> "NdifServer":
@@ -63,6 +65,7 @@ class NdifServer:
         if taken:
             raise RuntimeError(f"expected free ports, found {taken} in use")
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._ray_folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # short, for sockets
         try:
             self._start()
         except BaseException:
@@ -75,6 +78,8 @@ class NdifServer:
             _end_tree(process.pid)
             process.wait()
         self._processes.clear()
+        if self._ray_folder is not None:
+            shutil.rmtree(self._ray_folder, ignore_errors=True)  # sockets of what has just ended
 
     def kill_worker(self) -> int:
         """Kill the process that holds a model, as memory or hardware might; returns its id."""
@@ -176,7 +181,7 @@ class NdifServer:
             *("--num-gpus=1", "--num-cpus=8", f"--resources={sizes}"),
             *("--object-store-memory=200000000", "--include-dashboard=true"),
             *("--dashboard-host=127.0.0.1", f"--dashboard-port={DASHBOARD}"),
-            f"--temp-dir={tempfile.mkdtemp(prefix='ndif-', dir='/tmp')}",
+            f"--temp-dir={self._ray_folder}",
         ]
 
     def _settings(self) -> dict[str, str]:
