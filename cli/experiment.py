@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from icl_vectors.cli.loading import ModelOptions
+from icl_vectors.cli.loading import ModelOptions, require_one_on_server
 from icl_vectors.cli.sweep import draw, run_folder
 from icl_vectors.files import to_json
 from icl_vectors.run_folder import read_json
@@ -32,6 +32,7 @@ class Experiment:
         """Run on every model and dtype, draw each folder, print a table; returns the folders."""
         from icl_vectors.cli.progress import Watcher
 
+        require_one_on_server(self.opener.remote, self.dtypes)
         folders, found = [], []
         for reference in self.models:
             for dtype in self.dtypes:

@@ -76,9 +76,23 @@ def choose_dtypes(dtype: str, in_4bit: bool, in_8bit: bool) -> list[str]:
         raise IclVectorsError(f"--dtype {dtype} with --load-in-…bit: expected one of them.")
     if in_4bit or in_8bit:
         return ["nf4" if in_4bit else "int8"]
-    return list(dict.fromkeys(part.strip() for part in dtype.split(",") if part.strip())) or [
-        "auto"
-    ]
+    from icl_vectors.dtypes import check_dtype
+
+    named = list(dict.fromkeys(part.strip() for part in dtype.split(",") if part.strip()))
+    for one in named:
+        check_dtype(one)
+    if not named:
+        raise IclVectorsError(f"--dtype {dtype!r}: expected a dtype, such as auto or bfloat16.")
+    return named
+
+
+def require_one_on_server(remote: bool | str, dtypes: list[str]) -> None:
+    """Refuse several dtypes on a server, which holds a model in one."""
+    if remote and len(dtypes) > 1:
+        raise IclVectorsError(
+            f"--dtype {','.join(dtypes)} with --remote: expected none; the server holds the model "
+            "in a dtype of its own."
+        )
 
 
 def only_dtype(dtypes: list[str]) -> str:

@@ -83,6 +83,8 @@ def plan(
     for reference in model:
         found = plan_sweep(reference, chosen, **settings)
         found["command"] = _command(context, reference, found["dtype"], on_server)
+        found["remote"]["command"] = _command(context, reference, None, True)
+        found["not_counted"] = "writing whole answers" if answer == "generate" else None
         plans.append(found)
         if not json:
             print(plan_text(found, remote=on_server))
@@ -91,11 +93,13 @@ def plan(
 
 
 def _command(context: typer.Context, reference: str, dtype: str | None, remote: bool) -> str | None:
-    """The sweep to run: the same options, with the dtype and the place that fit."""
+    """The sweep to run: the same options, with the dtype and the place that fit, or remote."""
     words = ["icl-vectors", "sweep", "--model", reference]
     for option in context.command.params:
         name, value = option.name or "", context.params.get(option.name or "")
         if name in (*OF_PLAN_ALONE, "model") or value in (None, False, option.default):
+            continue
+        if remote and name in ("device", "device_map"):
             continue
         for one in value if isinstance(value, list | tuple) else [value]:
             words += [option.opts[0]] if value is True else [option.opts[0], str(one)]
@@ -103,4 +107,6 @@ def _command(context: typer.Context, reference: str, dtype: str | None, remote: 
         if dtype is None:
             return None
         words += ["--dtype", dtype]
+    elif "--host" not in words and "--remote" not in words:
+        words.append("--remote")
     return shlex.join(words)

@@ -50,7 +50,9 @@ class Watcher(Observer):
 
     def started(self, units: int, already_done: int) -> None:
         self._bars.update(self._units, total=units, completed=already_done)
-        if already_done:
+        if already_done == units:
+            self.notice(f"All {units} were finished before.")
+        elif already_done:
             self.notice(f"{already_done} of {units} finished before; going on with the rest.")
 
     def phase(self, task: str, seed: int, phase: str, done: int, total: int) -> None:

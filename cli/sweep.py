@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from icl_vectors.cli import options
-from icl_vectors.cli.loading import ModelOptions, choose_dtypes, say
+from icl_vectors.cli.loading import ModelOptions, choose_dtypes, require_one_on_server, say
 from icl_vectors.cli.precision import Comparison, comparison_place
 from icl_vectors.errors import IclVectorsError, MissingExtra
 from icl_vectors.experiments.checks import check_answer, check_counts
@@ -60,6 +60,7 @@ def sweep(
     chosen = choose_tasks(tasks, task_file)
     require_pairs(chosen, shots, dummies)
     dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
+    require_one_on_server(host or remote, dtypes)
     opener = ModelOptions(
         device, device_map, revision, trust_remote_code, quiet or json, host or remote
     )

@@ -13,10 +13,10 @@ def plan_text(plan: Mapping[str, Any], remote: bool) -> str:
         lines += [*_memory(plan), ""]
     lines += [*_work(plan), ""]
     lines += [_remote(plan)] if remote or plan["command"] is None else []
+    if plan["not_counted"]:
+        lines.append(f"Not counted: {plan['not_counted']} (one more job a task on a server).")
     if plan["command"] is None:
-        lines.append(
-            f"Fits nowhere whole. To run it: icl-vectors sweep --model {plan['model']} --remote"
-        )
+        lines.append(f"Fits nowhere whole. To run it: {plan['remote']['command']}")
     else:
         lines.append(f"To run it: {plan['command']}")
     return "\n".join(lines)

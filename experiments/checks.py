@@ -49,6 +49,8 @@ def gather_tasks(tasks: str | Sequence[str | Task]) -> tuple[Task, ...]:
                 raise IclVectorsError(f"two tasks are named {task.name!r}; rename one of them.")
     if not found:
         raise IclVectorsError("expected at least one task, found none.")
+    if "" in found:
+        raise IclVectorsError("expected tasks with a name, found one without.")
     return tuple(found.values())
 
 

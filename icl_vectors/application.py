@@ -1,5 +1,6 @@
 """`apply` is f(x; θ): the rule applied to queries, θ put in, no demonstrations."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -132,6 +133,13 @@ def apply(
     """
     model = as_model(model)
     asked = _checked(queries, max_new_tokens, mode, top_k, model)
+    if theta is not None and not isinstance(theta, TaskVector):
+        raise IclVectorsError(
+            f"expected a task vector, found {type(theta).__name__}; read a file with "
+            "TaskVector.load(…)."
+        )
+    if not math.isfinite(scale):
+        raise IclVectorsError(f"--scale {scale}: expected a finite number.")
     put_in = {} if theta is None else _put_in(model, theta, layer, scale, force)
     form = Template(theta.template) if theta else Template()
     answers = _answer(

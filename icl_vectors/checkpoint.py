@@ -10,6 +10,7 @@ from huggingface_hub import try_to_load_from_cache
 
 from icl_vectors.errors import IclVectorsError
 
+SAMPLES, SAMPLE_BYTES = 16, 4096  # of a file's weights, in the fingerprint
 LARGEST_HEADER = 100_000_000  # bytes, the limit of the safetensors format
 
 
@@ -41,7 +42,18 @@ def fingerprint_of_folder(folder: Path) -> str:
     digest.update(json.dumps(config, sort_keys=True).encode())
     for file in sorted(folder.glob("*.safetensors")):
         digest.update(_header(file))
+        digest.update(_samples(file))
     return digest.hexdigest()[:16]
+
+
+def _samples(file: Path) -> bytes:
+    """Some bytes from all over a file, so that other weights of the same shapes are told apart."""
+    size, found = file.stat().st_size, []
+    with file.open("rb") as stream:
+        for number in range(SAMPLES):
+            stream.seek(max(0, (size - SAMPLE_BYTES) * number // (SAMPLES - 1)))
+            found.append(stream.read(SAMPLE_BYTES))
+    return b"".join(found)
 
 
 def commit_of(config: Any, reference: str, revision: str | None = None) -> str:

@@ -15,8 +15,8 @@ class Model:
     Attributes:
         nnsight: the nnsight model; it is left as it was.
         reference: what the user called it.
-        fingerprint: the checkpoint's commit, or a hash of its configuration and weight shapes;
-            the same for every dtype.
+        fingerprint: the checkpoint's commit, or a hash of its configuration, weight shapes and
+            samples of the weights; the same for every dtype.
         dtype: what the weights are held in: float32, bfloat16, float16, int8, nf4 or fp4.
         weights: a remark on where the weights come from ("" for an ordinary checkpoint).
         folder: where the weights lie on this machine, or None.

@@ -77,11 +77,26 @@ def _rows_of_table(path: Path, text: str, delimiter: str) -> Iterator[Row]:
         columns = [name.strip().lower() for name in reader.fieldnames or []]
         if not {"input", "output"} <= set(columns):
             raise bad(path, "line 1", f"the columns {', '.join(columns) or 'none'}")
+        if len(set(columns)) < len(columns):
+            raise bad(path, "line 1", f"a column twice among {', '.join(columns)}")
         reader.fieldnames = columns
         for row in reader:
-            yield f"line {reader.line_num}", row["input"], row["output"]
+            at = f"line {reader.line_num}"
+            if surplus := row.get(None):
+                raise bad(path, at, f"more cells than columns ({surplus[0]!r}); quote the commas")
+            yield at, row["input"], _cell(row["output"])
     except csv.Error as error:
         raise bad(path, f"line {reader.line_num}", f"a broken table ({error})") from error
+
+
+def _cell(text: Any) -> Any:
+    """An output of a table: its text, or the answers of a JSON list, such as ["red", "rose"]."""
+    if isinstance(text, str) and text.lstrip().startswith('["'):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            return text
+    return text
 
 
 def _text(path: Path, at: str, value: Any) -> str:

@@ -65,6 +65,10 @@ class Task:
     def __post_init__(self) -> None:
         if not self.pairs:
             raise IclVectorsError(f"task {self.name!r}: expected pairs, found none.")
+        if set(self.name) & set("/\\\0\n") or self.name in (".", ".."):
+            raise IclVectorsError(
+                f"task {self.name!r}: expected a name that can be that of a file, without / and \\."
+            )
         object.__setattr__(self, "answers", dict(self.pairs))
 
     @classmethod

@@ -1,6 +1,7 @@
 """A task vector as a thing one keeps: θ with where it comes from; reckoned with, compared."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -112,6 +113,10 @@ class TaskVector:
         return _combined([self, other], numbers, f"{_name(self)} - {_name(other)}")
 
     def __mul__(self, factor: float) -> "TaskVector":
+        if not isinstance(factor, int | float) or not math.isfinite(factor):
+            raise IclVectorsError(
+                f"task vector: expected a finite number to multiply by, found {factor!r}."
+            )
         numbers = self.vectors * factor  # (layer, hidden)
         return replace(self, vectors=numbers, made_by=f"{factor:g} * {_name(self)}")
 
@@ -213,6 +218,9 @@ def _combined(vectors: Sequence[TaskVector], numbers: Tensor, made_by: str) -> T
 
 
 def _require_alike(vectors: Sequence[TaskVector]) -> None:
+    for one in vectors:
+        if not isinstance(one, TaskVector):
+            raise IclVectorsError(f"expected task vectors, found {type(one).__name__} ({one!r}).")
     if not vectors:
         raise IclVectorsError("expected task vectors to reckon with, found none.")
     first = vectors[0]

@@ -10,6 +10,8 @@ from safetensors.torch import save_file
 from icl_vectors.checkpoint import commit_of, fingerprint_of_folder, require_weights
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.models import load_model
+from tests.benchmarks.random_model import random_llama
+from tests.tiny import N_TOKENS
 
 
 def make(
@@ -82,3 +84,16 @@ def test_a_damaged_header_is_refused(tmp_path: Path, content: bytes) -> None:
     (folder / "model.safetensors").write_bytes(content)
     with pytest.raises(IclVectorsError, match="found a damaged header; fetch it again"):
         fingerprint_of_folder(folder)
+
+
+def test_other_weights_of_the_same_shapes_have_another_fingerprint(tmp_path: Path) -> None:
+    folders = []
+    for seed in (1, 2):
+        folders.append(tmp_path / str(seed))
+        model = random_llama(
+            n_layers=2, hidden=32, heads=4, intermediate=64, n_tokens=N_TOKENS, seed=seed
+        )
+        model.save_pretrained(folders[-1])
+    first, second = map(fingerprint_of_folder, folders)
+    assert first != second
+    assert first == fingerprint_of_folder(folders[0])

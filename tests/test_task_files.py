@@ -182,3 +182,22 @@ def test_a_hundred_thousand_rows_are_read_in_seconds(tmp_path: Path, name: str) 
     task = Task.from_file(write(tmp_path, name, text))
     assert process_time() - start < 10  # about one second; 100 times that where it is quadratic
     assert len(task.pairs) == 100_000 and task.pairs[-1] == ("in 99999", ("out 99999",))
+
+
+def test_an_output_of_a_table_may_be_a_list(tmp_path: Path) -> None:
+    file = tmp_path / "colours.tsv"
+    file.write_text(
+        'input\toutput\nlime\t"[""green"", ""lime green""]"\nsnow\t"[""white"\n', "utf-8"
+    )
+    pairs = Task.from_file(file).pairs
+    assert pairs == (("lime", ("green", "lime green")), ("snow", ('["white',)))
+
+
+def test_a_table_that_would_lose_cells_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "colours.csv"
+    file.write_text("input,output\napple,red, bright\n", "utf-8")
+    with pytest.raises(IclVectorsError, match=r"line 2: .*more cells than columns"):
+        Task.from_file(file)
+    file.write_text("input,output,output\napple,red,bright\n", "utf-8")
+    with pytest.raises(IclVectorsError, match=r"line 1: .*a column twice"):
+        Task.from_file(file)

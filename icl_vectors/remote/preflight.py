@@ -104,7 +104,7 @@ def _not_hosted(host: str, source: str, hosted: list[Deployment]) -> IclVectorsE
     what = "of this family it hosts" if near else "it hosts"
     return IclVectorsError(
         f"model {source!r} is not hosted by {host}; {hint}{what}: {', '.join(shown)} "
-        "(all: icl-vectors models --remote)."
+        f"(all: icl-vectors models --host {host})."
     )
 
 

@@ -31,6 +31,12 @@ BAD = {
     "a number that is none": (["--test", "many"], "See `icl-vectors sweep --help`"),
     "an unknown option": (["--batchsize", "3"], "No such option"),
     "an unknown dtype": (["--dtype", "float23"], "unknown dtype 'float23'. Did you mean float32"),
+    "an unknown dtype among others": (["--dtype", "float32,float8"], "unknown dtype 'float8'"),
+    "no dtype": (["--dtype", ","], "--dtype ',': expected a dtype"),
+    "several dtypes on a server": (
+        ["--dtype", "float32,nf4", "--host", "http://127.0.0.1:9"],
+        "the server holds the model in a dtype of its own",
+    ),
     "two quantisations": (["--load-in-4bit", "--load-in-8bit"], "expected one of them"),
     "two dtypes of one": (["--dtype", "float32", "--load-in-4bit"], "expected one of them"),
     "an unknown device": (["--device", "tpu!"], "expected cpu, cuda, cuda:N or mps"),

@@ -71,7 +71,7 @@ def test_the_same_command_again_runs_nothing_twice(
     monkeypatch.setattr(sweep_module, "run_task", never)
     again = command(*arguments, "--batch-size", 3)
     assert again.code == 0 and again.out == first.out
-    assert "2 of 2 finished before" in again.err
+    assert "All 2 were finished before." in again.err
     assert files_without_times(place / "run", skip=times) == before
 
 
