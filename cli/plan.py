@@ -9,6 +9,7 @@ from icl_vectors.cli import options
 from icl_vectors.cli.loading import calm_libraries, choose_dtypes, say
 from icl_vectors.cli.sweep import choose_tasks, parse_batch_size, parse_seeds
 from icl_vectors.cli.tables_of_plan import plan_text
+from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.checks import check_answer
 from icl_vectors.files import to_json
 
@@ -62,6 +63,11 @@ def plan(
     from icl_vectors.experiments.planning import plan_sweep
 
     on_server = bool(host or remote)
+    if on_server and (calibrate or memory is not None):
+        raise IclVectorsError(
+            "--calibrate or --memory with --remote: expected one of them; what a server's memory "
+            "and time are is not known here."
+        )
     settings: dict[str, Any] = {
         "dtypes": choose_dtypes(dtype, load_in_4bit, load_in_8bit),
         "shots": shots,

@@ -170,4 +170,9 @@ def run_folder(
     name = Path(reference).name if Path(reference).is_dir() else reference.replace("/", "--")
     if output is None:
         return Path("runs") / f"{name}-{dtype}-{command}"
+    if several and (output / "run.json").is_file():
+        raise IclVectorsError(
+            f"--output {output}: expected a folder for several runs, found that of a single one; "
+            "choose another folder."
+        )
     return output / f"{name}-{dtype}" if several else output

@@ -56,6 +56,8 @@ def _place(one: Mapping[str, Any], place: Mapping[str, Any]) -> str:
         return f"{name}: not with batches of {place['batch_size']} ({_bytes(place['peak_bytes'])})"
     lacking = one["weight_bytes"] + one["bytes_per_prompt"] - place["memory"]
     found = f"{name}: no, {_bytes(max(lacking, 0))} too large"
+    if not place["gpu"]:
+        return found
     if (offloaded := place["offloaded"]) is None:
         return found + "; cannot be offloaded in this dtype"
     return (

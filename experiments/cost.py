@@ -154,7 +154,8 @@ class Cost:
         fits = free >= each
         size = self.asked or prompts_at_once(each, free, weights, place.gpu, self.most)
         peak = weights + each * size + (0 if place.gpu else PROCESS_BYTES)
-        found = {"name": place.name, "memory": place.memory, "fits": fits and peak <= place.memory}
+        found = {"name": place.name, "memory": place.memory, "gpu": place.gpu}
+        found["fits"] = fits and peak <= place.memory
         if fits:
             more = dtype == "int8" and not place.gpu
             remark = {"remark": INT8_ON_CPU} if more else {}

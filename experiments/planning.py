@@ -53,6 +53,8 @@ def plan_sweep(
     Raises:
         IclVectorsError: an option can't be right, or the model can't be used.
     """
+    if device is not None:
+        choose_device(device)  # refuses what this machine has not
     about: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     config = load_config(reference, notice=notice, **about)
     module = blueprint(config, trust_remote_code=trust_remote_code)

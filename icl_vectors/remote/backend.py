@@ -74,6 +74,8 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
         """Send the job, unless it was sent before, and wait; send again what the server lost."""
         blob = b""
         picked_up = self.job_id is not None
+        if picked_up:
+            self.job.tell("picked up again, not sent")
         for _ in range(self.job.patience.submissions):
             if self.job_id is None:
                 blob = blob or self._serialize(tracer)

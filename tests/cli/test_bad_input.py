@@ -33,6 +33,10 @@ BAD = {
     "an unknown dtype": (["--dtype", "float23"], "unknown dtype 'float23'. Did you mean float32"),
     "an unknown dtype among others": (["--dtype", "float32,float8"], "unknown dtype 'float8'"),
     "no dtype": (["--dtype", ","], "--dtype ',': expected a dtype"),
+    "several runs in the folder of one": (
+        ["--dtype", "float32,bfloat16", "-o", "single"],
+        "expected a folder for several runs, found that of a single one",
+    ),
     "several dtypes on a server": (
         ["--dtype", "float32,nf4", "--host", "http://127.0.0.1:9"],
         "the server holds the model in a dtype of its own",
@@ -52,6 +56,8 @@ BAD = {
 def things(place: Path, llama_folder: Path) -> Path:
     (place / "empty").mkdir()
     (place / "full").mkdir()
+    (place / "single").mkdir()
+    (place / "single" / "run.json").write_text("{}", "utf-8")
     (place / "full" / "thesis.txt").write_text("mine", "utf-8")
     (place / "mine.csv").write_text("input,output\na,b\n", "utf-8")
     (place / "damaged.csv").write_text("input,output\na,b\nc\n", "utf-8")

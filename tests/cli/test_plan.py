@@ -80,6 +80,21 @@ def test_a_plan_for_a_server_speaks_of_jobs_and_bytes(command: Command, seventy:
     assert out.splitlines()[-1] == last
 
 
+def test_what_fits_nowhere_is_told_the_whole_command(command: Command, seventy: Path) -> None:
+    options = ["--tasks", "to_upper", "--dev", 8, "--seed", 3, "--memory", "1GB"]
+    code, out, err = command("plan", "--model", seventy, "--dtype", "nf4", *options)
+    assert code == 0, err
+    words = f"icl-vectors sweep --model {seventy} --tasks to_upper --dev 8 --seed 3 --remote"
+    assert out.splitlines()[-1] == f"Fits nowhere whole. To run it: {words}"
+
+
+def test_whole_answers_are_said_not_to_be_counted(command: Command, llama_folder: Path) -> None:
+    options = ["--tasks", "to_upper", "--answer", "generate"]
+    code, out, err = command("plan", "--model", llama_folder, *options)
+    assert code == 0, err
+    assert "Not counted: writing whole answers (one more job a task on a server)." in out
+
+
 def test_calibration_measures_this_machine(llama_folder: Path) -> None:
     tasks: dict[str, Any] = {"tasks": ["to_upper"], "dev": 4, "test": 4}
     found = plan_sweep(str(llama_folder), dtypes=["float32"], calibrate=True, **tasks)
@@ -96,6 +111,8 @@ def test_calibration_measures_this_machine(llama_folder: Path) -> None:
         (["--dtype", "float23"], "unknown dtype 'float23'"),
         (["--layers", "99"], "expected all, A:B"),
         (["--tasks", "nothing"], "unknown"),
+        (["--calibrate", "--remote"], "--calibrate or --memory with --remote: expected one"),
+        (["--device", "cuda:99"], "--device cuda:99"),
     ],
 )
 def test_mistakes_are_told_in_a_line(

@@ -16,7 +16,7 @@ SERVER = [
     "ray[default]==2.60.0",
     *("accelerate", "peft", "zstandard", "numpy", "pydantic", "redis", "click", "python-dotenv"),
     *("pyyaml", "boto3", "fastapi", "uvicorn[standard]", "gunicorn", "python-multipart"),
-    *("moto[s3,server]"),
+    "moto[s3,server]",
 ]
 NDIF = ["--no-deps", "--ignore-requires-python", "ndif==0.1.2"]  # 3.12 is declared, 3.11 works
 
