@@ -112,7 +112,7 @@ def test_calibration_measures_this_machine(llama_folder: Path) -> None:
         (["--layers", "99"], "expected all, A:B"),
         (["--tasks", "nothing"], "unknown"),
         (["--calibrate", "--remote"], "--calibrate or --memory with --remote: expected one"),
-        (["--device", "cuda:99"], "--device cuda:99"),
+        (["--device", "tpu!"], "--device tpu!: expected cpu, cuda"),
     ],
 )
 def test_mistakes_are_told_in_a_line(

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -240,10 +241,12 @@ def _end_tree(pid: int) -> None:
         _, tree = psutil.wait_procs(tree, timeout=10)
 
 
+def _interrupt(*ignored: object) -> None:
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
-    with NdifServer(Path(sys.argv[1]), Path(sys.argv[2])) as server:
+    signal.signal(signal.SIGTERM, _interrupt)
+    with suppress(KeyboardInterrupt), NdifServer(Path(sys.argv[1]), Path(sys.argv[2])) as server:
         print(f"NDIF at {server.host}; Ctrl-C ends it", flush=True)
-        try:
-            signal.pause()
-        except KeyboardInterrupt:
-            pass
+        signal.pause()
