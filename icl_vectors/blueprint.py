@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM
 
-from icl_vectors.architecture import Architecture, find_architecture, require_decoder
+from icl_vectors.architecture import require_decoder
 from icl_vectors.errors import IclVectorsError
 
 
@@ -26,12 +26,3 @@ def blueprint(config: Any, *, trust_remote_code: bool = False) -> Any:
             f"model type {config.model_type!r}: expected a decoder-only language model of "
             f"transformers, found a configuration that gives none ({first})."
         ) from error
-
-
-def check_architecture(config: Any, *, trust_remote_code: bool = False) -> Architecture:
-    """The architecture that a configuration describes, before any weight is loaded.
-
-    Raises:
-        IclVectorsError: it is none that task vectors can be read from; the message says why.
-    """
-    return find_architecture(blueprint(config, trust_remote_code=trust_remote_code))

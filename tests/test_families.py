@@ -5,7 +5,8 @@ import torch
 from torch.testing import assert_close
 from transformers import AutoConfig
 
-from icl_vectors.blueprint import check_architecture
+from icl_vectors.architecture import find_architecture
+from icl_vectors.blueprint import blueprint
 from icl_vectors.errors import IclVectorsError
 from tests.families import FAMILIES, REFUSED
 from tests.families_table import DOCUMENT, made_with, rendered
@@ -57,7 +58,7 @@ def test_other_models_are_refused_in_one_line_before_any_weight_is_there(family:
     settings, reason = REFUSED[family]
     config: Any = AutoConfig.for_model(family, **settings)
     with pytest.raises(IclVectorsError) as raised:
-        check_architecture(config)
+        find_architecture(blueprint(config))
     message = str(raised.value)
     assert message.startswith(f"model type {family!r} ") and reason in message
     assert "\n" not in message and "expected a decoder-only transformer" in message
