@@ -4,6 +4,7 @@ import typer
 
 from icl_vectors.cli.apply import apply
 from icl_vectors.cli.cluster import cluster
+from icl_vectors.cli.compare import compare
 from icl_vectors.cli.conflict import conflict
 from icl_vectors.cli.extract import extract
 from icl_vectors.cli.models import models
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
         conflict,
         cluster,
         vocabulary,
+        compare,
         reproduce,
         report,
         extract,

@@ -12,11 +12,11 @@ def tasks(
     name: Annotated[str | None, typer.Argument(help="A task, to see its pairs.")] = None,
     json: options.Json = False,
 ) -> None:
-    """List the 18 tasks, or show one with its pairs, source and licence.
+    """List the tasks (the 18 of `all`, then the bijections), or show one with its pairs, source and licence.
 
     Example: icl-vectors tasks country_capital
     """
-    from icl_vectors.tasks import CATEGORIES, load_task
+    from icl_vectors.tasks import known_tasks, load_task
 
     if name is not None:
         task = load_task(name)
@@ -35,7 +35,7 @@ def tasks(
             return print(to_json({**about, "pairs": pairs}))
         print("\n".join(f"{key}: {value}" for key, value in about.items()))
         return print("\n".join(f"  {i} → {' | '.join(outputs)}" for i, outputs in task.pairs))
-    listed = [load_task(member) for members in CATEGORIES.values() for member in members]
+    listed = [load_task(member) for member in known_tasks()]
     if json:
         keys = ("name", "category", "version", "description")
         print(to_json([{key: getattr(task, key) for key in keys} for task in listed]))

@@ -89,6 +89,39 @@ def encode_to_arrow(tokenizer: Any, template: Template, text: str, answer: str |
     return ids[: arrow + 1]
 
 
+def demonstration_arrows(
+    tokenizer: Any, template: Template, prompt: Prompt, ids: Sequence[int]
+) -> tuple[int, ...]:
+    """Where each demonstration has its arrow, as indices into the prompt's tokens.
+
+    Args:
+        ids: the tokens of demonstrations and query, up to the query's arrow.
+
+    Raises:
+        IclVectorsError: an arrow's last character is joined to what follows.
+    """
+    text = template.prompt(prompt.demonstrations, prompt.query)
+    tokens, ends = _tokens(tokenizer, text)
+    start, found = 0, []
+    for input, output in prompt.demonstrations:
+        end = start + len(template.query(input))
+        if end not in ends[: len(ids)] or tokens[: len(ids)] != list(ids):
+            raise IclVectorsError(
+                f"template {template.text!r}: this tokenizer joins the arrow with the answer "
+                f"{output[:20]!r}; use another arrow, or put a blank after it."
+            )
+        found.append(len(ids) - 1 - ends[: len(ids)][::-1].index(end))
+        start += len(template.line(input, output))
+    return tuple(found)
+
+
+def encode_plain(tokenizer: Any, text: str) -> list[int]:
+    """A text on its own, BOS included, up to the token that ends it."""
+    ids, ends = _tokens(tokenizer, text)
+    last = max(index for index, end in enumerate(ends) if end == len(text))
+    return ids[: last + 1]
+
+
 def first_tokens(
     tokenizer: Any, template: Template, text: str, answers: Sequence[str]
 ) -> tuple[int, ...]:

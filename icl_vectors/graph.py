@@ -64,7 +64,7 @@ def run_task(
                 swept = []
                 for group in groups:
                     logits = apply_theta(
-                        language_model, blocks, batch, before, theta, group, in_tuple
+                        language_model, blocks, batch, before, theta[:, group], group, in_tuple
                     )
                     largest = logits.max(-1)  # (prompt, candidate of the group)
                     fine_logits.append(largest.values.isfinite().all())
@@ -88,8 +88,9 @@ def run_task(
                 own = logits.max(-1)  # (prompt, 1 + dummy)
                 regular = logits[:, :1].float()  # (prompt, 1, vocab)
                 before = read_query(language_model, head, batch)
+                both = [NO_INJECTION, best]
                 logits = apply_theta(
-                    language_model, blocks, batch, before, theta, [NO_INJECTION, best], in_tuple
+                    language_model, blocks, batch, before, theta[:, both], both, in_tuple
                 )
                 answered = logits.max(-1)  # (prompt, 2)
                 accepted = batch["accepted"]  # (prompt, answer)

@@ -73,8 +73,9 @@ def run_conflict(
             for batch_b, batch_a in zip(of_b, of_a, strict=True):
                 theta, _, in_tuple = learn(language_model, blocks, head, batch_b)
                 before = read_query(language_model, head, batch_a)
+                both = [NO_INJECTION, layer]
                 logits = apply_theta(
-                    language_model, blocks, batch_a, before, theta, [NO_INJECTION, layer], in_tuple
+                    language_model, blocks, batch_a, before, theta[:, both], both, in_tuple
                 )
                 largest = logits.max(-1)  # (prompt, 2)
                 answers.append(largest.indices.cpu())

@@ -27,7 +27,6 @@ def run_injection(
         The answers by giver, and whether all logits were finite.
     """
     language_model, blocks, head = model.nnsight, model.blocks, model.head
-    depth = len(blocks)
     with model.session():
         with torch.no_grad():
             answers: dict[str, list[Tensor]] = {giver: [] for giver in thetas}
@@ -41,8 +40,7 @@ def run_injection(
                 before = read_query(language_model, head, batch)
                 end = start + batch["prompts"]
                 for giver, given in thetas.items():
-                    own = given[start:end, None].to(like)  # (prompt, 1, hidden)
-                    theta = own.expand(-1, depth, -1)  # (prompt, layer, hidden)
+                    theta = given[start:end, None].to(like)  # (prompt, 1, hidden)
                     logits = apply_theta(
                         language_model, blocks, batch, before, theta, [layer], in_tuple
                     )

@@ -34,8 +34,8 @@ def learn(
     if batch["shared"] is not None:
         with model.trace(batch["shared"], use_cache=True):
             head.skip(head.input[:, -1:])  # no logits are needed here
-            past = _cache_of(model.output)
-        _repeat(past, per_prompt)
+            past = cache_of(model.output)
+        repeat_rows(past, per_prompt)
 
     rows, arrows = torch.arange(prompts * per_prompt), batch["arrows"]
     with model.trace(batch["suffixes"], use_cache=True, **past):
@@ -62,8 +62,8 @@ def learn_at(model: Any, blocks: list[Any], head: Any, batch: dict[str, Any], la
             for block in blocks[layer + 1 :]:
                 block.skip(output)
             head.skip(head.input[:, -1:])
-            past = _cache_of(model.output)
-        _repeat(past, per_prompt)
+            past = cache_of(model.output)
+        repeat_rows(past, per_prompt)
     rows, arrows = torch.arange(prompts * per_prompt), batch["arrows"]
     with model.trace(batch["suffixes"], use_cache=True, **past):
         output = blocks[layer].output
@@ -111,7 +111,7 @@ def read_query(model: Any, head: Any, batch: dict[str, Any]) -> dict[str, Any]:
     if batch["before"] is not None:
         with model.trace(batch["before"], use_cache=True):
             head.skip(head.input[:, -1:])
-            past = _cache_of(model.output)
+            past = cache_of(model.output)
     return past
 
 
@@ -131,7 +131,7 @@ def apply_theta(
     of `at_layers` are not run.
 
     Args:
-        theta: (prompt, layer, hidden), all layers.
+        theta: what goes in, (prompt, candidate, hidden), one for each of `at_layers`.
 
     Returns:
         The logits after the arrow, (prompt, candidate, vocab).
@@ -139,13 +139,13 @@ def apply_theta(
     prompts, candidates = batch["prompts"], len(at_layers)
     lowest = at_layers[0]
     past = copy.deepcopy(before)
-    _repeat(past, candidates)
+    repeat_rows(past, candidates)
     arrow = {key: value.repeat_interleave(candidates, 0) for key, value in batch["arrow"].items()}
+    injected = theta.flatten(0, 1)  # (row, hidden)
     row_layer = torch.tensor(at_layers * prompts, device=theta.device)[:, None]  # (row, 1)
 
     with model.trace(arrow, use_cache=True, **past):
         for layer, block in enumerate(blocks):
-            injected = theta[:, layer].repeat_interleave(candidates, 0)  # (row, hidden)
             if layer <= lowest:
                 state = injected[:, None]  # (row, 1, hidden)
                 block.skip((state,) if in_tuple else state)
@@ -193,7 +193,7 @@ def write_answers(
                 state[:, -1] = state[:, -1] + put_in if added else put_in
         head.input = head.input[:, -1:]
         first_logits = model.output.logits[:, -1]  # (prompt, vocab)
-        past = _cache_of(model.output)
+        past = cache_of(model.output)
 
     token = first_logits.argmax(-1, keepdim=True)  # (prompt, 1)
     written, mask = [token], prompts["attention_mask"]
@@ -207,7 +207,7 @@ def write_answers(
             inputs["position_ids"] = mask.sum(-1, keepdim=True) - 1
         with model.trace(inputs, use_cache=True, **past):
             token = model.output.logits[:, -1].argmax(-1, keepdim=True)
-            past = _cache_of(model.output)  # in a sandbox it is another object after each trace
+            past = cache_of(model.output)  # in a sandbox it is another object after each trace
         written.append(token)
     unneeded = torch.full((len(token), steps - len(written)), -1)
     return torch.cat([*(token.cpu() for token in written), unneeded], 1), first_logits
@@ -218,7 +218,7 @@ def joined(parts: list[Tensor]) -> Tensor:
     return torch.cat(parts) if parts else torch.empty(0)
 
 
-def _cache_of(output: Any) -> dict[str, Any]:
+def cache_of(output: Any) -> dict[str, Any]:
     """The key-value cache as the argument of a later trace, by the name that transformers uses.
 
     It is `cache` from transformers 5.24 on, `past_key_values` before; where the trace runs decides.
@@ -227,7 +227,7 @@ def _cache_of(output: Any) -> dict[str, Any]:
     return {name: output[name]}
 
 
-def _repeat(past: dict[str, Any], times: int) -> None:
+def repeat_rows(past: dict[str, Any], times: int) -> None:
     """Repeat every row of a cache, in place."""
     for cache in past.values():
         cache.batch_repeat_interleave(times)

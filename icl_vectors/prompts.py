@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from icl_vectors.bijections import CATEGORY as BIJECTION
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.tasks import Task
 
@@ -78,6 +79,13 @@ def _endless(inputs: Sequence[str], draw: random.Random) -> Iterator[str]:
         yield from draw.sample(inputs, len(inputs))
 
 
+def _tell(task: Task, query: str) -> set[str]:
+    """Inputs whose demonstration would show the query's answer: itself, its partner both ways."""
+    if task.category != BIJECTION:
+        return {query}
+    return {query, *(answer for answer in task.answers[query] if answer in task.answers)}
+
+
 def _prompts(
     task: Task,
     inputs: Sequence[str],
@@ -90,8 +98,9 @@ def _prompts(
     draw = random.Random(f"{seed}:{task.name}:{split}")
     prompts = []
     for number, query in enumerate(queries):
-        drawn = draw.sample(inputs, shots + dummies + 1)
-        others = [input for input in drawn if input != query][: shots + dummies]
+        told = _tell(task, query)
+        drawn = draw.sample(inputs, shots + dummies + len(told))
+        others = [input for input in drawn if input not in told][: shots + dummies]
         prompts.append(
             Prompt(
                 id=f"{task.name}-{seed}-{split}-{number:04d}",

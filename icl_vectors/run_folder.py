@@ -94,7 +94,11 @@ class RunFolder:
     ) -> None:
         """Keep what a unit gave; the record that it is done comes last."""
         lines = list(samples)
-        append_lines(self.path / "prompts.jsonl", (asdict(prompt) for prompt in prompts))
+        asked = [{**asdict(prompt), "unit": unit[0]} for prompt in prompts]
+        for line in asked:
+            if line["task"] == unit[0]:
+                del line["unit"]
+        append_lines(self.path / "prompts.jsonl", asked)
         append_lines(self.path / "samples.jsonl", lines)
         self._record("done", unit, {**details, "samples": len(lines), "result": result})
         self.done[unit] = dict(result)
@@ -188,7 +192,7 @@ class RunFolder:
         _rewrite(self.path / "records.jsonl", records)
         for name in ("prompts.jsonl", "samples.jsonl"):
             lines = read_lines(self.path / name)
-            kept = [line for line in lines if (line["task"], line["seed"]) in finished]
+            kept = [line for line in lines if _unit_of(line) in finished]
             _rewrite(self.path / name, kept)
 
     def _record(self, event: str, unit: Unit, details: Mapping[str, Any]) -> None:
@@ -197,6 +201,11 @@ class RunFolder:
 
     def _write_run(self) -> None:
         write_json(self.path / "run.json", self._run)
+
+
+def _unit_of(line: Mapping[str, Any]) -> Unit:
+    """The unit that wrote a line: its task, unless it says otherwise."""
+    return str(line.get("unit", line["task"])), int(line["seed"])
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:

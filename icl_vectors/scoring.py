@@ -41,6 +41,13 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     return max(0.0, middle - half) if hits else 0.0, min(1.0, middle + half) if hits < n else 1.0
 
 
+def exact_mcnemar(lost: int, won: int) -> float:
+    """Two-sided exact p of McNemar's test: a fair coin on the prompts where the two differ."""
+    from scipy.stats import binomtest
+
+    return float(binomtest(won, lost + won).pvalue) if lost + won else 1.0
+
+
 def mean(values: Iterable[float]) -> float:
     listed = list(values)
     return sum(listed) / len(listed)

@@ -9,6 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from icl_vectors.bijections import CATEGORY as BIJECTION
+from icl_vectors.bijections import SOURCES, bijection
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.generated import GENERATED
 from icl_vectors.task_files import read_pairs
@@ -39,6 +41,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
         "location_religion",
     ),
 }
+OUTSIDE_ALL = {BIJECTION: tuple(SOURCES)}
 
 Outputs: TypeAlias = str | Iterable[str]
 
@@ -142,8 +145,13 @@ class Task:
 
 
 def list_tasks() -> tuple[str, ...]:
-    """The names of the built-in tasks, by category (the 18 of the paper's section 3.1)."""
+    """The names of the tasks that `all` means, by category (the 18 of the paper's section 3.1)."""
     return tuple(name for names in CATEGORIES.values() for name in names)
+
+
+def known_tasks() -> tuple[str, ...]:
+    """The names of all built-in tasks, those outside `all` last."""
+    return list_tasks() + tuple(name for names in OUTSIDE_ALL.values() for name in names)
 
 
 @cache
@@ -153,25 +161,23 @@ def load_task(name: str) -> Task:
     Raises:
         IclVectorsError: there is no task of that name; the known ones are listed.
     """
-    if name not in list_tasks():
-        raise unknown_name("task", name, list_tasks())
-    if name in GENERATED:
-        return _from_data(GENERATED[name]())
-    text = (files("icl_vectors.data") / "tasks" / f"{name}.json").read_text("utf-8")
-    return _from_data(json.loads(text))
+    if name not in known_tasks():
+        raise unknown_name("task", name, known_tasks())
+    return _from_data(bijection(name, _data) if name in SOURCES else _data(name))
 
 
 def select_tasks(names: str, task_files: Iterable[str | Path] = ()) -> tuple[Task, ...]:
     """The tasks of a comma-separated list of names, categories or `all`, then the user's own."""
     wanted: dict[str, Task] = {}
+    categories = {**CATEGORIES, **OUTSIDE_ALL}
     for name in filter(None, (part.strip() for part in names.split(","))):
-        for member in list_tasks() if name == "all" else CATEGORIES.get(name, (name,)):
-            if member not in list_tasks():
-                raise unknown_name("task", member, [*list_tasks(), *CATEGORIES, "all"])
+        for member in list_tasks() if name == "all" else categories.get(name, (name,)):
+            if member not in known_tasks():
+                raise unknown_name("task", member, [*known_tasks(), *categories, "all"])
             wanted[member] = load_task(member)
     for path in task_files:
         task = Task.from_file(path)
-        if task.name in wanted or task.name in list_tasks():
+        if task.name in wanted or task.name in known_tasks():
             raise IclVectorsError(
                 f"task file {path}: the name {task.name!r} is taken; rename the file."
             )
@@ -188,6 +194,13 @@ def _cells(name: str, row: Any, input: Any, output: Any) -> tuple[str, list[str]
         if cell is None or cell != cell:  # NaN
             raise IclVectorsError(f"task {name!r}, row {row}: expected text, found a missing cell.")
     return str(input), [str(cell) for cell in outputs]
+
+
+def _data(name: str) -> dict[str, Any]:
+    if name in GENERATED:
+        return GENERATED[name]()
+    text = (files("icl_vectors.data") / "tasks" / f"{name}.json").read_text("utf-8")
+    return dict(json.loads(text))
 
 
 def _from_data(data: Mapping[str, Any]) -> Task:

@@ -35,7 +35,9 @@ def injected(tiny: Tiny, theta: Tensor, at_layers: list[int]) -> Tensor:
     with nnsight.session():
         with torch.no_grad():
             before = read_query(nnsight, model.head, batch)
-            logits: Any = apply_theta(nnsight, blocks, batch, before, theta, at_layers, in_tuple)
+            logits: Any = apply_theta(
+                nnsight, blocks, batch, before, theta[:, at_layers], at_layers, in_tuple
+            )
             logits = logits.save()
     return torch.as_tensor(logits)
 

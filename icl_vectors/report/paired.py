@@ -18,7 +18,7 @@ from icl_vectors.errors import IclVectorsError
 from icl_vectors.files import read_lines
 from icl_vectors.report.run import METHODS, Run
 from icl_vectors.report.statistics import Array, task_means
-from icl_vectors.scoring import Accuracy, wilson
+from icl_vectors.scoring import Accuracy, exact_mcnemar, wilson
 
 Key = tuple[str, str]  # prompt id, method
 Answers = Mapping[Key, tuple[str, str, bool]]  # task, prediction, whether it is right
@@ -100,13 +100,6 @@ def compare_precisions(runs: Sequence[Run], places: Sequence[Path]) -> list[Prec
         )
         for run, own, theirs, chosen in zip(runs, answers, vectors, blocks, strict=True)
     ]
-
-
-def exact_mcnemar(lost: int, won: int) -> float:
-    """Two-sided exact p of McNemar's test: a fair coin on the prompts where the two differ."""
-    from scipy.stats import binomtest
-
-    return float(binomtest(won, lost + won).pvalue) if lost + won else 1.0
 
 
 def _pair(reference: Answers, other: Answers, method: str, task: str | None = None) -> Paired:

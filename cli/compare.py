@@ -1,0 +1,99 @@
+"""`icl-vectors compare`: every kind of task vector on the same prompts, beside its controls."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from icl_vectors.cli import options
+from icl_vectors.cli.experiment import Experiment
+from icl_vectors.cli.loading import ModelOptions, choose_dtypes
+from icl_vectors.cli.sweep import choose_tasks, parse_batch_size
+from icl_vectors.cli.tables_of_compare import compare_table
+from icl_vectors.experiments.checks import check_counts
+from icl_vectors.prompts import require_pairs
+
+
+def compare(
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods",
+            help="all, or of state, state-mean, state-mean-add, function, icv, state-vector, multi.",
+        ),
+    ] = "all",
+    controls: Annotated[
+        str,
+        typer.Option(
+            "--controls", help="all, none, or of random, shuffled, other-task, task-mean."
+        ),
+    ] = "all",
+    tasks: options.Tasks = None,
+    task_file: options.TaskFiles = None,
+    arrows: Annotated[
+        str,
+        typer.Option("--arrows", help="Also put vectors in under these arrows, such as '-> : ='."),
+    ] = "",
+    shots_curve: Annotated[
+        str, typer.Option("--shots-curve", help="Also measure at these shots: 0,1,2,4,8,16.")
+    ] = "",
+    heads: Annotated[
+        Path | None,
+        typer.Option("--heads", help="heads.json of an earlier run, not to rank heads again."),
+    ] = None,
+    model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
+    shots: options.Shots = 5,
+    dummies: options.Dummies = 2,
+    test: options.Test = 50,
+    dev: options.Dev = 50,
+    layers: options.Layers = "all",
+    seed: options.Seed = 41,
+    template: options.TemplateText = "{input}→{output}",
+    batch_size: options.BatchSize = "auto",
+    dtype: options.Dtypes = "auto",
+    load_in_4bit: options.In4Bit = False,
+    load_in_8bit: options.In8Bit = False,
+    device: options.Device = None,
+    device_map: options.DeviceMap = None,
+    revision: options.Revision = None,
+    remote: options.Remote = False,
+    host: options.Host = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    output: options.Output = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Kinds of task vectors on the same prompts, each beside its controls.
+
+    Example: icl-vectors compare --tasks antonyms,to_upper --methods state,function,icv
+    """
+    chosen, size = choose_tasks(tasks, task_file), parse_batch_size(batch_size)
+    check_counts(dummies=dummies, test=test, dev=dev, batch_size=size)
+    require_pairs(chosen, shots, dummies)
+    opener = ModelOptions(
+        device, device_map, revision, trust_remote_code, quiet or json, host or remote
+    )
+    dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
+    settings = {
+        "tasks": chosen,
+        "methods": methods,
+        "controls": controls,
+        "arrows": arrows,
+        "shots_curve": shots_curve,
+        "heads": heads,
+        "shots": shots,
+        "dummies": dummies,
+        "test": test,
+        "dev": dev,
+        "layers": layers,
+        "seed": seed,
+        "template": template,
+        "batch_size": size,
+    }
+
+    def run(opened: object, **given: object) -> object:
+        from icl_vectors.experiments.compare import compare as run_compare
+
+        return run_compare(opened, **given)  # type: ignore[arg-type]
+
+    Experiment("compare", model, dtypes, opener, output, json).run(run, compare_table, settings)

@@ -1,0 +1,150 @@
+"""The prompts of one task in a comparison, as batches: sound, shuffled, other arrows, other shots."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from icl_vectors.batches import Batch
+from icl_vectors.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.experiments.compare_plan import ComparePlan
+from icl_vectors.limits import positions_limit
+from icl_vectors.memory import choose_batch_size
+from icl_vectors.methods.method import Candidate, Method
+from icl_vectors.methods.prepare import Contexts, method_batches, shuffled
+from icl_vectors.model import Model
+from icl_vectors.prompts import Prompt
+from icl_vectors.tasks import Task
+from icl_vectors.templates import Template
+
+ROWS_A_PROMPT = 6  # rows that the memory reckoned for a prompt of a sweep surely holds
+Variant = dict[str, Any]  # see `run_method`
+
+
+@dataclass(frozen=True)
+class TaskPrompts:
+    """Dev and test prompts of one task, encoded.
+
+    Attributes:
+        size: prompts at once.
+    """
+
+    model: Model
+    plan: ComparePlan
+    task: Task
+    dev: Sequence[EncodedPrompt]
+    test: Sequence[EncodedPrompt]
+    size: int
+
+    @classmethod
+    def make(
+        cls, model: Model, plan: ComparePlan, task: Task, batch_size: int | None
+    ) -> "TaskPrompts":
+        """Encode a task's prompts.
+
+        Raises:
+            IclVectorsError: the tokenizer joins an arrow with its answer, or a prompt is too long.
+        """
+        dev, test = plan.prompts(task)
+        encoded = _encode(model, plan.template, dev), _encode(model, plan.template, test)
+        size = batch_size or choose_batch_size(model, [*encoded[0], *encoded[1]])
+        return cls(model, plan, task, *encoded, size)
+
+    def size_for(self, groups: Sequence[Sequence[Candidate]]) -> int:
+        """Prompts at once where each is put in with every candidate of a group."""
+        rows = max(map(len, groups))
+        return max(1, min(self.size, self.size * ROWS_A_PROMPT // rows))
+
+    def batches(
+        self,
+        method: Method,
+        prompts: Sequence[EncodedPrompt],
+        size: int,
+        *,
+        contexts: Sequence[EncodedPrompt] | None = None,
+        template: Template | None = None,
+    ) -> list[Batch]:
+        """Batches for a method; `contexts` are the dev prompts where not given."""
+        return method_batches(
+            self.model,
+            template or self.plan.template,
+            method,
+            prompts,
+            Contexts(self.dev if contexts is None else contexts),
+            size,
+            self.plan.seed,
+        )
+
+    def corrupted(self, method: Method, size: int, most: int) -> list[Batch]:
+        """Some dev prompts with shuffled answers, whole up to their arrow as "queries alone"."""
+        prompts = [shuffled(one.prompt) for one in self.dev[:most]]
+        encoded = _encode(self.model, self.plan.template, prompts)
+        whole = [replace(one, alone=one.shared + one.suffixes[0]) for one in encoded]
+        return self.batches(method, whole, size)
+
+    def variants(
+        self, method: Method, given: Mapping[str, Tensor], size: int
+    ) -> dict[str, Variant]:
+        """The method's controls by name, then "arrow …" and "shots …"."""
+        found: dict[str, Variant] = {}
+        for control in self.plan.controls:
+            if control == "random":
+                found[control] = variant(noise=self.plan.seed)
+            elif control == "shuffled":
+                found[control] = self._shuffled(method, size)
+            elif control in given:
+                found[control] = variant(given=given[control])
+        for template in self.plan.arrows:
+            test = _encode(self.model, template, [one.prompt for one in self.test])
+            puts = self.batches(method, test, size, template=template)
+            found[f"arrow {template.arrow}"] = variant(puts=puts)
+        for shots in self.plan.further_shots:
+            found[f"shots {shots}"] = self.at_shots(method, shots, size)
+        return found
+
+    def at_shots(self, method: Method, shots: int, size: int) -> Variant:
+        """Vectors from prompts of another number of demonstrations, the queries being the same."""
+        dev, test = (
+            _encode(self.model, self.plan.template, prompts)
+            for prompts in self.plan.prompts(self.task, shots)
+        )
+        reads = self.batches(method, test, size, contexts=dev)
+        return variant(
+            contexts=self.batches(method, dev, size, contexts=dev) if method.pooled else None,
+            reads=reads,
+            puts=reads if "whole" in method.inputs else None,
+        )
+
+    def scored(self, name: str) -> Sequence[EncodedPrompt]:
+        """The test prompts with the tokens that a variant's answers are compared with."""
+        for template in self.plan.arrows:
+            if name == f"arrow {template.arrow}":
+                return _encode(self.model, template, [one.prompt for one in self.test])
+        return self.test
+
+    def _shuffled(self, method: Method, size: int) -> Variant:
+        def wrong(prompts: Sequence[EncodedPrompt]) -> list[Batch]:
+            changed = [shuffled(one.prompt) for one in prompts]
+            return self.batches(method, _encode(self.model, self.plan.template, changed), size)
+
+        if method.pooled:
+            return variant(contexts=wrong(self.dev))
+        return variant(reads=wrong(self.test))
+
+
+def variant(
+    *,
+    contexts: Sequence[Batch] | None = None,
+    reads: Sequence[Batch] | None = None,
+    puts: Sequence[Batch] | None = None,
+    given: Tensor | None = None,
+    noise: int | None = None,
+) -> Variant:
+    """A way to get vectors for the test prompts; without arguments, the method's own."""
+    return {"contexts": contexts, "reads": reads, "puts": puts, "given": given, "noise": noise}
+
+
+def _encode(model: Model, template: Template, prompts: Sequence[Prompt]) -> list[EncodedPrompt]:
+    limit = positions_limit(model)
+    return [encode_prompt(model.tokenizer, template, prompt, limit) for prompt in prompts]

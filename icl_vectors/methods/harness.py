@@ -1,0 +1,67 @@
+"""What every method's session does around the method: pooling, regular answers, measures.
+
+Runs inside a session; see `icl_vectors.methods`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def pooled(
+    read: Callable[..., Tensor], model: Any, at: dict[str, Any], batches: Sequence[dict[str, Any]]
+) -> Tensor:
+    """What a method sees in all contexts, (context, …)."""
+    return torch.cat([read(model, at, batch) for batch in batches])
+
+
+def vectors_for(
+    read: Callable[..., Tensor],
+    make: Callable[..., Tensor],
+    model: Any,
+    at: dict[str, Any],
+    batch: dict[str, Any],
+    pool: Tensor | None,
+) -> Tensor:
+    """A method's vectors for each prompt of a batch, (prompt, …, hidden).
+
+    Of its own demonstrations, or of the contexts that the batch's `mix` (prompt, slot, context)
+    names; with several slots their axis follows that of the prompts.
+    """
+    if pool is None:
+        return make(model, at, read(model, at, batch))
+    mixed = torch.einsum("psc,c...->ps...", batch["mix"].to(pool), pool)
+    return make(model, at, mixed[:, 0] if mixed.shape[1] == 1 else mixed)
+
+
+def answer_whole(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:
+    """Logits after demonstrations and query, the regular answer, (prompt, vocab)."""
+    with model.trace(batch["whole"], use_cache=False):
+        at["head"].input = at["head"].input[:, -1:]
+        logits: Tensor = model.output.logits[:, -1]
+    return logits
+
+
+def measure(logits: Tensor, regular: Tensor, accepted: Tensor) -> list[Tensor]:
+    """How an answer compares with the accepted ones and with the regular distribution.
+
+    Args:
+        logits, regular: (prompt, vocab).
+        accepted: accepted first tokens, padded with −1, (prompt, answer).
+
+    Returns:
+        The token answered; log-probability and rank (1 is the likeliest) of the likeliest accepted
+        token; total variation, and Kullback–Leibler divergence from the regular distribution in
+        nats; (prompt,) each.
+    """
+    own, other = logits.float().log_softmax(-1), regular.float().log_softmax(-1)
+    allowed = (accepted >= 0).to(own.device)
+    scores = own.gather(-1, accepted.clamp(min=0).to(own.device))
+    best = scores.masked_fill(~allowed, -torch.inf).max(-1).values  # (prompt,)
+    rank = (own > best[:, None]).sum(-1) + 1
+    variation = (own.exp() - other.exp()).abs().sum(-1) / 2
+    divergence = (other.exp() * (other - own)).nan_to_num(0.0).sum(-1).clamp(min=0)
+    found = (logits.argmax(-1), best, rank, variation, divergence)
+    return [part.cpu() for part in found]

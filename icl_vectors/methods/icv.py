@@ -1,0 +1,89 @@
+"""In-context vectors (Liu et al. 2023, arXiv 2311.06668): from inputs to outputs, at all layers.
+
+Each demonstration gives the difference between the last state of its output and that of its input,
+each read alone, at all layers at once. Their principal direction is added to the states of every
+layer and token of the query, which then get their old norms back.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from icl_vectors.methods.cost import cost_of_everywhere
+from icl_vectors.methods.method import Candidate, Method, as_made, nothing
+from icl_vectors.methods.reading import look
+
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)  # of the states' own size
+
+
+def read(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:
+    """The principal direction of the demonstrations' differences, (prompt, layer, hidden).
+
+    Not centred: of unit vectors it has the largest mean squared product with the differences, and
+    points with their mean. Its length over all layers is the mean length of the outputs' states.
+    """
+    prompts = batch["prompts"]
+    with model.trace(batch["pairs"], use_cache=False):
+        states = []
+        for layer in range(len(at["blocks"])):
+            states.append(look(at, layer, "state")[:, -1].float())
+        at["head"].skip(at["head"].input[:, -1:])
+    stacked = torch.stack([state.to(at["like"].device) for state in states], 1)
+    both = stacked.view(prompts, -1, 2, stacked.shape[1] * stacked.shape[2])  # of input and output
+    differences = both[:, :, 1] - both[:, :, 0]  # (prompt, demonstration, layer × hidden)
+    _, along = torch.linalg.eigh(differences @ differences.mT)  # ascending
+    direction = (along[:, :, -1:].mT @ differences)[:, 0]  # (prompt, layer × hidden)
+    direction = direction * (direction * differences.mean(1)).sum(-1, keepdim=True).sign()
+    direction = direction / direction.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+    size = both[:, :, 1].norm(dim=-1).mean(1)[:, None]  # (prompt, 1)
+    found: Tensor = (direction * size).view(prompts, stacked.shape[1], -1)
+    return found
+
+
+def put_in(
+    model: Any,
+    at: dict[str, Any],
+    batch: dict[str, Any],
+    started: None,
+    vectors: Tensor,
+    candidates: list[Any],
+) -> Tensor:
+    """At every layer and token of the query: the vector added, the state's norm kept."""
+    prompts, rows = batch["prompts"], len(candidates)
+    query = {key: value.repeat_interleave(rows, 0) for key, value in batch["query"].items()}
+    strengths = torch.tensor([candidate[0] for candidate in candidates])
+    strengths = strengths.repeat(prompts)[:, None]  # (row, 1)
+    with model.trace(query, use_cache=False):
+        for layer in range(len(at["blocks"])):
+            state = look(at, layer, "state")  # (row, token, hidden)
+            added = vectors[:, layer].repeat_interleave(rows, 0)  # (row, hidden)
+            added = (added * strengths.to(added.device))[:, None].to(state.device)
+            moved = state.float() + added
+            kept = state.float().norm(dim=-1, keepdim=True)
+            moved = moved * kept / moved.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+            state[:] = moved.to(state.dtype)
+        at["head"].input = at["head"].input[:, -1:]
+        logits: Tensor = model.output.logits[:, -1].view(prompts, rows, -1)
+    return logits
+
+
+def every_strength(layers: Sequence[int], options: Mapping[str, Any]) -> list[list[Candidate]]:
+    """All layers at once; the weakest first."""
+    return [[(strength,) for strength in STRENGTHS]]
+
+
+ICV = Method(
+    name="icv",
+    title="in-context vector: outputs minus inputs, added everywhere",
+    source="Liu et al. 2023, arXiv 2311.06668",
+    read=read,
+    make=as_made,
+    start=nothing,
+    put_in=put_in,
+    cost=cost_of_everywhere,
+    candidates=every_strength,
+    names=("strength",),
+    inputs=("pairs", "query"),
+)

@@ -1,0 +1,73 @@
+"""What a method is, to the harness that compares methods."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Candidate: TypeAlias = tuple[float | int, ...]  # one choice of a method's hyper-parameters
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to find a task and to put it in.
+
+    The four functions run inside a session. `at` holds envoys and what they are like, see
+    `places`; vectors begin with the axis of the prompts and end with that of the hidden units.
+
+    Attributes:
+        read: (model, at, batch) → what is seen at the arrows, (prompt, …).
+        make: (model, at, seen) → the vectors, (prompt, …, hidden).
+        start: (model, at, batch) → what of the prompts is run once, before anything is put in.
+        put_in: (model, at, batch, started, vectors, candidates) → logits, (prompt, candidate,
+            vocab).
+        candidates: (layers, options) → groups of choices for dev, in the order that ties fall.
+        names: of the hyper-parameters of a candidate.
+        inputs: what it needs of a batch beyond the demonstrations, dummies and query.
+        pooled: vectors are averaged over the contexts of the dev prompts, else each prompt has its
+            own.
+        slots: whether each prompt gets one vector for every arrow of its prompt.
+        attention: whether it looks into the blocks' attention.
+        heads: whether it needs the ranking of the attention heads.
+        cost: (batch, candidates, number of blocks) → layer-tokens of reading one batch, of
+            starting, and of putting the candidates in.
+    """
+
+    name: str
+    title: str
+    source: str
+    read: Callable[..., Any]
+    make: Callable[..., Any]
+    start: Callable[..., Any]
+    put_in: Callable[..., Any]
+    candidates: Callable[[Sequence[int], Mapping[str, Any]], list[list[Candidate]]]
+    names: tuple[str, ...]
+    cost: Callable[[Mapping[str, Any], Sequence[Candidate], int], tuple[int, int, int]]
+    inputs: tuple[str, ...] = ()
+    pooled: bool = False
+    slots: bool = False
+    attention: bool = False
+    heads: bool = False
+
+
+def by_layers(
+    layers: Sequence[int], group: int, options: Sequence[float | int | None] = (None,)
+) -> list[list[Candidate]]:
+    """Candidates (layer, option), lowest layers first, those of `group` layers together."""
+    ordered = sorted(layers)
+    return [
+        [
+            (layer,) if option is None else (layer, option)
+            for layer in ordered[start : start + group]
+            for option in options
+        ]
+        for start in range(0, len(ordered), group)
+    ]
+
+
+def as_made(model: Any, at: dict[str, Any], seen: Any) -> Any:
+    """What was seen is the vectors."""
+    return seen
+
+
+def nothing(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> None:
+    """Nothing of the prompts need be run before something is put in."""

@@ -1,0 +1,78 @@
+"""Several task vectors at once (Dong et al. 2025, arXiv 2506.09048, "TaskV-M").
+
+The prompt keeps its demonstrations. θ of as many other contexts as it has arrows are put in, one at
+each arrow, all at one block.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from icl_vectors.methods.cost import cost_of_few_shot
+from icl_vectors.methods.method import Candidate, Method, as_made, by_layers
+from icl_vectors.methods.reading import look
+from icl_vectors.methods.state import read
+
+
+def start(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> list[Tensor]:
+    """The few-shot prompt as it is: the states of all tokens at every block, (prompt, token, h)."""
+    with model.trace(batch["whole"], use_cache=False):
+        states = []
+        for layer in range(len(at["blocks"])):
+            states.append(look(at, layer, "state"))
+        at["head"].skip(at["head"].input[:, -1:])
+    return states
+
+
+def put_in(
+    model: Any,
+    at: dict[str, Any],
+    batch: dict[str, Any],
+    states: list[Tensor],
+    vectors: Tensor,
+    candidates: list[Any],
+) -> Tensor:
+    """At one block, the states of all arrows of the few-shot prompt become vectors.
+
+    The blocks up to that one need not be run again.
+
+    Args:
+        vectors: (prompt, arrow, layer, hidden).
+    """
+    blocks, head, whole = at["blocks"], at["head"], batch["whole"]
+    each, arrows = torch.arange(batch["prompts"])[:, None], batch["whole_arrows"]
+    found = []
+    for (layer,) in candidates:
+        state = states[layer].clone()  # (prompt, token, hidden)
+        state[each, arrows] = vectors[:, :, layer].to(state)
+        with model.trace(whole, use_cache=False):
+            for block in blocks[: layer + 1]:
+                block.skip((state,) if at["in_tuple"] else state)
+            head.input = head.input[:, -1:]
+            logits = model.output.logits[:, -1]
+        found.append(logits)
+    return torch.stack(found, 1)
+
+
+def every_layer(layers: Sequence[int], options: Mapping[str, Any]) -> list[list[Candidate]]:
+    """One candidate a block, all in one group: they share the blocks below."""
+    return by_layers(layers, len(layers))
+
+
+MULTI = Method(
+    name="multi",
+    title="a θ of another context at every arrow of the few-shot prompt",
+    source="Dong et al. 2025, arXiv 2506.09048",
+    read=read,
+    make=as_made,
+    start=start,
+    put_in=put_in,
+    cost=cost_of_few_shot,
+    candidates=every_layer,
+    names=("layer",),
+    inputs=("whole", "whole_arrows"),
+    pooled=True,
+    slots=True,
+)

@@ -1,0 +1,143 @@
+"""Prompts as batches for methods: what each needs beyond the demonstrations, dummies and query."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from icl_vectors.batches import Batch, make_batches, whole_prompts
+from icl_vectors.encoding import EncodedPrompt, demonstration_arrows, encode_plain
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.methods.method import Method
+from icl_vectors.model import Model
+from icl_vectors.prompts import Prompt
+from icl_vectors.templates import Template
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """The dev prompts, whose θ pooled methods average, and which of them a prompt may use."""
+
+    prompts: Sequence[EncodedPrompt]
+
+    def mix(self, prompt: Prompt, slots: int, seed: int) -> Tensor:
+        """How much of each context goes into each of a prompt's vectors, (slot, context).
+
+        A context that demonstrates the prompt's query, or asks it, is left out (as the authors of
+        Hendel et al. 2023 do), unless all do. One slot is the mean of the others; several slots
+        are as many of them, drawn.
+
+        Args:
+            slots: vectors a prompt; 0 stands for the mean.
+        """
+        usable = [
+            index
+            for index, one in enumerate(self.prompts)
+            if prompt.query not in _inputs_of(one.prompt)
+        ] or list(range(len(self.prompts)))
+        weights = torch.zeros(max(1, slots), len(self.prompts))
+        if not slots:
+            weights[0, usable] = 1 / len(usable)
+            return weights
+        draw = random.Random(f"{seed}:{prompt.id}:contexts")
+        drawn = (
+            draw.sample(usable, slots) if len(usable) >= slots else draw.choices(usable, k=slots)
+        )
+        weights[range(slots), drawn] = 1.0
+        return weights
+
+
+def method_batches(
+    model: Model,
+    template: Template,
+    method: Method,
+    prompts: Sequence[EncodedPrompt],
+    contexts: Contexts | None,
+    size: int,
+    seed: int,
+) -> list[Batch]:
+    """Batches of at most `size` prompts with everything that a method reads and puts in.
+
+    Keys beyond those of `make_batches`:
+        whole: model inputs of demonstrations and query, left-padded, (prompt, token).
+        whole_arrows: where they have their arrows, the query's last, (prompt, demonstration + 1).
+        demonstration_arrows: the demonstrations' arrows in `shared`, (prompt, demonstration).
+        pairs: model inputs of each demonstration's input and output alone, left-padded,
+            (prompt × demonstration × 2, token).
+        query: model inputs of the query alone, left-padded, (prompt, token).
+        mix: (prompt, slot, context), see `Contexts`.
+    """
+    positions = model.architecture.takes_positions
+    batches = make_batches(prompts, size, positions, with_query=False)
+    for number, batch in enumerate(batches):
+        part = prompts[number * size : (number + 1) * size]
+        batch.update(_extra(model, template, method, part, positions))
+        if contexts is not None and method.pooled:
+            slots = len(part[0].prompt.demonstrations) + 1 if method.slots else 0
+            batch["mix"] = torch.stack([contexts.mix(one.prompt, slots, seed) for one in part])
+    return batches
+
+
+def _extra(
+    model: Model,
+    template: Template,
+    method: Method,
+    part: Sequence[EncodedPrompt],
+    positions: bool,
+) -> dict[str, Any]:
+    tokenizer = model.tokenizer
+    whole = [one.shared + one.suffixes[0] for one in part]
+    found: dict[str, Any] = {
+        "whole": whole_prompts(whole, positions),
+        "query": whole_prompts([one.alone for one in part], positions),
+    }
+    if "pairs" in method.inputs:
+        texts = [text for one in part for pair in one.prompt.demonstrations for text in pair]
+        found["pairs"] = whole_prompts([encode_plain(tokenizer, text) for text in texts], positions)
+    if {"demonstration_arrows", "whole_arrows"} & set(method.inputs):
+        arrows = [
+            demonstration_arrows(tokenizer, template, one.prompt, ids)
+            for one, ids in zip(part, whole, strict=True)
+        ]
+        found["demonstration_arrows"] = _shifted(arrows, [one.shared for one in part])
+        with_query = [(*own, len(ids) - 1) for own, ids in zip(arrows, whole, strict=True)]
+        found["whole_arrows"] = _shifted(with_query, whole)
+    return found
+
+
+def _shifted(places: Sequence[Sequence[int]], rows: Sequence[Sequence[int]]) -> Tensor:
+    """Places in rows of unequal length, after these were padded at the left."""
+    width = max(map(len, rows))
+    for own, row in zip(places, rows, strict=True):
+        if own and own[-1] >= len(row):
+            raise IclVectorsError(
+                "this tokenizer joins the last demonstration with the query; expected them to be "
+                "apart; use another template."
+            )
+    moved = [
+        [place + width - len(row) for place in own] for own, row in zip(places, rows, strict=True)
+    ]
+    return torch.tensor(moved, dtype=torch.long)
+
+
+def shuffled(prompt: Prompt) -> Prompt:
+    """The same prompt, its demonstrations' outputs dealt out anew, none to its own input.
+
+    Outputs move to the next demonstration in an order drawn from the prompt's id, so that only
+    equal outputs can meet their own input again.
+    """
+    order = list(range(len(prompt.demonstrations)))
+    random.Random(f"{prompt.id}:shuffled").shuffle(order)
+    outputs = {
+        place: prompt.demonstrations[next_one][1]
+        for place, next_one in zip(order, order[1:] + order[:1], strict=True)
+    }
+    pairs = [(input, outputs[place]) for place, (input, _) in enumerate(prompt.demonstrations)]
+    return replace(prompt, demonstrations=tuple(pairs))
+
+
+def _inputs_of(prompt: Prompt) -> set[str]:
+    return {prompt.query, *(input for input, _ in prompt.demonstrations)}
