@@ -19,7 +19,7 @@ def compare(
         str,
         typer.Option(
             "--methods",
-            help="all, or of state, state-mean, state-mean-add, function, icv, state-vector, multi.",
+            help="all, or of state, state-mean, state-mean-add, function, icv, state-vector, multi",
         ),
     ] = "all",
     controls: Annotated[

@@ -1,4 +1,4 @@
-"""The prompts of one task in a comparison, as batches: sound, shuffled, other arrows, other shots."""
+"""One task's prompts in a comparison, as batches: sound, shuffled, other arrows, other shots."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -8,11 +8,15 @@ import nnsight
 import pytest
 import torch
 
-from icl_vectors import passes
+from icl_vectors import methods, passes
 from icl_vectors.batches import make_batches, whole_prompts
 from icl_vectors.encoding import encode_prompt
+from icl_vectors.experiments.compare_prompts import variant
 from icl_vectors.graph import run_task
 from icl_vectors.graph_of_answers import run_answers
+from icl_vectors.graph_of_methods import run_method, run_ranking
+from icl_vectors.methods.prepare import Contexts, method_batches
+from icl_vectors.methods.registry import METHODS
 from icl_vectors.models import Model
 from icl_vectors.prompts import sample_prompts
 from icl_vectors.tasks import load_task
@@ -44,6 +48,34 @@ def write(model: Model) -> dict[str, Any]:
     return run_answers(model, batches, whole, alone, 1, 5, (7,))
 
 
+def compare_by(name: str, model: Model) -> dict[str, Any]:
+    method = METHODS[name]
+    dev, test = (
+        [encode_prompt(model.tokenizer, Template(), prompt, 500) for prompt in prompts]
+        for prompts in sample_prompts(load_task("to_upper"), dev=3, test=3)
+    )
+    settings = {"ranked": [(1, 2), (0, 1)], "counts": [1, 2]}
+    on_dev, on_test = (
+        method_batches(model, Template(), method, part, Contexts(dev), 2, 41)
+        for part in (dev, test)
+    )
+    groups = method.candidates([0, 2], settings)
+    contexts = on_dev if method.pooled else []
+    variants = [variant(), variant(noise=3)]
+    found = run_method(model, method, settings, contexts, on_dev, on_test, groups, variants)
+    measured = torch.stack([column for one in found.pop("measured") for column in one])
+    return {**found, "measured": measured}
+
+
+def rank_heads(model: Model) -> dict[str, Any]:
+    dev = [
+        encode_prompt(model.tokenizer, Template(), prompt, 500)
+        for prompt in sample_prompts(load_task("to_upper"), dev=3, test=0)[0]
+    ]
+    batches = method_batches(model, Template(), METHODS["function"], dev, Contexts(dev), 2, 41)
+    return {"effects": run_ranking(model, batches, batches, METHODS["function"])}
+
+
 def test_the_passes_import_nothing_that_a_server_lacks() -> None:
     tree = ast.parse(Path(passes.__file__).read_text("utf-8"))
     imported = {
@@ -54,12 +86,16 @@ def test_the_passes_import_nothing_that_a_server_lacks() -> None:
     assert imported == {"copy", "typing", "torch"}
 
 
-@pytest.mark.parametrize("run", [run, write])
+SESSIONS = [run, write, rank_heads, *(partial(compare_by, name) for name in METHODS)]
+
+
+@pytest.mark.parametrize("run", SESSIONS)
 def test_a_session_that_was_serialised_as_for_a_server_gives_the_same(
     llama: Model, monkeypatch: pytest.MonkeyPatch, run: Callable[[Model], dict[str, Any]]
 ) -> None:
     here = run(llama)
     nnsight.register(passes)
+    nnsight.register(methods)
     session = partial(llama.nnsight.session, remote="local")
     monkeypatch.setattr(llama.nnsight, "session", session)
     there = run(llama)

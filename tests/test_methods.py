@@ -52,14 +52,16 @@ def run(tiny: Tiny, name: str, **more: Any) -> dict[str, Any]:
     """What the package finds, in batches of two, with the test prompts' own vectors."""
     method = METHODS[name]
     dev, test = encode(tiny, DEV), encode(tiny, TEST)
-    batches = [
+    on_dev, on_test = (
         method_batches(tiny.model, Template(), method, part, Contexts(dev), 2, 41)
         for part in (dev, test)
-    ]
+    )
     groups = method.candidates(LAYERS, SETTINGS)
-    contexts = batches[0] if method.pooled else []
-    found = run_method(tiny.model, method, SETTINGS, contexts, *batches, groups, [variant(**more)])
-    return {**found, "groups": groups, "batches": batches, "encoded": (dev, test)}
+    contexts = on_dev if method.pooled else []
+    found = run_method(
+        tiny.model, method, SETTINGS, contexts, on_dev, on_test, groups, [variant(**more)]
+    )
+    return {**found, "groups": groups, "batches": (on_dev, on_test), "encoded": (dev, test)}
 
 
 def mean_theta(tiny: Tiny, prompts: Sequence[Prompt]) -> Tensor:
@@ -243,10 +245,11 @@ def test_all_heads_of_a_block_together_are_its_attention(tiny: Tiny) -> None:
         for row, prompt in enumerate(DEV):
             ids_of = [ids for i in usable(prompt) for ids in dummy_ids(tiny.tokenizer, DEV[i])]
             for layer, block in enumerate(decoder_blocks(tiny.plain)):
+                own: Any = block
                 projection = twin.projections(tiny.plain)[layer]
                 outputs = torch.stack([twin.heads_at(tiny.plain, ids)[1][layer] for ids in ids_of])
                 if tiny.family == "gemma3":
-                    outputs = block.post_attention_layernorm(outputs)
+                    outputs = own.post_attention_layernorm(outputs)
                 bias = getattr(projection, "bias", None)
                 expected[row, layer] = outputs.mean(0) - (0 if bias is None else bias)
     assert_close(sums, expected.mean(0), **CLOSE)
@@ -279,13 +282,14 @@ def test_a_method_computes_what_it_says(tiny: Tiny, name: str) -> None:
 
 
 def skipped_tokens(name: str, found: dict[str, Any], chosen: Any) -> int:
-    """Tokens that only pass by a block whose output is put in: its hooks see them, it does not run."""
+    """Tokens that pass by a block whose output is put in: hooks see them, it does not run."""
     dev, test = found["batches"]
     if name in ("icv", "state-vector"):
         return 0
     total = 0
     for batches, groups in ((dev, found["groups"]), (test, [[chosen]])):
         for batch in batches:
+            total += N_LAYERS if name == "function" else 0  # the trace that calls the projections
             for group in groups:
                 if name == "multi":
                     whole = batch["whole"]["input_ids"].numel()

@@ -37,13 +37,22 @@ def read(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:
 
 
 def make(model: Any, at: dict[str, Any], seen: Tensor) -> Tensor:
-    """Function vectors of the top 1, 2, 4 … heads (`at["counts"]`), (prompt, count, hidden)."""
-    total: Any = 0
-    vectors = []
-    for number, (layer, head) in enumerate(at["ranked"][: max(at["counts"])], start=1):
-        total = total + contribution(at, seen[:, 1, layer], layer, head)
-        if number in at["counts"]:
-            vectors.append(total)
+    """Function vectors of the top 1, 2, 4 … heads (`at["counts"]`), (prompt, count, hidden).
+
+    The projections are called by hand, in a trace in which no block is run.
+    """
+    none = {"input_ids": torch.zeros(1, 1, dtype=torch.long)}  # any token: no block sees it
+    with model.trace(none, use_cache=False):
+        total: Any = 0
+        vectors = []
+        for number, (layer, head) in enumerate(at["ranked"][: max(at["counts"])], start=1):
+            total = total + contribution(at, seen[:, 1, layer], layer, head)
+            if number in at["counts"]:
+                vectors.append(total)
+        state = torch.zeros(1, 1, at["hidden"]).to(at["like"])
+        for block in at["blocks"]:
+            block.skip((state,) if at["in_tuple"] else state)
+        at["head"].skip(at["head"].input)
     return torch.stack(vectors, 1)
 
 

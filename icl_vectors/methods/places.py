@@ -19,6 +19,7 @@ def places(model: Model, attention: bool) -> dict[str, Any]:
         blocks, head: as of the model.
         projections: the output projection of each block's attention, where asked for.
         norms: the norm between each attention and the residual stream, or none at all.
+        hidden: width of the residual stream.
         n_heads: attention heads a block; their outputs lie side by side before the projection.
         residual_scale: what the attention's output is multiplied by (granite), else 1.
 
@@ -38,6 +39,7 @@ def places(model: Model, attention: bool) -> dict[str, Any]:
         "head": model.head,
         "projections": projections,
         "norms": norms,
+        "hidden": model.config.hidden_size,
         "n_heads": model.config.num_attention_heads,
         "residual_scale": getattr(model.config, "residual_multiplier", None) or 1.0,
     }

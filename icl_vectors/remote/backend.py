@@ -1,7 +1,8 @@
 """A session as one job on an NDIF server: sent once, waited for, picked up again, never guessed at.
 
 nnsight's own client waits without a bound and does not ask twice; this one does. The traces go
-over whole: `passes` is registered to travel by value, so the server needs not know this package.
+over whole: `passes` and the methods are registered to travel by value, so that the server needs not
+know this package.
 """
 
 import io
@@ -17,7 +18,7 @@ from nnsight.schema.request import RequestModel
 from nnsight.schema.response import ResponseModel, Status
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
-from icl_vectors import passes
+from icl_vectors import methods, passes
 from icl_vectors.errors import RunError
 from icl_vectors.remote.failures import JobFailed, JobLost, failure_of, is_passing, refused
 from icl_vectors.remote.job import Job, JobCost
@@ -26,6 +27,7 @@ FIRST_PAUSE = 0.25  # seconds
 GONE = (403, 404, 410)  # of a result: its address has run out, or the store has lost it
 
 nnsight.register(passes)
+nnsight.register(methods)
 
 
 class PatientBackend(RemoteBackend):  # type: ignore[misc]

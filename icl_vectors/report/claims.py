@@ -1,5 +1,6 @@
 """Every claim of the paper that one run can speak to, in the order of the report."""
 
+from icl_vectors.report.claims_of_comparison import comparison_claims
 from icl_vectors.report.claims_of_sweep import (
     intermediate_layer,
     most_tasks_gain,
@@ -29,4 +30,5 @@ def claims_of(run: Run) -> list[Claim]:
         similar_tasks_are_near(run.cluster),
         answers_follow_theta(run.conflicts),
         theta_is_not_the_output(run.vocabulary),
+        *comparison_claims(run.comparison),
     ]

@@ -9,6 +9,7 @@ from icl_vectors.report.figures_of_clusters import (
     maps,
     silhouette_by_layer,
 )
+from icl_vectors.report.figures_of_comparison import comparison_drawings
 from icl_vectors.report.figures_of_layers import layers_by_task, layers_mean, layers_of_runs
 from icl_vectors.report.figures_of_methods import conflicts, methods_by_task
 from icl_vectors.report.run import Run
@@ -25,6 +26,7 @@ def figures_of(run: Run) -> list[Drawing]:
         heat_map(run),
         silhouette_by_layer(run),
         conflicts(run),
+        *comparison_drawings(run),
     ]
     return [drawing for drawing in drawings if drawing is not None]
 

@@ -31,6 +31,12 @@ SECTIONS = (
     ),
     ("conflicts", "Conflicting tasks", ("conflicts",), ("conflicts",)),
     ("vocabulary", "What θ says", (), ("vocabulary",)),
+    (
+        "compared",
+        "Kinds of task vectors",
+        ("methods_compared", "shots", "arrows"),
+        ("methods_compared", "controls", "tasks_of_methods", "shots", "arrows"),
+    ),
     ("examples", "Examples", (), ("examples",)),
 )
 

@@ -47,57 +47,59 @@ def parse_one(
 
 
 def task_result(value: Mapping[str, Any]) -> TaskResult:
-    n_test = _count(value["n_test"])
-    n_dev = _count(value.get("n_dev", 0))
+    n_test = count_of(value["n_test"])
+    n_dev = count_of(value.get("n_dev", 0))
     return TaskResult(
-        task=_text(value["task"]),
-        category=_text(value.get("category") or "user"),
+        task=text_of(value["task"]),
+        category=text_of(value.get("category") or "user"),
         seed=int(value["seed"]),
         n_test=n_test,
         n_dev=n_dev,
-        n_distinct=_count(value.get("n_distinct", n_test)),
-        n_echo=_count(value.get("n_echo", 0)),
-        baseline=_accuracy(value["baseline"], n_test),
-        hypothesis=_accuracy(value["hypothesis"], n_test),
-        regular=_accuracy(value["regular"], n_test),
-        best_layer=_count(value["best_layer"]),
+        n_distinct=count_of(value.get("n_distinct", n_test)),
+        n_echo=count_of(value.get("n_echo", 0)),
+        baseline=accuracy_of(value["baseline"], n_test),
+        hypothesis=accuracy_of(value["hypothesis"], n_test),
+        regular=accuracy_of(value["regular"], n_test),
+        best_layer=count_of(value["best_layer"]),
         dev_accuracy=tuple(
-            None if one is None else _share(one) for one in value["dev_accuracy_by_layer"]
+            None if one is None else share_of(one) for one in value["dev_accuracy_by_layer"]
         ),
         copies_dummies=bool(value.get("copies_dummies", False)),
     )
 
 
 def conflict(value: Mapping[str, Any]) -> Conflict:
-    n = _count(value["n"])
+    n = count_of(value["n"])
     regular, injected = value["regular"], value["injected"]
     return Conflict(
-        a=_text(value["a"]),
-        b=_text(value["b"]),
+        a=text_of(value["a"]),
+        b=text_of(value["b"]),
         layer=_optional_count(value.get("layer")),
         n=n,
-        regular_a=_accuracy(regular["a"], n),
-        regular_b=_accuracy(regular["b"], n),
-        injected_a=_accuracy(injected["a"], n),
-        injected_b=_accuracy(injected["b"], n),
+        regular_a=accuracy_of(regular["a"], n),
+        regular_b=accuracy_of(regular["b"], n),
+        injected_a=accuracy_of(injected["a"], n),
+        injected_b=accuracy_of(injected["b"], n),
     )
 
 
 def cluster(value: Mapping[str, Any], points: Sequence[Point]) -> Cluster:
     by_layer = value.get("silhouette_by_layer") or {}
-    tasks = tuple(_text(task) for task in value.get("tasks") or ())
+    tasks = tuple(text_of(task) for task in value.get("tasks") or ())
     return Cluster(
         layer=_optional_count(value.get("layer")),
         per_task=_optional_count(value.get("per_task")),
-        silhouette=_number(value["silhouette"]),
+        silhouette=number_of(value["silhouette"]),
         within=_optional_number(value.get("within")),
         between=_optional_number(value.get("between")),
-        nearest={_text(task): _text(near) for task, near in (value.get("nearest") or {}).items()},
+        nearest={
+            text_of(task): text_of(near) for task, near in (value.get("nearest") or {}).items()
+        },
         tasks=tasks,
         distances=_square(value.get("distances"), len(tasks)),
         histogram=_histogram(value.get("histogram")),
         silhouette_by_layer={
-            int(layer): _number(one) for layer, one in by_layer.items() if one is not None
+            int(layer): number_of(one) for layer, one in by_layer.items() if one is not None
         },
         points=tuple(points),
     )
@@ -105,17 +107,17 @@ def cluster(value: Mapping[str, Any], points: Sequence[Point]) -> Cluster:
 
 def point(row: Mapping[str, str]) -> Point:
     return Point(
-        task=_text(row["task"]),
-        category=_text(row.get("category") or "user"),
-        tsne=(_number(float(row["tsne_x"])), _number(float(row["tsne_y"]))),
-        pca=(_number(float(row["pca_x"])), _number(float(row["pca_y"]))),
+        task=text_of(row["task"]),
+        category=text_of(row.get("category") or "user"),
+        tsne=(number_of(float(row["tsne_x"])), number_of(float(row["tsne_y"]))),
+        pca=(number_of(float(row["pca_x"])), number_of(float(row["pca_y"]))),
     )
 
 
 def vocabulary(value: Mapping[str, Any]) -> Vocabulary:
     tokens = _tokens(value["tokens"], "probability")
     return Vocabulary(
-        task=_text(value["task"]),
+        task=text_of(value["task"]),
         layer=_optional_count(value.get("layer")),
         tokens=tokens,
         baseline=_tokens(value.get("baseline") or (), "probability"),
@@ -126,36 +128,36 @@ def vocabulary(value: Mapping[str, Any]) -> Vocabulary:
 
 def example(prompt: Mapping[str, Any], samples: Mapping[str, Mapping[str, Any]]) -> Example:
     return Example(
-        task=_text(prompt["task"]),
-        query=_text(prompt["query"]),
-        answers=tuple(_text(answer) for answer in prompt["answers"]),
+        task=text_of(prompt["task"]),
+        query=text_of(prompt["query"]),
+        answers=tuple(text_of(answer) for answer in prompt["answers"]),
         predictions={
-            method: (_text(sample["prediction"]), bool(sample["correct"]))
+            method: (text_of(sample["prediction"]), bool(sample["correct"]))
             for method, sample in samples.items()
         },
     )
 
 
-def _accuracy(value: Mapping[str, Any], n: int) -> Accuracy:
-    return Accuracy(_share(value["accuracy"]), _share(value["low"]), _share(value["high"]), n)
+def accuracy_of(value: Mapping[str, Any], n: int) -> Accuracy:
+    return Accuracy(share_of(value["accuracy"]), share_of(value["low"]), share_of(value["high"]), n)
 
 
 def _tokens(values: Sequence[Mapping[str, Any]], key: str) -> tuple[tuple[str, float], ...]:
-    return tuple((_text(value["token"]), _number(value[key])) for value in values)
+    return tuple((text_of(value["token"]), number_of(value[key])) for value in values)
 
 
 def _in_outputs(value: Any, n_tokens: int) -> float | None:
     """A share, from a share (a float) or a count (an integer) of the top tokens."""
     if value is None or not n_tokens:
         return None
-    return _share(value) if isinstance(value, float) else _share(_count(value) / n_tokens)
+    return share_of(value) if isinstance(value, float) else share_of(count_of(value) / n_tokens)
 
 
 def _histogram(value: Mapping[str, Any] | None) -> Histogram | None:
     if value is None:
         return None
     edges, within, between = (
-        tuple(_number(one) for one in value[key]) for key in ("edges", "within", "between")
+        tuple(number_of(one) for one in value[key]) for key in ("edges", "within", "between")
     )
     if not len(edges) - 1 == len(within) == len(between):
         raise ValueError("the histogram needs one edge more than counts")
@@ -165,39 +167,39 @@ def _histogram(value: Mapping[str, Any] | None) -> Histogram | None:
 def _square(rows: Any, size: int) -> tuple[tuple[float, ...], ...]:
     if rows is None:
         return ()
-    square = tuple(tuple(_number(one) for one in row) for row in rows)
+    square = tuple(tuple(number_of(one) for one in row) for row in rows)
     if len(square) != size or any(len(row) != size for row in square):
         raise ValueError(f"distances: expected {size} × {size} values, one per task")
     return square
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"expected text, found {value!r}")
     return value
 
 
-def _number(value: Any) -> float:
+def number_of(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise ValueError(f"expected a number, found {value!r}")
     return float(value)
 
 
-def _share(value: Any) -> float:
-    if not 0 <= _number(value) <= 1:
+def share_of(value: Any) -> float:
+    if not 0 <= number_of(value) <= 1:
         raise ValueError(f"expected a share between 0 and 1, found {value!r}")
     return float(value)
 
 
-def _count(value: Any) -> int:
+def count_of(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"expected a count, found {value!r}")
     return value
 
 
 def _optional_count(value: Any) -> int | None:
-    return None if value is None else _count(value)
+    return None if value is None else count_of(value)
 
 
 def _optional_number(value: Any) -> float | None:
-    return None if value is None else _number(value)
+    return None if value is None else number_of(value)

@@ -10,6 +10,7 @@ from typing import Any
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.report import parse
+from icl_vectors.report.comparison import read_comparison
 from icl_vectors.report.run import METHODS, Cluster, Example, Point, Run
 
 MARKS = ("run.json", "records.jsonl", "results.json")
@@ -64,9 +65,11 @@ def read_run(folder: Path) -> Run:
     vocabulary = parse.parse_each(
         results.get("vocabulary"), parse.vocabulary, "vocabulary", lacking
     )
+    comparison = read_comparison(results, lacking)
     examples = tuple(_examples(folder, lacking))
     there = {"sweep": tasks, "conflict": conflicts, "cluster": cluster, "vocabulary": vocabulary}
-    lacking += [f"{name}: not in this folder" for name, part in there.items() if not part]
+    if comparison is None or any(there.values()):
+        lacking += [f"{name}: not in this folder" for name, part in there.items() if not part]
     lacking += _unfinished(folder, about, {(one.task, one.seed) for one in tasks})
     return Run(
         model=_model_name(about, results),
@@ -78,6 +81,7 @@ def read_run(folder: Path) -> Run:
         cluster=cluster,
         vocabulary=vocabulary,
         examples=examples,
+        comparison=comparison,
         lacking=tuple(dict.fromkeys(lacking)),
     )
 

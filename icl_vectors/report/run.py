@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from icl_vectors.report.comparison import Comparison
 from icl_vectors.scoring import Accuracy
 
 METHODS = ("baseline", "hypothesis", "regular")
@@ -135,6 +136,7 @@ class Run:
     cluster: Cluster | None = None
     vocabulary: tuple[Vocabulary, ...] = ()
     examples: tuple[Example, ...] = ()
+    comparison: Comparison | None = None
     lacking: tuple[str, ...] = ()
 
     @property

@@ -6,6 +6,7 @@ from icl_vectors.report.claims import claims_of
 from icl_vectors.report.run import Run
 from icl_vectors.report.statistics import task_means
 from icl_vectors.report.table import Cell, Column, Table
+from icl_vectors.report.tables_of_comparison import comparison_tables
 from icl_vectors.report.tables_of_sweep import (
     categories_table,
     examples_table,
@@ -32,6 +33,8 @@ def tables_of(run: Run) -> list[Table]:
         found.append(nearest_table(run.cluster))
     if run.vocabulary:
         found.append(vocabulary_table(run.vocabulary))
+    if run.comparison and run.comparison.entries:
+        found += comparison_tables(run.comparison)
     if run.examples:
         found.append(examples_table(run.examples))
     return found

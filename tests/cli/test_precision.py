@@ -9,8 +9,8 @@ import torch
 from icl_vectors.cli.precision import comparison_place
 from icl_vectors.files import read_lines
 from icl_vectors.report.paired import compare_precisions
-from icl_vectors.scoring import exact_mcnemar
 from icl_vectors.report.read import read_run
+from icl_vectors.scoring import exact_mcnemar
 from icl_vectors.vectors import TaskVector
 from tests.cli.conftest import Command
 from tests.tiny import N_LAYERS

@@ -29,8 +29,9 @@ def projections(model: PreTrainedModel) -> list[nn.Module]:
 
 def weight_of(projection: nn.Module) -> Tensor:
     """(hidden, width), whichever way the family keeps it (gpt2 transposes)."""
-    weight: Tensor = projection.weight
-    return weight.T if type(projection).__name__ == "Conv1D" else weight
+    weight: Any = projection.weight
+    found: Tensor = weight.T if type(projection).__name__ == "Conv1D" else weight
+    return found
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def hooked(
 
 
 def heads_at(model: PreTrainedModel, ids: list[int]) -> tuple[Tensor, Tensor]:
-    """At the last token: the heads' outputs, (layer, width), and the attention's, (layer, hidden)."""
+    """At the last token: the heads' outputs, (layer, width), the attention's, (layer, hidden)."""
     heads: list[Tensor] = []
     attention: list[Tensor] = []
     of = projections(model)
@@ -96,7 +97,7 @@ def head_in_stream(
     part = slice(head * size, (head + 1) * size)
     added = weight_of(projections(model)[layer])[:, part] @ heads[part]
     if model.config.model_type == "gemma3_text":  # a norm stands before the stream
-        norm = decoder_blocks(model)[layer].post_attention_layernorm
+        norm: Any = decoder_blocks(model)[layer].post_attention_layernorm
         root = (attention.pow(2).mean() + norm.eps).sqrt()
         added = added * (1 + norm.weight) / root
     return added
@@ -133,7 +134,7 @@ def last_states(model: PreTrainedModel, ids: list[int]) -> Tensor:
 
 def principal_direction(differences: Tensor) -> Tensor:
     """The first right singular vector, pointing with the mean difference, (layer × hidden,)."""
-    direction = torch.linalg.svd(differences, full_matrices=False).Vh[0]
+    direction: Tensor = torch.linalg.svd(differences, full_matrices=False).Vh[0]
     return direction if direction @ differences.mean(0) > 0 else -direction
 
 
