@@ -25,6 +25,8 @@ MINIMUM = {
     "present_simple_past_simple": ("linguistic", 400),
     "plural_singular": ("linguistic", 200),
     "antonyms": ("linguistic", 200),
+    "en_it": ("translation", 300),  # these two only make bijection tasks
+    "present_simple_past_participle": ("linguistic", 300),
 }
 KEYS = {"name", "category", "version", "description", "source", "licence", "pairs"}
 CONTINENTS = {"Africa", "Antarctica", "Asia", "Europe", "North America", "Oceania", "South America"}

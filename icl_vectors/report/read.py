@@ -10,7 +10,7 @@ from typing import Any
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.report import parse
-from icl_vectors.report.comparison import read_comparison
+from icl_vectors.report.parse_comparison import read_comparison
 from icl_vectors.report.run import METHODS, Cluster, Example, Point, Run
 
 MARKS = ("run.json", "records.jsonl", "results.json")

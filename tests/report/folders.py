@@ -91,7 +91,7 @@ def results(model: str = "gemma-3-270m", n_layers: int = 18, peak: int = 9) -> d
             vocabulary_entry("country_capital", ["Paris", " Madrid", "首都", "Hauptstadt"]),
             vocabulary_entry("prev_letter", [" b", "c\n", "|", "_x"]),
         ],
-        "compare": [{"anything": 1}],
+        "of_a_later_version": [{"anything": 1}],
     }
 
 
