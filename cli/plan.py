@@ -44,6 +44,13 @@ def plan(
     memory: Annotated[
         str | None, typer.Option("--memory", help="Ask about a GPU of this size, such as 24GB.")
     ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option("--methods", help="Ask about `compare` with these methods, or all."),
+    ] = None,
+    controls: Annotated[
+        str, typer.Option("--controls", help="Of that comparison: all, none, or names.")
+    ] = "all",
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Measure this machine for a second a dtype.")
     ] = False,
@@ -68,7 +75,14 @@ def plan(
             "--calibrate or --memory with --remote: expected one of them; what a server's memory "
             "and time are is not known here."
         )
+    if methods is not None and (seeds is not None or answer != "first-token"):
+        raise IclVectorsError(
+            "--methods with --seeds or --answer: expected --seed alone; a comparison has one seed "
+            "and compares first tokens."
+        )
     settings: dict[str, Any] = {
+        "methods": methods,
+        "controls": controls,
         "dtypes": choose_dtypes(dtype, load_in_4bit, load_in_8bit),
         "shots": shots,
         "dummies": dummies,
@@ -100,7 +114,8 @@ def plan(
 
 def _command(context: typer.Context, reference: str, dtype: str | None, remote: bool) -> str | None:
     """The sweep to run: the same options, with the dtype and the place that fit, or remote."""
-    words = ["icl-vectors", "sweep", "--model", reference]
+    command = "compare" if context.params.get("methods") else "sweep"
+    words = ["icl-vectors", command, "--model", reference]
     for option in context.command.params:
         name, value = option.name or "", context.params.get(option.name or "")
         if name in (*OF_PLAN_ALONE, "model") or value in (None, False, option.default):

@@ -1,17 +1,19 @@
 """A plan as plain text."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 HOUR = 3600
 
 
 def plan_text(plan: Mapping[str, Any], remote: bool) -> str:
-    """What a sweep would cost, for people to read."""
+    """What a sweep, or a comparison, would cost, for people to read."""
     lines = [_model(plan), ""]
     if not remote:
         lines += [*_memory(plan), ""]
     lines += [*_work(plan), ""]
+    if plan["compare"]:
+        lines += [*_methods(plan["compare"]), ""]
     lines += [_remote(plan)] if remote or plan["command"] is None else []
     if plan["not_counted"]:
         lines.append(f"Not counted: {plan['not_counted']} (one more job a task on a server).")
@@ -86,6 +88,16 @@ def _work(plan: Mapping[str, Any]) -> Iterator[str]:
         f"a task in the mean: {total['tokens'] // n:,} tokens, {total['layer_tokens'] // n:,} "
         f"layer-tokens, {total['flops'] / n:.2e} FLOPs"
     )
+
+
+def _methods(costs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield "compare, layer-tokens over all tasks (answers: at most, their block is not known yet)"
+    yield f"{'method':<16}{'answers':>14}{'to choose':>14}{'heads':>12}{'jobs':>6}"
+    for one in costs:
+        yield (
+            f"{one['method']:<16}{one['layer_tokens']:>14,}{one['layer_tokens_choosing']:>14,}"
+            f"{one['ranking']:>12,}{one['jobs']:>6}"
+        )
 
 
 def _remote(plan: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """`plan`: the configuration and the prompts' lengths are read, everything else is reckoned."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,13 @@ from icl_vectors.architecture import find_architecture
 from icl_vectors.blueprint import blueprint
 from icl_vectors.dtypes import check_dtype, choose_dtype
 from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.compare_cost import costs_of_methods
+from icl_vectors.experiments.compare_plan import parse_controls
 from icl_vectors.experiments.cost import Cost, best_choice, places_here
 from icl_vectors.experiments.plan_of_run import SweepPlan
 from icl_vectors.limits import UNBOUNDED
 from icl_vectors.memory import LARGEST_ON_SERVER
+from icl_vectors.methods.registry import parse_methods
 from icl_vectors.model_files import load_config, load_tokenizer
 from icl_vectors.models import choose_device
 from icl_vectors.prompt_sizes import prompt_sizes
@@ -42,10 +45,13 @@ def plan_sweep(
     revision: str | None = None,
     trust_remote_code: bool = False,
     notice: Callable[[str], None] = lambda text: None,
+    methods: str | None = None,
+    controls: str = "all",
 ) -> dict[str, Any]:
     """What `sweep` with the same arguments would cost; nothing is run, no weight is loaded.
 
     Args:
+        methods: also what `compare` would cost with these methods and `controls`.
         dtypes: "auto" alone tells of the checkpoint's own dtype, bfloat16, int8 and nf4.
         memory: bytes of a GPU to ask about in place of this machine.
         calibrate: measure this machine for a second a dtype, and estimate the time.
@@ -63,7 +69,9 @@ def plan_sweep(
     run = SweepPlan.make(
         depth, tasks, shots, dummies, dev, test, layers, seeds, template, batch_size
     )
-    sizes, estimated = _sizes(reference, about, run)
+    sizes, tokenizer = _sizes(reference, about, run)
+    compared = parse_methods(methods) if methods is not None else []
+    held_against = parse_controls(controls)
     cost = Cost(module, architecture, sizes, run.layers, batch_size)
     named = _dtypes(dtypes, config)
     of_dtypes = [cost.in_dtype(dtype, places_here(memory)) for dtype in named]
@@ -79,12 +87,25 @@ def plan_sweep(
         "hidden_size": cost.config.hidden_size,
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
         "longest_prompt": cost.longest,
-        "tokens_estimated": estimated,
+        "tokens_estimated": tokenizer is None,
         "dtypes": of_dtypes,
         "dtype": best[0] if best else None,
         "batch_size": size,
         "work": cost.work(size),
         "remote": cost.remote(named[0], _sent(run)),
+        "compare": costs_of_methods(
+            compared,
+            _with_prompts(run, sizes),
+            tokenizer=tokenizer,
+            layers=run.layers,
+            n_layers=depth,
+            n_heads=cost.config.num_attention_heads,
+            batch_size=size,
+            ranks_heads=any(method.heads for method in compared),
+            with_variants=bool(held_against),
+        )
+        if compared
+        else None,
     }
 
 
@@ -96,8 +117,8 @@ def _dtypes(dtypes: Sequence[str], config: Any) -> list[str]:
     return list(dict.fromkeys([*chosen, *more]))
 
 
-def _sizes(reference: str, about: dict[str, Any], run: SweepPlan) -> tuple[dict[Any, Any], bool]:
-    """The lengths of every unit's prompts, and whether they are estimated (no tokenizer)."""
+def _sizes(reference: str, about: dict[str, Any], run: SweepPlan) -> tuple[dict[Any, Any], Any]:
+    """The lengths of every unit's prompts, and the tokenizer; None: they are estimated."""
     folder = Path(reference).expanduser()
     files = [*folder.glob("token*"), *folder.glob("vocab*")] if folder.is_dir() else [folder]
     tokenizer = load_tokenizer(reference, **about) if files else None
@@ -107,7 +128,19 @@ def _sizes(reference: str, about: dict[str, Any], run: SweepPlan) -> tuple[dict[
         )
         for unit in run.units
     }
-    return sizes, tokenizer is None
+    return sizes, tokenizer
+
+
+def _with_prompts(run: SweepPlan, sizes: Mapping[Unit, Any]) -> list[Any]:
+    """Dev and test prompts of each task with their lengths, for the first seed."""
+    units = [unit for unit in run.units if unit[1] == run.seeds[0]]
+    return [
+        tuple(
+            list(zip(part, lengths, strict=True))
+            for part, lengths in zip(run.prompts(unit), sizes[unit], strict=True)
+        )
+        for unit in units
+    ]
 
 
 def _sent(run: SweepPlan) -> dict[Unit, int]:
