@@ -3,6 +3,7 @@
 import typer
 
 from icl_vectors.cli.apply import apply
+from icl_vectors.cli.check import check
 from icl_vectors.cli.cluster import cluster
 from icl_vectors.cli.compare import compare
 from icl_vectors.cli.conflict import conflict
@@ -33,5 +34,6 @@ def register(app: typer.Typer) -> None:
         tasks,
         models,
         plan,
+        check,
     ):
         app.command(no_args_is_help=False)(command)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save
 
 from icl_vectors.batches import make_batches
+from icl_vectors.checking import require_checked
 from icl_vectors.encoding import encode_prompt
 from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.experiments.checks import check_counts, gather_tasks
@@ -125,6 +126,7 @@ def _run_task(
     prompts = sample_prompts(task, seed=seed, dev=0, test=per_task, shots=shots, dummies=dummies)[1]
     limit = positions_limit(model)
     encoded = [encode_prompt(model.tokenizer, form, prompt, limit) for prompt in prompts]
+    require_checked(model, encoded)
     seen = 0
 
     def progress(phase: str, done: int) -> None:

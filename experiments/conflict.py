@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from icl_vectors.batches import make_batches
+from icl_vectors.checking import require_checked
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.experiments.checks import PAPER_PAIRS, check_counts, parse_pairs
@@ -100,6 +101,7 @@ def conflict(
                 )
                 for prompt_a, prompt_b in prompts
             ]
+            require_checked(model, [two for _, two in encoded])
             layer = entries[b.name]["best_layer"]
             result, answers = _run_pair(model, a, b, encoded, layer, batch_size, observer, jobs)
             samples = _samples(model, unit, encoded, layer, answers)

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from icl_vectors.batches import make_batches
+from icl_vectors.checking import require_checked
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.experiments.jobs import Jobs
@@ -94,7 +95,8 @@ def sweep(
 
     Raises:
         IclVectorsError: an option can't be right, or `output` holds another configuration.
-        RunError: states or logits are not finite, or memory does not suffice.
+        RunError: states or logits are not finite, memory does not suffice, or the model fails the
+            checks of `icl_vectors.check`, which are made first.
     """
     model, observer = as_model(model), observer or default_observer()
     plan = SweepPlan.make(
@@ -121,11 +123,12 @@ def sweep(
             observer.failed(*unit, error)
             if folder:
                 folder.failed(unit, error)
-        for unit, prompts in encoded.items():
-            if unit not in done:
-                done[unit], vectors[unit] = _run_unit(model, plan, unit, prompts, folder, observer)
-                observer.finished(done[unit])
-                _write(folder, model, plan, done)
+        missing = {unit: prompts for unit, prompts in encoded.items() if unit not in done}
+        require_checked(model, [one for _, test in missing.values() for one in test])
+        for unit, prompts in missing.items():
+            done[unit], vectors[unit] = _run_unit(model, plan, unit, prompts, folder, observer)
+            observer.finished(done[unit])
+            _write(folder, model, plan, done)
         data = _write(folder, model, plan, done)
     return SweepResults(data, Path(output) if output else None, failures, vectors)
 

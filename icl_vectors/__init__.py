@@ -11,6 +11,7 @@ from icl_vectors.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from icl_vectors.application import Answers, apply
+    from icl_vectors.checking import Check, Checks, check
     from icl_vectors.errors import IclVectorsError
     from icl_vectors.experiments.cluster import cluster
     from icl_vectors.experiments.conflict import conflict
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answers",
+    "Check",
+    "Checks",
     "IclVectorsError",
     "Model",
     "SweepResults",
@@ -31,6 +34,7 @@ __all__ = [
     "TaskVector",
     "__version__",
     "apply",
+    "check",
     "cluster",
     "conflict",
     "extract",
@@ -44,12 +48,15 @@ __all__ = [
 
 _HOMES = {
     "Answers": "icl_vectors.application",
+    "Check": "icl_vectors.checking",
+    "Checks": "icl_vectors.checking",
     "IclVectorsError": "icl_vectors.errors",
     "Model": "icl_vectors.models",
     "SweepResults": "icl_vectors.experiments.sweep",
     "Task": "icl_vectors.tasks",
     "TaskVector": "icl_vectors.vectors",
     "apply": "icl_vectors.application",
+    "check": "icl_vectors.checking",
     "cluster": "icl_vectors.experiments.cluster",
     "conflict": "icl_vectors.experiments.conflict",
     "extract": "icl_vectors.extraction",

@@ -213,6 +213,48 @@ def write_answers(
     return torch.cat([*(token.cpu() for token in written), unneeded], 1), first_logits
 
 
+def read_whole(model: Any, head: Any, prompts: dict[str, Tensor]) -> Tensor:
+    """The logits after the last token of whole prompts, without any cache, (prompt, vocab)."""
+    with model.trace(prompts, use_cache=False):
+        head.input = head.input[:, -1:]
+        logits: Tensor = model.output.logits[:, -1]
+    return logits
+
+
+def read_arrow(
+    model: Any,
+    blocks: list[Any],
+    batch: dict[str, Any],
+    before: dict[str, Any],
+    at_layers: list[int],
+) -> tuple[Tensor, Tensor]:
+    """As `apply_theta`, with nothing put in: the states that stand where it would put θ.
+
+    Returns:
+        Each block's own state, in the row that `apply_theta` has for it, (prompt, layer, hidden);
+        the logits after the arrow, (prompt, candidate, vocab).
+    """
+    prompts, candidates = batch["prompts"], len(at_layers)
+    past = copy.deepcopy(before)
+    _repeat(past, candidates)
+    arrow = {key: value.repeat_interleave(candidates, 0) for key, value in batch["arrow"].items()}
+    with model.trace(arrow, use_cache=True, **past):
+        states = []
+        for layer, block in enumerate(blocks):
+            output = block.output
+            state = output[0] if isinstance(output, tuple) else output  # (row, 1, hidden)
+            row = at_layers.index(layer) if layer in at_layers else 0
+            of_prompts = state[:, -1].view(prompts, candidates, -1)[:, row]
+            states.append(of_prompts.clone())  # (prompt, hidden)
+        logits: Tensor = model.output.logits[:, -1].view(prompts, candidates, -1)
+    return torch.stack([state.to(states[0].device) for state in states], 1), logits
+
+
+def largest_difference(one: Tensor, other: Tensor) -> Tensor:
+    """The largest difference of two logits in each column, (prompt, candidate, vocab) each."""
+    return (one.float() - other.float()).abs().amax((0, 2)).cpu()  # (candidate,)
+
+
 def joined(parts: list[Tensor]) -> Tensor:
     """Parts of batches as one tensor; empty where there was no batch."""
     return torch.cat(parts) if parts else torch.empty(0)

@@ -8,6 +8,8 @@ from torch import Tensor
 import icl_vectors as icl
 from icl_vectors import (
     Answers,
+    Check,
+    Checks,
     IclVectorsError,
     Model,
     SweepResults,
@@ -15,6 +17,7 @@ from icl_vectors import (
     TaskVector,
     __version__,
     apply,
+    check,
     cluster,
     conflict,
     extract,
@@ -29,6 +32,10 @@ from icl_vectors import (
 
 def everything(folder: Path, frame: pandas.DataFrame) -> None:
     model: Model = load_model("gemma-3-270m", dtype="auto", remote=False)
+    found_out: Checks = check(model, template="paper")
+    first: Check = found_out.checks[0]
+    if not found_out.passed and first.measured > first.bound:
+        found_out.require()
     names: tuple[str, ...] = list_tasks()
     task: Task = load_task(names[0])
     own = [

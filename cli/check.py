@@ -1,0 +1,85 @@
+"""`icl-vectors check`: the one-line tests on the user's own model."""
+
+from typing import TYPE_CHECKING
+
+from icl_vectors.cli import options
+from icl_vectors.cli.loading import ModelOptions, choose_dtypes, require_one_on_server
+from icl_vectors.cli.tables import printable
+from icl_vectors.errors import RunError
+from icl_vectors.files import to_json
+from icl_vectors.templates import load_template
+
+if TYPE_CHECKING:
+    from icl_vectors.checking import Checks
+
+
+def check(
+    model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
+    template: options.TemplateText = "{input}→{output}",
+    dtype: options.Dtypes = "auto",
+    load_in_4bit: options.In4Bit = False,
+    load_in_8bit: options.In8Bit = False,
+    device: options.Device = None,
+    device_map: options.DeviceMap = None,
+    revision: options.Revision = None,
+    remote: options.Remote = False,
+    host: options.Host = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Test that figures of a model would mean something: in seconds, on two prompts.
+
+    A block's own state put back changes nothing; θ changes the logits; batched equals single;
+    cached equals uncached. Exit 1 where one fails. A run on this machine does so first, at three
+    blocks; a run on a server does not, as it would be one more job: this command is that job.
+
+    Example: icl-vectors check --model ./my-model --dtype float32,bfloat16
+    """
+    load_template(template)
+    dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
+    require_one_on_server(host or remote, dtypes)
+    opener = ModelOptions(
+        device, device_map, revision, trust_remote_code, quiet or json, host or remote
+    )
+    from icl_vectors.checking import check as run_check
+    from icl_vectors.memory import release
+
+    found: list[Checks] = []
+    for reference in model:
+        for one_dtype in dtypes:
+            opened = opener.open(reference, one_dtype)
+            found.append(run_check(opened, template=template))
+            del opened
+            release()
+            if not json:
+                print(_lines(found[-1]))
+    if json:
+        documents = [one.to_json() for one in found]
+        print(to_json(documents[0] if len(documents) == 1 else documents))
+    _require(found)
+
+
+def _lines(found: "Checks") -> str:
+    lines = [
+        f"{printable(found.model)}, {found.dtype}: differences as shares of the logits' spread"
+    ]
+    for one in found.checks:
+        side = "more than" if one.bound_is_least else "at most"
+        measured = f"{one.measured:.2g} ({side} {one.bound:.2g})"
+        mark = "ok    " if one.passed else "FAILED"
+        lines.append(f"{mark}  {one.name:<46}{measured:<26}{one.remark}")
+    return "\n".join(lines)
+
+
+def _require(found: "list[Checks]") -> None:
+    """Raise the first failure; how many more there are is said in the same line."""
+    failed = [one for one in found if not one.passed]
+    if not failed:
+        return
+    try:
+        failed[0].require()
+    except RunError as error:
+        if len(failed) == 1:
+            raise
+        raise RunError(f"{error} {len(failed) - 1} more failed.") from error
