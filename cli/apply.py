@@ -11,6 +11,7 @@ from icl_vectors.cli.tables import printable
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.files import to_json
 from icl_vectors.layers import parse_named_layers
+from icl_vectors.scoring import stable
 
 if TYPE_CHECKING:
     from icl_vectors.vectors import TaskVector
@@ -97,7 +98,7 @@ def _show(queries: list[str], texts: list[str], top: Any, json: bool) -> None:
         {"query": query, "answer": text} for query, text in zip(queries, texts, strict=True)
     ]
     for one, likeliest in zip(shown, top, strict=False):
-        one["top"] = [{"token": token, "probability": value} for token, value in likeliest]
+        one["top"] = [{"token": token, "probability": stable(value)} for token, value in likeliest]
     if json:
         return print(to_json(shown))
     for one in shown:

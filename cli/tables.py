@@ -44,6 +44,11 @@ def _interval(cell: Mapping[str, float]) -> str:
     return f"{cell['accuracy']:.2f} [{cell['low']:.2f}, {cell['high']:.2f}]"
 
 
+def _over_seeds(method: str, found: Mapping[str, float]) -> str:
+    span = f"[{found['low']:.2f}, {found['high']:.2f}]"
+    return f"{method} {found['mean']:.2f} ± {found['sd']:.2f} {span}"
+
+
 def _remarks(data: Mapping[str, Any]) -> list[str]:
     summary, lines = data["summary"], []
     if summary["regular"] is not None:
@@ -56,6 +61,10 @@ def _remarks(data: Mapping[str, Any]) -> list[str]:
             f"({data['model']}, {data['dtype']}, {data['n_layers']} blocks)"
             + ("; too few tasks to say more." if few else ".")
         )
+    if seeds := summary.get("seeds"):
+        cells = [_over_seeds(method, seeds[method]) for method in METHODS]
+        lines.append(f"over {seeds['n']} seeds: {', '.join(cells)}")
+        lines.append("  (mean over tasks ± SD over seeds, 95 % Student interval of that mean)")
     if any(entry["n_distinct"] < entry["n_test"] for entry in data["tasks"]):
         lines.append("* fewer distinct queries than n: the task has few inputs, they repeat.")
     if any(entry["copies_dummies"] for entry in data["tasks"]):

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from icl_vectors.errors import MissingExtra
+from icl_vectors.scoring import stable
 
 BINS = 40
 PERPLEXITY = 30.0
@@ -28,7 +29,7 @@ def silhouette(points: Float[ndarray, "point hidden"], labels: Int[ndarray, " po
     """The mean silhouette coefficient under cosine distance, between −1 and 1 (Rousseeuw 1987)."""
     from sklearn.metrics import silhouette_score
 
-    return float(silhouette_score(points, labels, metric="cosine"))
+    return stable(silhouette_score(points, labels, metric="cosine"))
 
 
 def describe_clusters(
@@ -56,12 +57,12 @@ def describe_clusters(
     np.fill_diagonal(apart, np.inf)
     return {
         "silhouette": silhouette(points, labels),
-        "within": float(within.mean()) if len(within) else 0.0,
-        "between": float(between.mean()),
+        "within": stable(within.mean()) if len(within) else 0.0,
+        "between": stable(between.mean()),
         "nearest": {name: names[int(apart[i].argmin())] for i, name in enumerate(names)},
-        "distances": [[round(float(value), 5) for value in row] for row in table],
+        "distances": [[stable(value) for value in row] for row in table],
         "histogram": {
-            "edges": [round(float(edge), 5) for edge in edges],
+            "edges": [stable(edge) for edge in edges],
             "within": np.histogram(within, edges)[0].tolist(),
             "between": np.histogram(between, edges)[0].tolist(),
         },

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from icl_vectors.encoding import EncodedPrompt
-from icl_vectors.scoring import accuracy
+from icl_vectors.scoring import accuracy, stable
 from icl_vectors.tasks import Task
 
 METHODS = ("baseline", "hypothesis", "regular")
@@ -75,7 +75,7 @@ def samples_of(
     for row, one in enumerate(test):
         baseline, hypothesis = found["test_answers"][row].tolist()
         regular = int(found["test_own"][row, 0])
-        scores = [round(score, 4) for score in found["test_log_probabilities"][row].tolist()]
+        scores = [stable(score) for score in found["test_log_probabilities"][row].tolist()]
         best: int | None = int(found["best"])
         layers_of_methods = (None, best, None)
         tokens = (baseline, hypothesis, regular)

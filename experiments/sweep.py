@@ -17,6 +17,7 @@ from icl_vectors.experiments.measures import METHODS, samples_of, unit_result
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.parts import run_in_parts
 from icl_vectors.experiments.plan_of_run import SweepPlan
+from icl_vectors.experiments.summary import summary
 from icl_vectors.experiments.written import with_written, write_answers_of, written_samples
 from icl_vectors.graph import run_task
 from icl_vectors.limits import positions_limit
@@ -25,7 +26,6 @@ from icl_vectors.models import Model, as_model
 from icl_vectors.notebook import default_observer
 from icl_vectors.prompts import Prompt
 from icl_vectors.run_folder import RunFolder, Unit
-from icl_vectors.scoring import mean
 from icl_vectors.tasks import Task
 from icl_vectors.vectors import TaskVector
 
@@ -262,15 +262,6 @@ def _write(
     if folder is None:
         return {"schema": 1, **part}
     return folder.write_results(part, peak_memory=peak_bytes(model))
-
-
-def summary(entries: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    """Means over tasks (and seeds) of each method, and hypothesis / regular."""
-    if not entries:
-        return dict.fromkeys([*METHODS, "recovered"])
-    means = {method: mean(entry[method]["accuracy"] for entry in entries) for method in METHODS}
-    regular = means["regular"]
-    return {**means, "recovered": means["hypothesis"] / regular if regular else None}
 
 
 def _rows(entry: Mapping[str, Any]) -> Iterable[dict[str, Any]]:

@@ -25,6 +25,7 @@ from icl_vectors.memory import peak_bytes
 from icl_vectors.models import Model, as_model
 from icl_vectors.notebook import default_observer
 from icl_vectors.prompts import sample_prompts
+from icl_vectors.scoring import stable
 from icl_vectors.tasks import Task
 from icl_vectors.templates import Template, load_template
 from icl_vectors.vectors import TaskVector
@@ -176,7 +177,7 @@ def _words(
     for token, value in zip(tokens.tolist(), values.tolist(), strict=True):
         text = model.tokenizer.decode([token])
         if raw or text.strip().isalpha():
-            listed.append((text, float(f"{value:.6g}")))
+            listed.append((text, stable(value)))
         if len(listed) == top:
             break
     return listed

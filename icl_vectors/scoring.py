@@ -1,10 +1,48 @@
 """Accuracies with their intervals."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
+from statistics import NormalDist, fmean, stdev
+from typing import TypeVar
 
 Z_95 = 1.959963984540054
+# Student's t at 97.5 %, for 1 to 30 degrees of freedom
+T_95 = (
+    12.70620,
+    4.30265,
+    3.18245,
+    2.77645,
+    2.57058,
+    2.44691,
+    2.36462,
+    2.30600,
+    2.26216,
+    2.22814,
+    2.20099,
+    2.17881,
+    2.16037,
+    2.14479,
+    2.13145,
+    2.11991,
+    2.10982,
+    2.10092,
+    2.09302,
+    2.08596,
+    2.07961,
+    2.07387,
+    2.06866,
+    2.06390,
+    2.05954,
+    2.05553,
+    2.05183,
+    2.04841,
+    2.04523,
+    2.04227,
+)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,6 +84,64 @@ def exact_mcnemar(lost: int, won: int) -> float:
     from scipy.stats import binomtest
 
     return float(binomtest(won, lost + won).pvalue) if lost + won else 1.0
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """A figure over seeds: mean, standard deviation, and the 95 % interval of the mean."""
+
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, float]:
+        return asdict(self)
+
+
+def over_seeds(values: Sequence[float]) -> OverSeeds:
+    """Mean, SD (n − 1) and Student's t interval, cut to 0 to 1, of one share a seed.
+
+    It tells how much the draw of prompts and demonstrations matters, with the tasks as they are;
+    few seeds make it wide (t is 12.7 for two, 4.3 for three, 2.8 for five).
+
+    Raises:
+        ValueError: fewer than two values.
+    """
+    if len(values) < 2:
+        raise ValueError("an interval over seeds needs two seeds or more")
+    middle, spread = fmean(values), stdev(values)
+    half = _student(len(values) - 1) * spread / sqrt(len(values))
+    return OverSeeds(middle, spread, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def entries_by_seed(entries: Iterable[tuple[str, int, T]]) -> dict[int, list[T]]:
+    """The entries (task, seed, entry) of the tasks that have all seeds, by seed."""
+    listed = list(entries)
+    seeds = {seed for _, seed, _ in listed}
+    counts = Counter(task for task, _, _ in listed)
+    found: dict[int, list[T]] = {}
+    for task, seed, entry in listed:
+        if counts[task] == len(seeds):
+            found.setdefault(seed, []).append(entry)
+    return found
+
+
+def _student(freedom: int) -> float:
+    if freedom <= len(T_95):
+        return T_95[freedom - 1]
+    z = NormalDist().inv_cdf(0.975)
+    return z + (z**3 + z) / (4 * freedom)  # Cornish–Fisher, right to 1e-3 from here on
+
+
+def stable(value: float) -> float:
+    """A figure without the digits that depend on how many threads computed it: four are kept.
+
+    States differ by some 1e-6 between thread counts and batch sizes in float32; what is reckoned
+    from them (distances, probabilities) is written to four significant digits. A figure that
+    lies on the edge of two such roundings may still fall to either side.
+    """
+    return float(f"{value:.4g}")
 
 
 def mean(values: Iterable[float]) -> float:

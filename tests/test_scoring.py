@@ -1,6 +1,7 @@
 import pytest
+from scipy import stats
 
-from icl_vectors.scoring import accuracy, mean, wilson
+from icl_vectors.scoring import accuracy, entries_by_seed, mean, over_seeds, wilson
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,23 @@ def test_no_answers_have_no_accuracy() -> None:
 
 def test_the_mean_takes_any_iterable() -> None:
     assert mean(value for value in (0.0, 0.5, 1.0)) == 0.5
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 31, 32, 60])
+def test_the_interval_over_seeds_is_that_of_scipy(n: int) -> None:
+    values = [0.5 + 0.01 * (seed * 7 % 5) for seed in range(n)]
+    found = over_seeds(values)
+    low, high = stats.t.interval(0.95, n - 1, loc=found.mean, scale=found.sd / n**0.5)
+    cut = max(0.0, low), min(1.0, high)
+    assert (found.low, found.high) == pytest.approx(cut, abs=1e-4)
+    assert found.sd == pytest.approx(stats.tstd(values))
+
+
+def test_one_seed_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="two seeds or more"):
+        over_seeds([0.5])
+
+
+def test_a_task_that_lacks_a_seed_is_left_out_of_the_comparison_of_seeds() -> None:
+    entries = [("a", 1, "a1"), ("b", 1, "b1"), ("a", 2, "a2")]
+    assert entries_by_seed(entries) == {1: ["a1"], 2: ["a2"]}

@@ -21,7 +21,7 @@ from icl_vectors.report.verdicts import Claim, verdict_cell
 # Which figures and tables stand under which heading; a heading without any is left out.
 SECTIONS = (
     ("claims", "The paper's claims", (), ("claims",)),
-    ("methods", "Three methods", ("methods_by_task",), ("tasks", "categories", "models")),
+    ("methods", "Three methods", ("methods_by_task",), ("tasks", "seeds", "categories", "models")),
     ("layers", "Which layer", ("layers_mean", "layers_by_task"), ()),
     (
         "clusters",

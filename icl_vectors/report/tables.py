@@ -11,6 +11,7 @@ from icl_vectors.report.tables_of_sweep import (
     categories_table,
     examples_table,
     models_table,
+    seeds_table,
     tasks_table,
 )
 from icl_vectors.report.tables_of_vectors import (
@@ -27,6 +28,8 @@ def tables_of(run: Run) -> list[Table]:
     if run.tasks:
         tasks = task_means(run.tasks)
         found += [tasks_table(tasks), categories_table(tasks), models_table([run], [run.label])]
+        seeds = seeds_table(run.tasks)
+        found += [seeds] if seeds else []
     if run.conflicts:
         found.append(conflicts_table(run.conflicts))
     if run.cluster and run.cluster.nearest:

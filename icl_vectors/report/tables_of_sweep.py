@@ -5,9 +5,10 @@ from statistics import fmean
 
 from icl_vectors.report import paper
 from icl_vectors.report.drawing import order_categories
-from icl_vectors.report.run import METHODS, Example, Run
+from icl_vectors.report.run import METHODS, Example, Run, TaskResult
 from icl_vectors.report.statistics import TaskMean, mean_curve, mean_interval, task_means
 from icl_vectors.report.table import Cell, Column, Table, number, span, visible
+from icl_vectors.scoring import entries_by_seed, over_seeds
 
 ANSWERS_SHOWN = 4
 METHOD_COLUMNS = tuple(Column(method, True) for method in METHODS)
@@ -58,6 +59,33 @@ def categories_table(tasks: Sequence[TaskMean]) -> Table:
         tuple(rows),
         "Means over tasks with 95 % bootstrap intervals over tasks (none for fewer than 3); the "
         "paper's are means over 7 models.",
+    )
+
+
+def seeds_table(results: Sequence[TaskResult]) -> Table | None:
+    """Means over tasks for each seed, with mean, SD and interval over seeds; None for one seed."""
+    by_seed = entries_by_seed([(one.task, one.seed, one) for one in results])
+    if len(by_seed) < 2:
+        return None
+    columns = [
+        [fmean(getattr(one, method).accuracy for one in group) for group in by_seed.values()]
+        for method in METHODS
+    ]
+    rows = [
+        (Cell(str(seed), seed), *map(number, values))
+        for seed, values in zip(by_seed, zip(*columns, strict=True), strict=True)
+    ]
+    spreads = [over_seeds(values) for values in columns]
+    cells = [span(one.mean, one.low, one.high, one.sd) for one in spreads]
+    tasks = len(next(iter(by_seed.values())))
+    return Table(
+        "seeds",
+        "Over seeds",
+        (Column("seed"), *METHOD_COLUMNS),
+        (*rows, (Cell("all"), *cells)),
+        f"Means over the {tasks} task(s) that have all {len(by_seed)} seeds. Last row: mean ± SD "
+        "over seeds and the 95 % Student interval of that mean: how much the draw of prompts and "
+        "demonstrations matters with these tasks, not how other tasks would fare.",
     )
 
 

@@ -1,6 +1,7 @@
 from typing import Any
 
 from icl_vectors.cli.tables import spark_line, sweep_line, sweep_table
+from icl_vectors.experiments.summary import summary
 
 
 def cell(accuracy: float) -> dict[str, float]:
@@ -58,3 +59,13 @@ def test_remarks_stand_below_where_they_are_needed() -> None:
 def test_seeds_are_named_when_there_are_several() -> None:
     assert table(entry(), entry(seed=42))[2].startswith("to_upper seed 42 ")
     assert "seed" not in table(entry())[1]
+
+
+def test_seeds_have_their_mean_deviation_and_interval_in_one_line() -> None:
+    entries = [entry(seed=seed, hypothesis=cell(hits)) for seed, hits in ((1, 0.4), (2, 0.6))]
+    found = {"model": "m", "dtype": "float32", "n_layers": 3, "tasks": entries}
+    lines = sweep_table({**found, "summary": summary(entries)}).splitlines()
+    assert (
+        "over 2 seeds: baseline 0.10 ± 0.00 [0.10, 0.10], hypothesis 0.50 ± 0.14 [0.00, 1.00], "
+        "regular 0.80 ± 0.00 [0.80, 0.80]"
+    ) in lines

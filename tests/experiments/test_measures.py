@@ -5,7 +5,7 @@ import torch
 
 from icl_vectors.encoding import EncodedPrompt
 from icl_vectors.experiments.measures import samples_of, unit_result
-from icl_vectors.experiments.sweep import summary
+from icl_vectors.experiments.summary import summary
 from icl_vectors.prompts import Prompt, Split
 from icl_vectors.tasks import Task
 
@@ -94,7 +94,8 @@ def test_there_is_one_sample_an_answer() -> None:
 def test_the_share_recovered_is_null_where_nothing_was_learned() -> None:
     def result(hypothesis: float, regular: float) -> dict[str, Any]:
         values = {"baseline": 0.0, "hypothesis": hypothesis, "regular": regular}
-        return {method: {"accuracy": value} for method, value in values.items()}
+        cells = {method: {"accuracy": value} for method, value in values.items()}
+        return {"task": f"{hypothesis}", "seed": 41, **cells}
 
     assert summary([result(0.4, 0.5), result(0.2, 1.0)])["recovered"] == pytest.approx(0.4)
     assert summary([result(0.4, 0.0)])["recovered"] is None

@@ -14,6 +14,7 @@ from icl_vectors.experiments.sweep import SweepResults
 from icl_vectors.files import read_lines
 from icl_vectors.models import Model
 from icl_vectors.prompts import sample_prompts
+from icl_vectors.scoring import over_seeds
 from icl_vectors.tasks import Task
 from tests.benchmarks.random_model import word
 from tests.experiments.compare import files_without_times
@@ -125,6 +126,17 @@ def test_results_are_those_of_the_contract(llama: Model, tmp_path: Path) -> None
     regular = summary["regular"]
     expected = summary["hypothesis"] / regular if regular else None
     assert summary["recovered"] == expected
+    seeds = summary["seeds"]
+    assert seeds["n"] == 2
+    for method in ("baseline", "hypothesis", "regular"):
+        values = [
+            sum(e[method]["accuracy"] for e in results["tasks"] if e["seed"] == seed) / 2
+            for seed in (1, 2)
+        ]
+        assert seeds[method]["by_seed"] == {"1": values[0], "2": values[1]}
+        spread = over_seeds(values).to_json()
+        assert {key: seeds[method][key] for key in spread} == spread
+    assert "seeds" not in sweep(llama, "to_upper").data["summary"]
 
 
 def test_queries_that_repeat_are_counted(llama: Model) -> None:

@@ -5,7 +5,7 @@ from icl_vectors.report.read import read_run
 from icl_vectors.report.statistics import task_means
 from icl_vectors.report.table import Table
 from icl_vectors.report.tables import tables_of
-from icl_vectors.report.tables_of_sweep import tasks_table
+from icl_vectors.report.tables_of_sweep import seeds_table, tasks_table
 from tests.report.folders import task_entry
 
 
@@ -68,3 +68,16 @@ def test_several_seeds_show_their_deviation() -> None:
     table = tasks_table(task_means([task_result(entry) for entry in entries]))
     assert table.rows[0][3].text.startswith("0.70 ± 0.14 [")
     assert "2 seeds" in table.note
+
+
+def test_seeds_stand_side_by_side_with_their_interval() -> None:
+    entries = [task_entry("fr_en", "translation", hits=(0, h, 40), seed=h) for h in (30, 40)]
+    results = [task_result(entry) for entry in entries]
+    table = seeds_table(results)
+    assert table is not None
+    shown = [[cell.text for cell in row] for row in table.rows]
+    assert shown[:2] == [["30", "0.00", "0.60", "0.80"], ["40", "0.00", "0.80", "0.80"]]
+    assert shown[2] == [
+        "all", "0.00 ± 0.00 [0.00, 0.00]", "0.70 ± 0.14 [0.00, 1.00]", "0.80 ± 0.00 [0.80, 0.80]"
+    ]  # fmt: skip
+    assert seeds_table(results[:1]) is None
