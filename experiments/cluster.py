@@ -126,7 +126,7 @@ def _run_task(
     prompts = sample_prompts(task, seed=seed, dev=0, test=per_task, shots=shots, dummies=dummies)[1]
     limit = positions_limit(model)
     encoded = [encode_prompt(model.tokenizer, form, prompt, limit) for prompt in prompts]
-    require_checked(model, encoded)
+    require_checked(model, form, encoded)
     seen = 0
 
     def progress(phase: str, done: int) -> None:

@@ -101,7 +101,7 @@ def conflict(
                 )
                 for prompt_a, prompt_b in prompts
             ]
-            require_checked(model, [two for _, two in encoded])
+            require_checked(model, form, [two for _, two in encoded])
             layer = entries[b.name]["best_layer"]
             result, answers = _run_pair(model, a, b, encoded, layer, batch_size, observer, jobs)
             samples = _samples(model, unit, encoded, layer, answers)

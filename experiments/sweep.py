@@ -123,12 +123,11 @@ def sweep(
             observer.failed(*unit, error)
             if folder:
                 folder.failed(unit, error)
-        missing = {unit: prompts for unit, prompts in encoded.items() if unit not in done}
-        require_checked(model, [one for _, test in missing.values() for one in test])
-        for unit, prompts in missing.items():
-            done[unit], vectors[unit] = _run_unit(model, plan, unit, prompts, folder, observer)
-            observer.finished(done[unit])
-            _write(folder, model, plan, done)
+        for unit, prompts in encoded.items():
+            if unit not in done:
+                done[unit], vectors[unit] = _run_unit(model, plan, unit, prompts, folder, observer)
+                observer.finished(done[unit])
+                _write(folder, model, plan, done)
         data = _write(folder, model, plan, done)
     return SweepResults(data, Path(output) if output else None, failures, vectors)
 
@@ -164,6 +163,7 @@ def _run_unit(
 ) -> tuple[dict[str, Any], TaskVector]:
     """Run one task with one seed, and keep what it gave."""
     dev, test = encoded
+    require_checked(model, plan.template, test)
     batch_size = plan.batch_size or choose_batch_size(model, [*dev, *test])
     total, seen = len(dev) + len(test), 0
 

@@ -10,7 +10,7 @@ import torch
 
 from icl_vectors.batches import whole_prompts
 from icl_vectors.checking import require_checked
-from icl_vectors.encoding import EncodedPrompt, encode_prompt, encode_to_arrow
+from icl_vectors.encoding import encode_to_arrow
 from icl_vectors.errors import not_finite
 from icl_vectors.experiments.checks import check_counts, gather_tasks
 from icl_vectors.experiments.jobs import Jobs
@@ -20,14 +20,12 @@ from icl_vectors.experiments.plan_of_run import open_folder
 from icl_vectors.files import read_lines
 from icl_vectors.graph_of_experiments import run_projection
 from icl_vectors.layers import parse_layer
-from icl_vectors.limits import positions_limit
 from icl_vectors.memory import peak_bytes
 from icl_vectors.models import Model, as_model
 from icl_vectors.notebook import default_observer
-from icl_vectors.prompts import sample_prompts
 from icl_vectors.scoring import stable
 from icl_vectors.tasks import Task
-from icl_vectors.templates import Template, load_template
+from icl_vectors.templates import load_template
 from icl_vectors.vectors import TaskVector
 
 ABOVE_BEST = 2  # blocks; where the authors' code projects θ
@@ -90,7 +88,7 @@ def vocabulary(
             if unit in folder.done:
                 continue
             layers = [given] if given is not None else _default_layers(model, entries[task.name])
-            require_checked(model, _some_prompts(model, task, form))
+            require_checked(model, form)
             start = perf_counter()
             jobs = Jobs(model, folder, unit, observer)
             theta = TaskVector.load(folder.vector_path(*unit))
@@ -114,13 +112,6 @@ def vocabulary(
         results = [one for task in chosen for one in folder.done[(task.name, seed)]["entries"]]
         folder.write_results({"vocabulary": results}, peak_memory=peak_bytes(model))
     return results
-
-
-def _some_prompts(model: Model, task: Task, form: Template) -> list[EncodedPrompt]:
-    """Prompts of a task for the checks, as short as can be: any task has pairs enough for them."""
-    drawn = sample_prompts(task, dev=0, test=len(task.pairs), shots=0, dummies=1)[1]
-    limit = positions_limit(model)
-    return [encode_prompt(model.tokenizer, form, prompt, limit) for prompt in drawn]
 
 
 def _default_layers(model: Model, entry: Mapping[str, Any]) -> list[int]:

@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from icl_vectors.batches import layer_groups, make_batches, whole_prompts
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
-from icl_vectors.errors import RunError, not_finite
+from icl_vectors.errors import IclVectorsError, RunError, not_finite
 from icl_vectors.graph import GROUP
 from icl_vectors.graph_of_checks import run_checks
 from icl_vectors.limits import positions_limit
@@ -17,7 +17,7 @@ from icl_vectors.memory import with_smaller_batches
 from icl_vectors.models import Model, as_model
 from icl_vectors.prompts import sample_prompts
 from icl_vectors.tasks import load_task
-from icl_vectors.templates import load_template
+from icl_vectors.templates import Template, load_template
 
 OWN = "a block's own state put back changes nothing"
 CHANGES = "θ changes the logits"
@@ -107,35 +107,45 @@ def check(model: Any, *, template: str = "{input}→{output}") -> Checks:
         RunError: states or logits that are not finite.
     """
     model, form = as_model(model), load_template(template)
-    encode = partial(encode_prompt, model.tokenizer, form, limit=positions_limit(model))
-    drawn = sample_prompts(load_task(TASK), dev=0, test=DRAWN)[1]
     groups = [list(group) for group in layer_groups(range(model.n_layers), GROUP)]
-    found = _run(model, _unlike([encode(prompt) for prompt in drawn]), groups)
+    found = _run(model, _unlike(_prompts(model, form)), groups)
     if found is None:
         raise not_finite("states or logits", model.dtype, model.device)
     return found
 
 
-def require_checked(model: Model, prompts: Sequence[EncodedPrompt]) -> None:
-    """Check a model before a long run on some of its prompts, once in a process.
+def require_checked(model: Model, form: Template, prompts: Sequence[EncodedPrompt] = ()) -> None:
+    """Check a model before a long run, once in a process, as `check` does but at three blocks.
 
-    At three blocks, which takes a second. On a server nothing is checked, as that would be a job
-    that nobody asked for (`icl-vectors check` is that job). States that are not finite are left
-    to the run, which says where they are.
+    On a server nothing is checked, as that would be a job that nobody asked for (`icl-vectors
+    check` is that job). States that are not finite are left to the run, which says where they are.
+
+    Args:
+        prompts: of the run, used where the template and this tokenizer do not suit those of
+            `check`.
 
     Raises:
         RunError: a check fails.
     """
-    if model.host is not None or model.nnsight in _CHECKED or not prompts:
+    if model.host is not None or model.nnsight in _CHECKED:
         return
+    try:
+        prompts = _prompts(model, form)
+    except IclVectorsError:
+        if not prompts:
+            return
     last = model.n_layers - 1
-    some = sorted({0, last // 2, last})
-    if (found := _run(model, _unlike(prompts), [some])) is not None:
+    if (found := _run(model, _unlike(prompts), [sorted({0, last // 2, last})])) is not None:
         found.require()
         _CHECKED.add(model.nnsight)
 
 
 _CHECKED: WeakSet[Any] = WeakSet()
+
+
+def _prompts(model: Model, form: Template) -> list[EncodedPrompt]:
+    encode = partial(encode_prompt, model.tokenizer, form, limit=positions_limit(model))
+    return [encode(one) for one in sample_prompts(load_task(TASK), dev=0, test=DRAWN)[1]]
 
 
 def _unlike(prompts: Sequence[EncodedPrompt]) -> list[EncodedPrompt]:
