@@ -7,9 +7,8 @@ import typer
 
 from icl_vectors.cli import options
 from icl_vectors.cli.loading import ModelOptions, choose_dtypes, only_dtype
-from icl_vectors.cli.tables import printable
+from icl_vectors.cli.terminal import printable, show, show_json
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.files import to_json
 from icl_vectors.layers import parse_named_layers
 from icl_vectors.scoring import stable
 
@@ -100,10 +99,10 @@ def _show(queries: list[str], texts: list[str], top: Any, json: bool) -> None:
     for one, likeliest in zip(shown, top, strict=False):
         one["top"] = [{"token": token, "probability": stable(value)} for token, value in likeliest]
     if json:
-        return print(to_json(shown))
+        return show_json(shown)
     for one in shown:
         tokens = [f"{printable(t['token'])!r} {t['probability']:.3f}" for t in one.get("top", [])]
-        print("  ".join([one["answer"], *tokens]))
+        show("  ".join([printable(one["answer"]), *tokens]))
 
 
 def _without_a_model(
@@ -116,12 +115,12 @@ def _without_a_model(
     if json:
         about = describe(vector)
         exported = {"gguf": str(gguf), "layers": list(written), "lost": LOST}
-        return print(to_json({**about, "exported": exported} if gguf is not None else about))
+        return show_json({**about, "exported": exported} if gguf is not None else about)
     if info:
-        print("\n".join(map(printable, describe_lines(vector))))
+        show("\n".join(map(printable, describe_lines(vector))))
     if gguf is not None:
-        print(f"{gguf}: a control vector with a direction for block {_listed(written)}")
-        print(LOST)
+        show(f"{gguf}: a control vector with a direction for block {_listed(written)}")
+        show(LOST)
 
 
 def _listed(layers: tuple[int, ...]) -> str:

@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING
 
 from icl_vectors.cli import options
 from icl_vectors.cli.loading import ModelOptions, choose_dtypes, require_one_on_server
-from icl_vectors.cli.tables import printable
+from icl_vectors.cli.terminal import printable, show, show_json
 from icl_vectors.errors import RunError
-from icl_vectors.files import to_json
 from icl_vectors.templates import load_template
 
 if TYPE_CHECKING:
@@ -53,10 +52,10 @@ def check(
             del opened
             release()
             if not json:
-                print(_lines(found[-1]))
+                show(_lines(found[-1]))
     if json:
         documents = [one.to_json() for one in found]
-        print(to_json(documents[0] if len(documents) == 1 else documents))
+        show_json(documents[0] if len(documents) == 1 else documents)
     _require(found)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from icl_vectors.cli.loading import ModelOptions, require_one_on_server
 from icl_vectors.cli.sweep import draw, run_folder
-from icl_vectors.files import to_json
+from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.run_folder import read_json
 
 
@@ -46,7 +46,7 @@ class Experiment:
                 folders.append(folder)
                 found.append({**read_json(folder / "results.json"), "folder": str(folder)})
                 if not self.json:
-                    print(f"{table(found[-1])}\n\nThe run's folder: {folder}")
+                    show(f"{table(found[-1])}\n\nThe run's folder: {folder}")
         if self.json:
-            print(to_json(found[0] if len(found) == 1 else found))
+            show_json(found[0] if len(found) == 1 else found)
         return folders

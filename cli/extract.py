@@ -7,6 +7,7 @@ import typer
 
 from icl_vectors.cli import options
 from icl_vectors.cli.loading import ModelOptions, choose_dtypes, only_dtype
+from icl_vectors.cli.terminal import show
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.checks import check_counts
 from icl_vectors.templates import load_template
@@ -72,7 +73,7 @@ def extract(
         prompts=prompts,
     )
     vector.save(output)
-    print(f"{output}: {vector}")
+    show(f"{output}: {vector}")
 
 
 def _only_source(task: str | None, task_file: Path | None, demo: list[str] | None) -> "Task | None":

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from icl_vectors.cli.terminal import show
 from icl_vectors.errors import IclVectorsError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def say(quiet: bool) -> Callable[[str], None]:
 
     def write(text: str) -> None:
         if not quiet:
-            print(text, file=sys.stderr, flush=True)
+            show(text, sys.stderr)
 
     return write
 

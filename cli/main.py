@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from icl_vectors.cli import commands
+from icl_vectors.cli.terminal import printable, show
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.version import VERSION
 
@@ -25,7 +26,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"icl-vectors {VERSION}")
+        show(f"icl-vectors {VERSION}")
         raise typer.Exit
 
 
@@ -76,6 +77,8 @@ def _sentence(text: str) -> str:
 
 
 def _complain(message: str, code: int) -> int:
-    lines = message.strip().splitlines()[:LINES_SHOWN]
-    print("error: " + "\n".join(lines), file=sys.stderr)
+    lines = message.strip().split("\n")
+    if len(lines) > LINES_SHOWN:
+        lines = [*lines[: LINES_SHOWN - 1], lines[-1]]  # the last one says what to do
+    show("error: " + "\n".join(map(printable, lines)), sys.stderr)
     return code

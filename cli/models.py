@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from icl_vectors.cli import options
+from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.errors import unknown_name
-from icl_vectors.files import to_json
 
 
 def models(
@@ -31,18 +31,18 @@ def models(
     if remove is not None:
         if remove not in EMBEDDED:
             raise unknown_name("embedded model", remove, EMBEDDED)
-        return print(f"removed {remove}: {remove_converted(remove) / 1e6:,.0f} MB freed.")
+        return show(f"removed {remove}: {remove_converted(remove) / 1e6:,.0f} MB freed.")
     listed = [_describe(name) for name in EMBEDDED]
     if json:
-        return print(to_json(listed))
+        return show_json(listed)
     for one in listed:
-        print(f"{one['name']}: {one['weights']}; {one['terms']}")
+        show(f"{one['name']}: {one['weights']}; {one['terms']}")
         if one["folder"]:
-            print(f"  converted copy: {one['folder']}  {one['bytes'] / 1e6:,.0f} MB")
+            show(f"  converted copy: {one['folder']}  {one['bytes'] / 1e6:,.0f} MB")
         elif one["installed"]:
-            print("  installed; converted on first use (about 2 minutes)")
+            show("  installed; converted on first use (about 2 minutes)")
         else:
-            print(f"  not installed; {one['install']}")
+            show(f"  not installed; {one['install']}")
 
 
 def _list_hosted(remote: bool | str, json: bool) -> None:
@@ -52,12 +52,12 @@ def _list_hosted(remote: bool | str, json: bool) -> None:
     require_server(host)
     hosted = list_deployments(host)
     if json:
-        return print(to_json([asdict(one) for one in hosted]))
+        return show_json([asdict(one) for one in hosted])
     for one in hosted:
         size = f"{one.n_params / 1e9:.2f}B parameters" if one.n_params else ""
         about = [one.level, one.state, one.dtype, size, f"revision {one.revision or 'main'}"]
-        print(f"{one.repo_id}: {', '.join(filter(None, about))}")
-    print(f"{len(hosted)} models at {host} (HOT: served, WARM: in memory, COLD: on disk)")
+        show(f"{one.repo_id}: {', '.join(filter(None, about))}")
+    show(f"{len(hosted)} models at {host} (HOT: served, WARM: in memory, COLD: on disk)")
 
 
 def _describe(name: str) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from icl_vectors.cli import options
 from icl_vectors.cli.loading import calm_libraries, choose_dtypes, say
 from icl_vectors.cli.sweep import choose_tasks, parse_batch_size, parse_seeds
 from icl_vectors.cli.tables_of_plan import plan_text
+from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.checks import check_answer
-from icl_vectors.files import to_json
 
 OF_PLAN_ALONE = ("calibrate", "memory", "json", "quiet", "dtype", "load_in_4bit", "load_in_8bit")
 
@@ -107,9 +107,9 @@ def plan(
         found["not_counted"] = "writing whole answers" if answer == "generate" else None
         plans.append(found)
         if not json:
-            print(plan_text(found, remote=on_server))
+            show(plan_text(found, remote=on_server))
     if json:
-        print(to_json(plans[0] if len(plans) == 1 else plans))
+        show_json(plans[0] if len(plans) == 1 else plans)
 
 
 def _command(context: typer.Context, reference: str, dtype: str | None, remote: bool) -> str | None:

@@ -16,7 +16,9 @@ from rich.progress import (
 )
 
 from icl_vectors.cli.tables import sweep_line
+from icl_vectors.cli.terminal import printable, show
 from icl_vectors.experiments.observer import Observer
+from icl_vectors.plain_text import without_orders
 
 
 class Watcher(Observer):
@@ -27,7 +29,7 @@ class Watcher(Observer):
         self._console = Console(stderr=True, highlight=False)
         self._is_terminal = self._console.is_terminal and not quiet
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
@@ -63,7 +65,7 @@ class Watcher(Observer):
         rate = f"{done / seconds:.1f} prompts/s" if done else ""
         self._bars.update(
             self._prompts,
-            description=f"{task} · {phase}",
+            description=printable(f"{task} · {phase}"),
             completed=done,
             total=total,
             rate=rate,
@@ -72,7 +74,8 @@ class Watcher(Observer):
 
     def job(self, task: str, seed: int, state: str) -> None:
         if self._is_terminal:
-            self._bars.update(self._prompts, description=f"{task} · {state}", visible=True)
+            shown = printable(f"{task} · {state}")
+            self._bars.update(self._prompts, description=shown, visible=True)
         else:
             self.notice(f"{task}: {state}")
 
@@ -92,6 +95,6 @@ class Watcher(Observer):
         if self._quiet:
             return
         if self._is_terminal:
-            self._console.print(text, markup=False, soft_wrap=True)
+            self._console.print(without_orders(text), markup=False, soft_wrap=True)
         else:
-            print(text, file=sys.stderr, flush=True)
+            show(text, sys.stderr)

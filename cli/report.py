@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from icl_vectors.cli.terminal import show
+
 
 def report(
     runs: Annotated[
@@ -21,4 +23,4 @@ def report(
     """
     from icl_vectors.report import write_report
 
-    print(write_report(runs, output))
+    show(write_report(runs, output))

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from icl_vectors.cli.terminal import show
+
 
 def share(
     run: Annotated[Path, typer.Argument(help="A sweep's folder.")],
@@ -25,4 +27,4 @@ def share(
 
     folder = run_share(run, output, push_to=push, private=not public)
     count = len(list(folder.glob("*.safetensors")))
-    print(f"{folder}: {count} vectors and README.md" + (f", pushed to {push}" if push else ""))
+    show(f"{folder}: {count} vectors and README.md" + (f", pushed to {push}" if push else ""))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from icl_vectors.cli.loading import calm_libraries
+from icl_vectors.cli.terminal import show
 
 if TYPE_CHECKING:
     from icl_vectors.tasks import Task
@@ -32,11 +33,11 @@ def show_prompts(
     prompt = sample_prompts(task, dev=1, test=1, shots=shots, dummies=dummies)[1][0]
     encoded = encode_prompt(tokenizer, load_template(template), prompt, UNBOUNDED)
     kinds = [("regular (query)", 0), *((f"θ (dummy {d})", d) for d in range(1, dummies + 1))]
-    print(f"{task.name}, {reference}; the arrow is marked ⟦ ⟧\n")
+    show(f"{task.name}, {reference}; the arrow is marked ⟦ ⟧\n")
     for name, index in kinds:
         ids = [*encoded.shared, *encoded.suffixes[index]]
-        print(f"{name}, {len(ids)} tokens:\n  {describe_prompt(tokenizer, ids)}\n")
-    print(f"baseline and hypothesis (query alone), {len(encoded.alone)} tokens:")
-    print(f"  {describe_prompt(tokenizer, encoded.alone)}\n")
+        show(f"{name}, {len(ids)} tokens:\n  {describe_prompt(tokenizer, ids)}\n")
+    show(f"baseline and hypothesis (query alone), {len(encoded.alone)} tokens:")
+    show(f"  {describe_prompt(tokenizer, encoded.alone)}\n")
     firsts = ", ".join(repr(tokenizer.decode([token])) for token in encoded.accepted)
-    print(f"accepted answers {', '.join(map(repr, prompt.answers))}; their first tokens: {firsts}")
+    show(f"accepted answers {', '.join(map(repr, prompt.answers))}; their first tokens: {firsts}")

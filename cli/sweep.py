@@ -9,9 +9,9 @@ import typer
 from icl_vectors.cli import options
 from icl_vectors.cli.loading import ModelOptions, choose_dtypes, require_one_on_server, say
 from icl_vectors.cli.precision import Comparison, comparison_place
+from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.errors import IclVectorsError, MissingExtra
 from icl_vectors.experiments.checks import check_answer, check_counts
-from icl_vectors.files import to_json
 from icl_vectors.prompts import require_pairs
 from icl_vectors.tasks import Task, select_tasks
 from icl_vectors.templates import load_template
@@ -102,10 +102,10 @@ def sweep(
             found.append(results)
             draw([folder], quiet or json)
             if not json:
-                print(sweep_table(results.data))
+                show(sweep_table(results.data))
                 if whole := answers_table(results.data):
-                    print(f"\n{whole}")
-                print(f"\nThe run's folder: {folder}")
+                    show(f"\n{whole}")
+                show(f"\nThe run's folder: {folder}")
             if len(dtypes) > 1 and results.data["tasks"]:
                 precisions.add(opened, folder)
             del opened
@@ -114,10 +114,10 @@ def sweep(
             draw(precisions.folders, quiet or json, precisions.place / "report.html")
     if json:
         documents = [{**results.data, "folder": str(results.folder)} for results in found]
-        print(to_json(documents[0] if len(documents) == 1 else documents))
+        show_json(documents[0] if len(documents) == 1 else documents)
     if failures := {unit: text for results in found for unit, text in results.failures.items()}:
         for (task, unit_seed), text in failures.items():
-            print(f"not run: {task} (seed {unit_seed}): {text}", file=sys.stderr)
+            show(f"not run: {task} (seed {unit_seed}): {text}", sys.stderr)
         raise typer.Exit(1)
 
 
@@ -140,7 +140,7 @@ def choose_tasks(tasks: str | None, task_files: list[Path] | None) -> list[Task]
     names = tasks if tasks is not None else ("" if task_files else "all")
     chosen = list(select_tasks(names, task_files or []))
     for note in (note for task in chosen for note in task.notes):
-        print(f"note: {note}", file=sys.stderr)
+        show(f"note: {note}", sys.stderr)
     return chosen
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from icl_vectors.cli.terminal import printable
+
 SPARKS = "▁▂▃▄▅▆▇█"
 FEW_TASKS = 3  # below that the report gives no verdict either
 METHODS = ("baseline", "hypothesis", "regular")
@@ -18,7 +20,7 @@ def sweep_line(entry: Mapping[str, Any]) -> str:
     figures = "  ".join(f"{method} {entry[method]['accuracy']:.2f}" for method in METHODS)
     flag = "  copies its dummies" if entry.get("copies_dummies") else ""
     return (
-        f"{entry['task']:<27}{figures}  layer {entry['best_layer']:>2}  "
+        f"{printable(entry['task']):<27}{figures}  layer {entry['best_layer']:>2}  "
         f"{spark_line(entry['dev_accuracy_by_layer'])}{flag}"
     )
 
@@ -30,9 +32,10 @@ def sweep_table(data: Mapping[str, Any]) -> str:
     for entry in data["tasks"]:
         cells = "".join(f"{_interval(entry[method]):<19}" for method in METHODS)
         seed = f" seed {entry['seed']}" if len({e["seed"] for e in data["tasks"]}) > 1 else ""
+        name = printable(entry["task"]) + seed
         distinct = "" if entry["n_distinct"] == entry["n_test"] else "*"
         lines.append(
-            f"{entry['task'] + seed:<27}{cells}{entry['best_layer']:>5}  {entry['n_test']:>3}"
+            f"{name:<27}{cells}{entry['best_layer']:>5}  {entry['n_test']:>3}"
             f"{distinct:1} {spark_line(entry['dev_accuracy_by_layer'])}"
             + ("  ! copies its dummies" if entry["copies_dummies"] else "")
         )
@@ -80,7 +83,7 @@ def conflict_table(data: Mapping[str, Any]) -> str:
     for pair in data["conflict"]:
         cells = [pair[which][side] for which in ("regular", "injected") for side in ("a", "b")]
         shown = "".join(f"{_interval(cell):<19}" for cell in cells)
-        lines.append(f"{pair['a'] + ' → ' + pair['b']:<58}{shown.rstrip()}")
+        lines.append(f"{printable(pair['a'] + ' → ' + pair['b']):<58}{shown.rstrip()}")
     return "\n".join(lines)
 
 
@@ -94,7 +97,8 @@ def cluster_table(data: Mapping[str, Any]) -> str:
     ]
     nearest = found["nearest"]
     for task, other in nearest.items():
-        lines.append(f"{task:<27} nearest {other}{' (mutual)' if nearest[other] == task else ''}")
+        mutual = " (mutual)" if nearest[other] == task else ""
+        lines.append(f"{printable(task):<27} nearest {printable(other)}{mutual}")
     return "\n".join(lines)
 
 
@@ -103,7 +107,7 @@ def vocabulary_table(data: Mapping[str, Any]) -> str:
     lines = []
     for entry in data["vocabulary"]:
         words = ", ".join(printable(token["token"].strip()) for token in entry["tokens"][:10])
-        lines.append(f"{entry['task']:<27} block {entry['layer']:>2}  {words}")
+        lines.append(f"{printable(entry['task']):<27} block {entry['layer']:>2}  {words}")
     return "\n".join(lines)
 
 
@@ -118,8 +122,3 @@ def reproduce_table(data: Mapping[str, Any]) -> str:
         if key in data:
             tables.append(table(data))
     return "\n\n".join(tables)
-
-
-def printable(text: str) -> str:
-    """Model output for a terminal: control characters escaped."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

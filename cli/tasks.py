@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from icl_vectors.cli import options
-from icl_vectors.files import to_json
+from icl_vectors.cli.terminal import show, show_json
 
 
 def tasks(
@@ -32,13 +32,13 @@ def tasks(
         }
         if json:
             pairs = [{"input": input, "output": outputs} for input, outputs in task.pairs]
-            return print(to_json({**about, "pairs": pairs}))
-        print("\n".join(f"{key}: {value}" for key, value in about.items()))
-        return print("\n".join(f"  {i} → {' | '.join(outputs)}" for i, outputs in task.pairs))
+            return show_json({**about, "pairs": pairs})
+        show("\n".join(f"{key}: {value}" for key, value in about.items()))
+        return show("\n".join(f"  {i} → {' | '.join(outputs)}" for i, outputs in task.pairs))
     listed = [load_task(member) for member in known_tasks()]
     if json:
         keys = ("name", "category", "version", "description")
-        print(to_json([{key: getattr(task, key) for key in keys} for task in listed]))
+        show_json([{key: getattr(task, key) for key in keys} for task in listed])
         return
     for task in listed:
-        print(f"{task.category:<12} {task.name:<27} {len(task.pairs):>4} pairs  {task.description}")
+        show(f"{task.category:<12} {task.name:<27} {len(task.pairs):>4} pairs  {task.description}")

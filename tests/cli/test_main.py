@@ -53,7 +53,7 @@ def test_a_command_line_that_cannot_be_read_is_a_line_that_names_the_help(
 @pytest.mark.parametrize(
     ("error", "code", "shown"),
     [
-        (IclVectorsError("a\nb\nc\nd\ne\nf\ng"), 2, "error: a\nb\nc\nd\ne\nf\n"),
+        (IclVectorsError("a\nb\nc\nd\ne\nf\ng"), 2, "error: a\nb\nc\nd\ne\ng\n"),
         (RunError("the disk is full"), 1, "error: the disk is full\n"),
         (OSError(28, "No space left on device", "x"), 1, "error: the run could not go on: "),
         (KeyboardInterrupt(), 130, "error: interrupted; what was finished is kept.\n"),

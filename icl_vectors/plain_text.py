@@ -1,0 +1,31 @@
+"""Text that others wrote (model output, task data, file names) made harmless; imports nothing.
+
+A terminal, a browser or an editor takes some characters as orders: control characters, escape
+sequences, marks that turn the direction of writing. They are shown as what they are.
+"""
+
+# Marks of direction and the separators that some programs take for the end of a line.
+ORDERS = frozenset(
+    "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+
+
+def without_orders(text: str) -> str:
+    """The text with control characters and marks of direction shown; newlines and tabs stay."""
+    return "".join(shown(c) if is_order(c) and c not in "\n\t" else c for c in text)
+
+
+def in_one_line(text: str) -> str:
+    """The same in one line: newlines and tabs are shown too."""
+    return "".join(shown(c) if is_order(c) else c for c in text)
+
+
+def is_order(character: str) -> bool:
+    """Whether a character is a control character, half of a surrogate pair, or turns direction."""
+    code = ord(character)
+    return code < 32 or 127 <= code < 160 or 0xD800 <= code < 0xE000 or character in ORDERS
+
+
+def shown(character: str) -> str:
+    """A character as an escape: \\n, \\x1b, \\u202e."""
+    return character.encode("unicode_escape").decode()
