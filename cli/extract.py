@@ -54,6 +54,8 @@ def extract(
     source = _only_source(task, task_file, demo)
     if not output.parent.is_dir():
         raise IclVectorsError(f"--output {output}: expected an existing folder, found none.")
+    if output.is_dir():
+        raise IclVectorsError(f"--output {output}: expected a file to write, found a folder.")
     check_counts(shots=shots, dummies=dummies, prompts=prompts)
     arrow = load_template(template).arrow
     pairs = [_parse_demonstration(text, arrow) for text in demo or []]

@@ -1,6 +1,6 @@
 """What must hold before anything is run; imports nothing heavy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.tasks import Task, load_task, select_tasks
@@ -21,11 +21,27 @@ def check_counts(*, batch_size: int | None = None, **counts: int) -> None:
     """
     for name, count in counts.items():
         least = LEAST.get(name, 1)
-        if count < least:
+        if not is_whole(count) or count < least:
             option = name.replace("_", "-")
             raise IclVectorsError(f"--{option} {count}: expected {least} or more.")
-    if batch_size is not None and batch_size < 1:
+    if batch_size is not None and (not is_whole(batch_size) or batch_size < 1):
         raise IclVectorsError(f"--batch-size {batch_size}: expected auto, or 1 or more.")
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number (True is none)."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse seeds that are no whole numbers, and none at all.
+
+    Raises:
+        IclVectorsError: naming what was found.
+    """
+    listed = [] if isinstance(seeds, str | int) else list(seeds)
+    if not listed or not all(map(is_whole, listed)):
+        raise IclVectorsError(f"seeds {seeds!r}: expected whole numbers, such as (41, 42).")
 
 
 def check_answer(answer: str) -> None:
@@ -42,8 +58,12 @@ def gather_tasks(tasks: str | Sequence[str | Task]) -> tuple[Task, ...]:
     """Tasks from names, categories, `all`, and tasks of one's own."""
     if isinstance(tasks, str):
         return select_tasks(tasks)
+    if not isinstance(tasks, Iterable):
+        raise IclVectorsError(f"tasks {tasks!r}: expected names, or a list of tasks.")
     found: dict[str, Task] = {}
     for item in tasks:
+        if not isinstance(item, Task | str):
+            raise IclVectorsError(f"expected tasks or their names, found {item!r}.")
         for task in (item,) if isinstance(item, Task) else select_tasks(item):
             if found.setdefault(task.name, task).fingerprint != task.fingerprint:
                 raise IclVectorsError(f"two tasks are named {task.name!r}; rename one of them.")

@@ -9,6 +9,7 @@ from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.sweep import sweep
 from icl_vectors.models import Model
 from icl_vectors.run_folder import read_json
+from icl_vectors.run_shapes import require_entries
 from icl_vectors.scoring import mean
 from icl_vectors.tasks import Task
 
@@ -67,4 +68,5 @@ def _read_entries(model: Model, output: Path, seed: int) -> dict[str, dict[str, 
             f"--output {output}: holds a run of {found.get('model')} in {found.get('dtype')}, "
             f"found {model.reference} in {model.dtype}; choose another folder."
         )
-    return {entry["task"]: entry for entry in found["tasks"] if entry["seed"] == seed}
+    entries = require_entries(output / "results.json", found)
+    return {entry["task"]: entry for entry in entries if entry["seed"] == seed}

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from icl_vectors.experiments.checks import check_answer, check_counts, gather_tasks
+from icl_vectors.experiments.checks import check_answer, check_counts, check_seeds, gather_tasks
 from icl_vectors.experiments.measures import COMPARISON
 from icl_vectors.experiments.written import COMPARISON_OF_WRITTEN
 from icl_vectors.layers import parse_layers
@@ -55,6 +55,7 @@ class SweepPlan:
             IclVectorsError: a count is too small, a task too short, a layer out of range.
         """
         check_answer(answer)
+        check_seeds(seeds)
         check_counts(shots=shots, dummies=dummies, dev=dev, test=test, batch_size=batch_size)
         plan = cls(
             tasks=gather_tasks(tasks),

@@ -18,6 +18,7 @@ from icl_vectors.graph import run_application
 from icl_vectors.layers import parse_layer
 from icl_vectors.memory import LARGEST_ON_CPU, LARGEST_ON_GPU, with_smaller_batches
 from icl_vectors.models import Model, as_model
+from icl_vectors.plain_text import fault_of_line
 from icl_vectors.templates import Template, load_template
 from icl_vectors.vectors import TaskVector
 
@@ -138,7 +139,7 @@ def apply(
             f"expected a task vector, found {type(theta).__name__}; read a file with "
             "TaskVector.load(…)."
         )
-    if not math.isfinite(scale):
+    if not isinstance(scale, int | float) or not math.isfinite(scale):
         raise IclVectorsError(f"--scale {scale}: expected a finite number.")
     put_in = {} if theta is None else _put_in(model, theta, layer, scale, force)
     form = Template(theta.template) if theta else Template()
@@ -163,6 +164,8 @@ def choose_layers(theta: TaskVector, layer: int | Sequence[int] | None = None) -
     Raises:
         IclVectorsError: the vector holds several layers and names no best one.
     """
+    if isinstance(layer, str | float | bool):
+        raise IclVectorsError(f"layer {layer!r}: expected a block, such as 10, or [9, 10].")
     if isinstance(layer, int):
         return (layer,)
     if layer is not None:
@@ -197,14 +200,21 @@ def regular(
 def _checked(
     queries: str | Sequence[str], max_new_tokens: int, mode: str, top_k: int | None, model: Model
 ) -> list[str]:
+    if not isinstance(queries, str | Sequence):
+        raise IclVectorsError(f"expected queries, a list of texts, found {queries!r}.")
     asked = [queries] if isinstance(queries, str) else list(queries)
+    if wrong := [query for query in asked if not isinstance(query, str)]:
+        raise IclVectorsError(f"expected queries that are text, found {wrong[0]!r}.")
     if not asked or not all(query.strip() for query in asked):
         raise IclVectorsError("expected queries that are not blank, found none or a blank one.")
-    if max_new_tokens < 1:
+    for query in asked:
+        if fault := fault_of_line(query):
+            raise IclVectorsError(f"query {query!r}: expected one line, found {fault}.")
+    if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
         raise IclVectorsError(f"--max-new-tokens {max_new_tokens}: expected 1 or more.")
     if mode not in MODES:
         raise unknown_name("mode", mode, MODES)
-    if top_k is not None and not 1 <= top_k <= model.config.vocab_size:
+    if top_k is not None and not (isinstance(top_k, int) and 1 <= top_k <= model.config.vocab_size):
         raise IclVectorsError(f"--top-k {top_k}: expected 1 to {model.config.vocab_size} tokens.")
     return asked
 

@@ -45,6 +45,11 @@ def write_control_vector(
     from gguf import GGUFWriter
 
     chosen = _chosen(theta, layers)
+    if not path.parent.is_dir() or path.is_dir():
+        raise IclVectorsError(
+            f"{path}: expected a file in an existing folder, found "
+            f"{'a folder' if path.is_dir() else 'no such folder'}; give another place."
+        )
     partial = path.with_name(f".{path.name}.writing")
     writer = GGUFWriter(partial, ARCHITECTURE)
     writer.add_string(f"{ARCHITECTURE}.model_hint", theta.model_type or theta.model)

@@ -50,11 +50,11 @@ def not_finite(where: str, dtype: str, device: str) -> RunError:
     )
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> IclVectorsError:
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> IclVectorsError:
     """The error for a name that is not known, with the known ones, the nearest first."""
     names = sorted(known)
     lowered = {known_name.lower(): known_name for known_name in reversed(names)}
-    matches = get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)
+    matches = get_close_matches(str(name).lower(), lowered, n=3, cutoff=0.6)
     nearest = [lowered[match] for match in matches]
     others = [known_name for known_name in names if known_name not in nearest]
     hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""

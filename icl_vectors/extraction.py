@@ -12,6 +12,7 @@ from icl_vectors.layers import parse_layers
 from icl_vectors.limits import positions_limit
 from icl_vectors.memory import choose_batch_size, with_smaller_batches
 from icl_vectors.models import as_model
+from icl_vectors.plain_text import fault_of_line
 from icl_vectors.prompts import Prompt, sample_prompts
 from icl_vectors.tasks import Outputs, Task
 from icl_vectors.templates import load_template
@@ -57,6 +58,8 @@ def extract(
             whose arrow this tokenizer can't tell.
     """
     model, form = as_model(model), load_template(template)
+    if isinstance(dummies, str):
+        raise IclVectorsError(f"dummies {dummies!r}: expected a list of texts: [{dummies!r}].")
     if isinstance(demonstrations, Task):
         seed = SEED if seed is None else seed
         asked = _draw(demonstrations, dummies, seed, shots, draw_dummies, prompts)
@@ -149,6 +152,10 @@ def _hold_out(pairs: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list
 
 
 def _check_dummies(pairs: Sequence[tuple[str, str]], dummies: Sequence[str]) -> None:
+    for dummy in dummies:
+        fault = fault_of_line(dummy) if isinstance(dummy, str) else "no text"
+        if fault:
+            raise IclVectorsError(f"dummy {dummy!r}: expected one line of text, found {fault}.")
     shown = {input for input, _ in pairs}
     if demonstrated := [dummy for dummy in dummies if dummy in shown or not dummy.strip()]:
         raise IclVectorsError(

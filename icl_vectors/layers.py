@@ -14,6 +14,8 @@ def parse_layers(text: str, n_layers: int) -> tuple[int, ...]:
     Raises:
         IclVectorsError: the text can't be read, or names a layer that the model has not.
     """
+    if not isinstance(text, str):
+        raise _bad(repr(text), n_layers)
     text = text.strip()
     if text == "all":
         return tuple(range(n_layers))
@@ -51,7 +53,8 @@ def parse_layer(layer: int, n_layers: int) -> int:
     Raises:
         IclVectorsError: the model has no such layer.
     """
-    if not -n_layers <= layer < n_layers:
+    whole = isinstance(layer, int) and not isinstance(layer, bool)
+    if not whole or not -n_layers <= layer < n_layers:
         raise _bad(str(layer), n_layers)
     return layer % n_layers
 

@@ -62,6 +62,12 @@ def load_model(
         IclVectorsError: there is no such model, this machine can't hold it in that dtype, or the
             server can't be used (no key, not reached, other versions, the model is not hosted).
     """
+    reference = str(reference) if isinstance(reference, Path) else reference
+    if not isinstance(reference, str):
+        raise IclVectorsError(
+            f"model {reference!r}: expected a Hugging Face id, a folder's path as text, or an "
+            "embedded model's name."
+        )
     if remote:
         return _load_remote(reference, remote, dtype, revision, trust_remote_code, notice)
     check_dtype(dtype)

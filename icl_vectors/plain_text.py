@@ -29,3 +29,12 @@ def is_order(character: str) -> bool:
 def shown(character: str) -> str:
     """A character as an escape: \\n, \\x1b, \\u202e."""
     return character.encode("unicode_escape").decode()
+
+
+def fault_of_line(text: str) -> str | None:
+    """What keeps a text from being part of one line of a prompt, in words; None where nothing."""
+    if any(ord(character) < 32 for character in text):
+        return "a newline or control character"
+    if any(0xD800 <= ord(character) < 0xE000 for character in text):
+        return "half of a surrogate pair, which is not Unicode text"
+    return None

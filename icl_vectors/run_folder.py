@@ -16,8 +16,8 @@ from filelock import FileLock, Timeout
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.files import append_lines, read_lines, to_json, write_json, write_whole
 from icl_vectors.prompts import Prompt
+from icl_vectors.run_shapes import SCHEMA, require_records, require_run, require_schema, unit_of
 
-SCHEMA = 1
 Unit = tuple[str, int]  # task, seed
 
 
@@ -112,7 +112,9 @@ class RunFolder:
     def write_results(self, part: Mapping[str, Any], *, peak_memory: int = 0) -> dict[str, Any]:
         """Add this experiment's part to results.json; returns the whole."""
         path = self.path / "results.json"
-        whole = {**read_json(path), **part} if path.is_file() else {"schema": SCHEMA, **part}
+        before = read_json(path) if path.is_file() else {"schema": SCHEMA}
+        require_schema(path, before)
+        whole = {**before, **part}
         write_json(path, whole)
         entry = self._run["experiments"][self.experiment]
         entry["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -154,7 +156,7 @@ class RunFolder:
             self._refuse_foreign()
             run: dict[str, Any] = {"schema": SCHEMA, **identity, "experiments": {}}
         else:
-            run = read_json(path)
+            run = require_run(path, read_json(path))
             before = run.get("experiments", {}).get(self.experiment, {}).get("configuration")
             _require_same(self.path, {key: run.get(key) for key in identity}, identity)
             if before is not None:
@@ -192,7 +194,7 @@ class RunFolder:
         _rewrite(self.path / "records.jsonl", records)
         for name in ("prompts.jsonl", "samples.jsonl"):
             lines = read_lines(self.path / name)
-            kept = [line for line in lines if _unit_of(line) in finished]
+            kept = [line for line in lines if unit_of(self.path / name, line) in finished]
             _rewrite(self.path / name, kept)
 
     def _record(self, event: str, unit: Unit, details: Mapping[str, Any]) -> None:
@@ -203,14 +205,10 @@ class RunFolder:
         write_json(self.path / "run.json", self._run)
 
 
-def _unit_of(line: Mapping[str, Any]) -> Unit:
-    """The unit that wrote a line: its task, unless it says otherwise."""
-    return str(line.get("unit", line["task"])), int(line["seed"])
-
-
 def read_records(path: Path) -> list[dict[str, Any]]:
     """The records of a run, without the line of a writer that was killed."""
-    return [dict(record) for record in read_lines(path / "records.jsonl")]
+    file = path / "records.jsonl"
+    return require_records(file, read_lines(file))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,14 +1,20 @@
 """A folder of task vectors that others can use: the files, and a card that says what they are."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.files import write_whole
+from icl_vectors.plain_text import in_one_line
+from icl_vectors.report.table import markdown_text
 from icl_vectors.run_folder import read_json
+from icl_vectors.run_shapes import require_entries
 from icl_vectors.vectors import TaskVector
 
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 METHODS = ("baseline", "hypothesis", "regular")
 CARD = "README.md"
 
@@ -35,7 +41,7 @@ def share(
         IclVectorsError: there are no vectors, they are of several models, or the folder is not
             empty; or the push was refused.
     """
-    entries: list[Mapping[str, Any]] = []
+    entries: Sequence[Mapping[str, Any]] = []
     if isinstance(source, str | Path):
         vectors, entries = _of_run(Path(source))
     else:
@@ -50,14 +56,15 @@ def share(
     return target
 
 
-def _of_run(run: Path) -> tuple[dict[str, TaskVector], list[Mapping[str, Any]]]:
+def _of_run(run: Path) -> tuple[dict[str, TaskVector], Sequence[Mapping[str, Any]]]:
     files = sorted((run / "vectors").glob("*.safetensors"))
     if not files or not (run / "results.json").is_file():
         raise IclVectorsError(
             f"{run}: expected a sweep's folder with results.json and vectors/, found none; "
             "run `icl-vectors sweep --output DIR` first."
         )
-    entries = read_json(run / "results.json").get("tasks", [])
+    path = run / "results.json"
+    entries = require_entries(path, read_json(path))
     return {file.name: TaskVector.load(file) for file in files}, entries
 
 
@@ -87,8 +94,8 @@ def _new_folder(folder: Path) -> Path:
 def _card(
     first: TaskVector, vectors: Mapping[str, TaskVector], entries: Sequence[Mapping[str, Any]]
 ) -> str:
-    is_hub_id = "/" in first.model and not Path(first.model).is_dir()
-    name = first.model if is_hub_id else Path(first.model).name
+    is_hub_id = bool(HUB_ID.fullmatch(first.model)) and not Path(first.model).is_dir()
+    name = in_one_line(first.model if is_hub_id else Path(first.model).name)
     file, theta = next(iter(vectors.items()))
     layer = (
         theta.best_layer if theta.best_layer is not None else theta.layers[len(theta.layers) // 2]
@@ -99,16 +106,17 @@ def _card(
         "tags: [task-vectors, in-context-learning, icl_vectors]",
         *([f"base_model: {name}"] if is_hub_id else []),
         "---",
-        f"# Task vectors of {name}",
+        f"# Task vectors of {markdown_text(name)}",
         "",
         "The hidden states that the model forms at the last arrow of in-context-learning prompts "
         "(Hendel, Geva, Globerson 2023, arXiv 2310.15916). One file a vector, safetensors, "
         "`(layer, hidden)` in float32, with its description in the header.",
         "",
-        f"- model: `{name}`, type `{first.model_type}`, revision `{first.revision or 'none'}`, "
-        f"fingerprint `{first.fingerprint}`, states in {first.dtype}",
-        f"- template: `{first.template}`",
-        f"- made with icl_vectors {first.version}",
+        f"- model: {_code(name)}, type {_code(first.model_type)}, revision "
+        f"{_code(first.revision or 'none')}, fingerprint {_code(first.fingerprint)}, states in "
+        f"{_code(first.dtype)}",
+        f"- template: {_code(first.template)}",
+        f"- made with icl_vectors {_code(first.version)}",
         "- they work in this model alone; its weights are not here and stand under their own terms",
         "",
         *_table(vectors, entries),
@@ -116,8 +124,8 @@ def _card(
         "```python",
         "import icl_vectors as icl",
         "",
-        f'model = icl.load_model("{name}")',
-        f'theta = icl.TaskVector.load("{file}")',
+        f"model = icl.load_model({_quoted(name)})",
+        f"theta = icl.TaskVector.load({_quoted(file)})",
         f'icl.apply(model, theta, ["a query"], layer={layer})',
         "```",
         "",
@@ -137,12 +145,23 @@ def _table(vectors: Mapping[str, TaskVector], entries: Sequence[Mapping[str, Any
         count = entry["n_test"] if entry else "–"
         task = theta.made_by if theta.made_by and not entry else theta.task or "unnamed"
         best = "–" if theta.best_layer is None else theta.best_layer
-        lines.append(f"| `{name}` | {task} | {best} | {' | '.join(figures)} | {count} |")
+        shown = f"{_code(name)} | {markdown_text(task)} | {best}"
+        lines.append(f"| {shown} | {' | '.join(figures)} | {count} |")
     return [
         *lines,
         "",
         "Accuracies are those of the run that made the vectors, on its test prompts.",
     ]
+
+
+def _code(text: str) -> str:
+    """Text that others wrote as a span of code that ends where it should, also in a table."""
+    return f"`{in_one_line(text).replace('`', chr(39)).replace('|', '¦')}`"
+
+
+def _quoted(text: str) -> str:
+    """Text that others wrote as a string of Python that holds nothing else, in a fenced block."""
+    return json.dumps(in_one_line(text)).replace("`", "\\x60")
 
 
 def _push(folder: Path, repository: str, private: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from icl_vectors.errors import IclVectorsError
+from icl_vectors.plain_text import fault_of_line
 from icl_vectors.task_json import Row, bad, row_of_object, rows_of_json
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -105,10 +106,8 @@ def _text(path: Path, at: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise bad(path, at, f"{value!r} where text that is not blank should be")
     text = value.strip()
-    if not text.isprintable() and any(ord(character) < 32 for character in text):
-        raise bad(path, at, f"a newline or control character in {text[:40]!r}")
-    if not text.isprintable() and any(0xD800 <= ord(character) < 0xE000 for character in text):
-        raise bad(path, at, "half of a surrogate pair, which is not Unicode text")
+    if not text.isprintable() and (fault := fault_of_line(text)):
+        raise bad(path, at, f"{fault}, in {text[:40]!r}")
     return text
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -13,6 +13,7 @@ from icl_vectors.bijections import CATEGORY as BIJECTION
 from icl_vectors.bijections import SOURCES, bijection
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.generated import GENERATED
+from icl_vectors.plain_text import fault_of_line, in_one_line, is_order
 from icl_vectors.task_files import read_pairs
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
 }
 OUTSIDE_ALL = {BIJECTION: tuple(SOURCES)}
 
+LONGEST_NAME = 200  # bytes: what stands around it in a file's name has room up to 255
 Outputs: TypeAlias = str | Iterable[str]
 
 
@@ -68,9 +70,10 @@ class Task:
     def __post_init__(self) -> None:
         if not self.pairs:
             raise IclVectorsError(f"task {self.name!r}: expected pairs, found none.")
-        if set(self.name) & set("/\\\0\n") or self.name in (".", ".."):
+        if not isinstance(self.name, str) or not _is_file_name(self.name):
             raise IclVectorsError(
-                f"task {self.name!r}: expected a name that can be that of a file, without / and \\."
+                f"task {in_one_line(str(self.name))[:80]!r}: expected a name that can be that of a "
+                f"file, without /, \\ and control characters, of at most {LONGEST_NAME} bytes."
             )
         object.__setattr__(self, "answers", dict(self.pairs))
 
@@ -83,11 +86,10 @@ class Task:
         Raises:
             IclVectorsError: no pairs, or a blank input or output. Repeated inputs are merged.
         """
-        items = pairs.items() if isinstance(pairs, Mapping) else pairs
         merged: dict[str, list[str]] = {}
-        for input, outputs in items:
-            given: Any = outputs  # callers may pass what the types forbid
-            accepted: list[Any] = [given] if isinstance(given, str | int | float) else list(given)
+        for input, given in _items(name, pairs):
+            accepted = list(given) if isinstance(given, Iterable) else [given]
+            accepted = [given] if isinstance(given, str) else accepted
             if not all(isinstance(text, str) for text in (input, *accepted)):
                 raise IclVectorsError(
                     f"task {name!r}: expected text for input and output, "
@@ -97,6 +99,11 @@ class Task:
                 raise IclVectorsError(
                     f"task {name!r}: expected an input and an output that are not blank, "
                     f"found {input!r}: {accepted!r}."
+                )
+            if fault := next(filter(None, map(fault_of_line, (input, *accepted))), None):
+                raise IclVectorsError(
+                    f"task {name!r}: expected one line for input and output, found {fault} in "
+                    f"{input!r}: {accepted!r}."
                 )
             known = merged.setdefault(input.strip(), [])
             known += [out.strip() for out in accepted if out.strip() not in known]
@@ -124,6 +131,11 @@ class Task:
         Raises:
             IclVectorsError: a column is missing, or a cell is blank or missing; its row is named.
         """
+        if not hasattr(frame, "columns"):
+            raise IclVectorsError(
+                f"task {name!r}: expected a pandas frame with the columns {input} and {output}, "
+                f"found {type(frame).__name__}; Task.from_pairs takes lists and mappings."
+            )
         for column in (input, output):
             if column not in frame.columns:
                 raise unknown_name("column", column, map(str, frame.columns))
@@ -185,6 +197,32 @@ def select_tasks(names: str, task_files: Iterable[str | Path] = ()) -> tuple[Tas
     if not wanted:
         raise IclVectorsError("expected at least one task, found none; see `icl-vectors tasks`.")
     return tuple(wanted.values())
+
+
+def _is_file_name(name: str) -> bool:
+    as_bytes = name.encode("utf-8", "surrogatepass")
+    parts = name in (".", "..") or set(name) & {"/", "\\"}
+    return not parts and len(as_bytes) <= LONGEST_NAME and not any(map(is_order, name))
+
+
+def _items(name: str, pairs: Any) -> Iterator[tuple[Any, Any]]:
+    """The pairs, whatever a caller passes against the types.
+
+    Raises:
+        IclVectorsError: they are no pairs.
+    """
+    if isinstance(pairs, str) or not isinstance(pairs, Iterable):
+        hint = "; a built-in task is load_task(…)" if pairs in list_tasks() else ""
+        raise IclVectorsError(
+            f"task {name!r}: expected a mapping of inputs to outputs, or pairs of them, found "
+            f"{pairs!r}{hint}."
+        )
+    for item in pairs.items() if isinstance(pairs, Mapping) else pairs:
+        if isinstance(item, str) or not isinstance(item, Sequence) or len(item) != 2:
+            raise IclVectorsError(
+                f"task {name!r}: expected pairs of input and output, found {item!r}."
+            )
+        yield item[0], item[1]
 
 
 def _cells(name: str, row: Any, input: Any, output: Any) -> tuple[str, list[str]]:

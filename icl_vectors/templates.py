@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from icl_vectors.errors import IclVectorsError
+from icl_vectors.plain_text import fault_of_line
 
 DEFAULT_TEMPLATE = "{input}→{output}"
 PRESETS = {"default": DEFAULT_TEMPLATE, "paper": "example:{input}->{output}"}
@@ -24,6 +25,11 @@ class Template:
     text: str = DEFAULT_TEMPLATE
 
     def __post_init__(self) -> None:
+        if fault := fault_of_line(self.text):
+            raise IclVectorsError(
+                f"template {self.text!r}: found {fault}; expected one line, as each demonstration "
+                "is one; lines are joined by newline."
+            )
         for field in ("{input}", "{output}"):
             if (found := self.text.count(field)) != 1:
                 raise IclVectorsError(
@@ -80,4 +86,6 @@ def load_template(text: str) -> Template:
     Raises:
         IclVectorsError: `{input}` or `{output}` is missing, or nothing stands between them.
     """
+    if not isinstance(text, str):
+        raise IclVectorsError(f"template {text!r}: expected text, such as {DEFAULT_TEMPLATE!r}.")
     return Template(PRESETS.get(text, text))

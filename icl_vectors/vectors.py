@@ -65,11 +65,14 @@ class TaskVector:
             )
 
     def at(self, layer: int) -> Float[Tensor, " hidden"]:
-        """θ at one decoder block.
+        """θ at one decoder block; −1 is the last one where the vector holds all from block 0 on.
 
         Raises:
             IclVectorsError: this vector does not hold that layer.
         """
+        count = len(self.layers)
+        if isinstance(layer, int) and -count <= layer < 0 and self.layers == (*range(count),):
+            layer += count
         if layer not in self.layers:
             held = ", ".join(map(str, self.layers))
             raise IclVectorsError(f"layer {layer}: this task vector holds the layers {held}.")

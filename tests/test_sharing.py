@@ -34,7 +34,7 @@ def test_a_runs_vectors_are_shared_with_their_accuracies(
     results = icl.sweep(llama, "to_upper,list_first", output=run, dev=3, test=4).data
     (entry,) = [one for one in results["tasks"] if one["task"] == "to_upper"]
     figures = [f"{entry[m]['accuracy']:.2f}" for m in ("baseline", "hypothesis", "regular")]
-    assert f"| to_upper | {theta.best_layer} | {' | '.join(figures)} | 4 |" in row
+    assert f"| to\\_upper | {theta.best_layer} | {' | '.join(figures)} | 4 |" in row
 
 
 def test_the_cards_own_words_run(llama: Model, run: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from icl_vectors.errors import MissingExtra
+from icl_vectors.plain_text import without_orders
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,6 +116,10 @@ def _render(drawing: Drawing) -> Picture:
         figure = drawing.draw()
         figure.draw_without_rendering()  # lays out once
         figure.set_layout_engine("none")
+        from matplotlib.text import Text
+
+        for label in figure.findobj(Text):
+            label.set_text(without_orders(label.get_text()))
         return Picture(
             drawing.name,
             drawing.title,

@@ -7,6 +7,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from icl_vectors.plain_text import without_orders
 from icl_vectors.report.claims import claims_of
 from icl_vectors.report.claims_of_sweep import same_depth
 from icl_vectors.report.drawing import Picture
@@ -82,7 +83,7 @@ def page(
         _chapter(f"run{number}", run, label, own)
         for number, (run, label, own) in enumerate(zip(runs, labels, pictures, strict=True), 1)
     ]
-    return (
+    return without_orders(
         _environment()
         .from_string(_part("page.html.jinja"))
         .render(

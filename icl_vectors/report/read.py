@@ -12,6 +12,7 @@ from icl_vectors.errors import IclVectorsError
 from icl_vectors.report import parse
 from icl_vectors.report.parse_comparison import read_comparison
 from icl_vectors.report.run import METHODS, Cluster, Example, Point, Run
+from icl_vectors.run_shapes import SCHEMA, is_newer
 
 MARKS = ("run.json", "records.jsonl", "results.json")
 PARTS = {"sweep": "tasks", "conflict": "conflict", "vocabulary": "vocabulary"}
@@ -52,6 +53,7 @@ def read_run(folder: Path) -> Run:
     lacking: list[str] = []
     about = _object(folder / "run.json", lacking)
     results = _results(folder, lacking)
+    lacking += _of_newer_version(about, results)
     tasks = parse.parse_each(results.get("tasks"), parse.task_result, "sweep", lacking)
     layers = _layers(about, results, [len(task.dev_accuracy) for task in tasks])
     fitting = tuple(task for task in tasks if len(task.dev_accuracy) == layers > task.best_layer)
@@ -84,6 +86,16 @@ def read_run(folder: Path) -> Run:
         comparison=comparison,
         lacking=tuple(dict.fromkeys(lacking)),
     )
+
+
+def _of_newer_version(*files: Mapping[str, Any]) -> list[str]:
+    """A remark where a newer version wrote the run: what it holds may be shown wrongly."""
+    return [
+        f"a newer version of icl_vectors wrote this run (schema {one['schema']!r}, this one reads "
+        f"{SCHEMA}); what is shown may be incomplete or wrong"
+        for one in files
+        if is_newer(one)
+    ]
 
 
 def _is_run(folder: Path) -> bool:

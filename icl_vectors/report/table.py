@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from icl_vectors.plain_text import without_orders
+
 MARKDOWN_SPECIAL = r"\`*_{}[]<>|#~$"
 LATEX_SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -95,13 +97,13 @@ def visible(token: str) -> str:
 
 def to_markdown(table: Table) -> str:
     """A GitHub-flavoured Markdown table under its title."""
-    heads = [_markdown(column.title) for column in table.columns]
+    heads = [markdown_text(column.title) for column in table.columns]
     rules = ["---:" if column.numeric else "---" for column in table.columns]
-    rows = [[_markdown(cell.text) for cell in row] for row in table.rows]
-    lines = [f"**{_markdown(table.title)}**", ""]
+    rows = [[markdown_text(cell.text) for cell in row] for row in table.rows]
+    lines = [f"**{markdown_text(table.title)}**", ""]
     lines += ["| " + " | ".join(row) + " |" for row in (heads, rules, *rows)]
     if table.note:
-        lines += ["", _markdown(table.note)]
+        lines += ["", markdown_text(table.note)]
     return "\n".join(lines) + "\n"
 
 
@@ -125,13 +127,14 @@ def to_latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _markdown(text: str) -> str:
-    escaped = "".join(f"\\{c}" if c in MARKDOWN_SPECIAL else c for c in text)
-    return " ".join(escaped.split())
+def markdown_text(text: str) -> str:
+    """Text that others wrote as part of a line of Markdown: none of it is markup or HTML."""
+    plain = without_orders(" ".join(text.split()))
+    return "".join(f"\\{c}" if c in MARKDOWN_SPECIAL else c for c in plain)
 
 
 def _latex(text: str) -> str:
-    return "".join(LATEX_SPECIAL.get(c, c) for c in " ".join(text.split()))
+    return "".join(LATEX_SPECIAL.get(c, c) for c in without_orders(" ".join(text.split())))
 
 
 def _latex_row(texts: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 import icl_vectors as icl
+from icl_vectors.cli.terminal import printable
 from icl_vectors.models import Model
 from icl_vectors.prompts import sample_prompts
 from icl_vectors.tasks import load_task
@@ -29,7 +30,7 @@ def test_a_vector_is_extracted_and_applied(
     assert applied.code == 0
     assert applied.err.startswith("Loading ") and applied.err.count("\n") == 1
     answers = icl.apply(llama, expected, ["Spain", "Perú"], layer=2)
-    assert applied.out == "".join(f"{answer}\n" for answer in answers)
+    assert applied.out == "".join(f"{printable(answer)}\n" for answer in answers)
 
 
 def test_answers_as_json_keep_their_queries(command: Command, llama_folder: Path) -> None:

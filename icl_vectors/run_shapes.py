@@ -1,0 +1,127 @@
+"""What the files of a run must look like before anything is built on them: nothing is believed.
+
+A run's folder may be of a newer version, or have been edited or damaged. Imports `errors` alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from icl_vectors.errors import IclVectorsError, RunError
+
+SCHEMA = 1
+METHODS = ("baseline", "hypothesis", "regular")
+
+
+def require_schema(path: Path, value: Mapping[str, Any]) -> None:
+    """Refuse a file that a newer version wrote.
+
+    Raises:
+        IclVectorsError: naming both versions of the format.
+    """
+    if is_newer(value):
+        raise IclVectorsError(
+            f"{path}: expected schema {SCHEMA}, found {value['schema']!r}, which a newer version "
+            "of icl_vectors wrote; upgrade icl_vectors, or choose another folder."
+        )
+
+
+def is_newer(value: Mapping[str, Any]) -> bool:
+    """Whether a file states another schema than this version knows."""
+    return "schema" in value and value["schema"] != SCHEMA
+
+
+def require_run(path: Path, run: dict[str, Any]) -> dict[str, Any]:
+    """run.json, if its experiments can be read.
+
+    Raises:
+        IclVectorsError: a newer version wrote it.
+        RunError: it is damaged.
+    """
+    require_schema(path, run)
+    experiments = run.setdefault("experiments", {})
+    entries = experiments.values() if isinstance(experiments, dict) else [None]
+    for entry in entries:
+        if not isinstance(entry, dict) or not isinstance(entry.get("configuration", {}), dict):
+            raise damaged(path, "experiments with a configuration each")
+    return run
+
+
+def require_records(path: Path, records: Sequence[Any]) -> list[dict[str, Any]]:
+    """The records of a run, if each says what became of which unit.
+
+    Raises:
+        RunError: one does not.
+    """
+    for number, record in enumerate(records, start=1):
+        if not _is_record(record):
+            raise damaged(path, "event, experiment, task and seed", number)
+    return list(records)
+
+
+def unit_of(path: Path, line: Any) -> tuple[str, int]:
+    """The unit that wrote a prompt or sample: its task, unless it says otherwise, and its seed.
+
+    Raises:
+        RunError: it has none.
+    """
+    if not _has_unit(line) or not isinstance(line.get("unit", ""), str):
+        raise damaged(path, "lines with task and seed")
+    return line.get("unit", line["task"]), line["seed"]
+
+
+def require_entries(path: Path, results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The sweep's entries in results.json, if each can be built on; none where there is no sweep.
+
+    Raises:
+        IclVectorsError: a newer version wrote them.
+        RunError: they are damaged.
+    """
+    require_schema(path, results)
+    entries = results.get("tasks", [])
+    for entry in entries if isinstance(entries, list) else [None]:
+        if not _is_entry(entry):
+            raise damaged(path, "tasks with accuracies, best_layer and dev_accuracy_by_layer")
+    return list(entries)
+
+
+def damaged(path: Path, expected: str, line: int | None = None) -> RunError:
+    """The error for a file of a run that holds something else than it should."""
+    at = "" if line is None else f", line {line}"
+    return RunError(
+        f"{path}{at}: expected {expected}, found something else; it is damaged: choose another "
+        "folder."
+    )
+
+
+def _is_record(record: Any) -> bool:
+    named = _has_unit(record) and isinstance(record.get("experiment"), str)
+    if not named or not isinstance(record.get("event"), str):
+        return False
+    if record["event"] != "done":
+        return True
+    seconds = record.get("seconds", 0.0)
+    return isinstance(record.get("result"), dict) and isinstance(seconds, int | float)
+
+
+def _has_unit(line: Any) -> bool:
+    return (
+        isinstance(line, dict)
+        and isinstance(line.get("task"), str)
+        and isinstance(line.get("seed"), int)
+    )
+
+
+def _is_entry(entry: Any) -> bool:
+    if not _has_unit(entry) or not isinstance(entry.get("best_layer"), int):
+        return False
+    curve = entry.get("dev_accuracy_by_layer")
+    shares = [*curve] if isinstance(curve, list) else ["none"]
+    for method in METHODS:
+        cell = entry.get(method)
+        shares += [cell.get("accuracy") if isinstance(cell, dict) else "none"]
+        if shares[-1] is None:
+            return False
+    return all(one is None or isinstance(one, int | float) for one in shares) and (
+        0 <= entry["best_layer"] < len(curve)
+    )
