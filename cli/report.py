@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from icl_vectors.cli.terminal import show
+from icl_vectors.errors import IclVectorsError
 
 
 def report(
@@ -21,6 +22,17 @@ def report(
 
     Example: icl-vectors report runs/gemma-3-270m-float32-sweep --output report.html
     """
+    if output is not None and not _can_be_made(output):
+        raise IclVectorsError(
+            f"--output {output}: expected a file that can be written, found "
+            f"{'a folder there' if output.is_dir() else 'a file for a folder'}; give another place."
+        )
     from icl_vectors.report import write_report
 
     show(write_report(runs, output))
+
+
+def _can_be_made(output: Path) -> bool:
+    """Whether a file can be there: it is no folder, and what is above it is."""
+    there = next(one for one in output.absolute().parents if one.exists())
+    return there.is_dir() and not output.is_dir()

@@ -60,7 +60,7 @@ def find_source(
 def read_config(reference: str, source: str, options: dict[str, Any]) -> Any:
     try:
         return AutoConfig.from_pretrained(source, **options)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # each type of model checks its configuration with errors of its own
         raise cannot_load(reference, "configuration", error) from error
 
 
@@ -97,6 +97,11 @@ def cannot_load(reference: str, what: str, error: BaseException) -> IclVectorsEr
         return IclVectorsError(
             f"model {reference!r}: its {what} is gated; accept its terms at "
             f"https://huggingface.co/{reference}, then log in with: hf auth login"
+        )
+    if "trust_remote_code" in str(error):
+        return IclVectorsError(
+            f"model {reference!r}: its {what} comes with code of its own, which is not run "
+            "unasked; read that code, and if you trust it add --trust-remote-code."
         )
     first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return IclVectorsError(f"model {reference!r}: no {what} found ({first}); {_what_is_a_model()}")

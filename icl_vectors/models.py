@@ -26,6 +26,7 @@ from icl_vectors.dtypes import (
 )
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.footprint import devices_of, require_fit
+from icl_vectors.loading_report import watched_loading
 from icl_vectors.model import Model as Model  # part of this module's own names
 from icl_vectors.model_files import (
     cannot_load,
@@ -89,7 +90,12 @@ def load_model(
     if quantised_as(config) is None:
         require_fit(reference, module, chosen, placement)
     notice(f"Loading {reference} in {chosen} …")
-    opened = _open(reference, source, config, tokenizer, chosen, placement, options)
+    with watched_loading() as report:
+        opened = _open(reference, source, config, tokenizer, chosen, placement, options)
+    architecture = find_architecture(opened._module)
+    further = getattr(config.get_text_config(), "num_nextn_predict_layers", None) or 0
+    path = architecture.blocks[0].removesuffix(".0")
+    report.require_whole(reference, path, len(architecture.blocks) + further)
     folder = Path(source) if Path(source).is_dir() else None
     return Model(
         nnsight=opened,
@@ -100,7 +106,7 @@ def load_model(
         dtype=chosen,
         weights=weights,
         folder=folder,
-        architecture=find_architecture(opened._module),
+        architecture=architecture,
     )
 
 

@@ -161,6 +161,8 @@ class RunFolder:
             _require_same(self.path, {key: run.get(key) for key in identity}, identity)
             if before is not None:
                 _require_same(self.path, before, configuration)
+        if (results := self.path / "results.json").is_file():
+            require_schema(results, read_json(results))
         entry = run["experiments"].setdefault(self.experiment, {})
         entry.setdefault("started", datetime.now(UTC).isoformat(timespec="seconds"))
         entry["configuration"] = configuration

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def _rows_of_lines(path: Path, text: str) -> Iterator[Row]:
             continue
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise bad(path, f"line {number}", "broken JSON") from error
         yield row_of_object(path, f"line {number}", row)
 
@@ -95,13 +96,13 @@ def _cell(text: Any) -> Any:
     if isinstance(text, str) and text.lstrip().startswith('["'):
         try:
             return json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return text
     return text
 
 
 def _text(path: Path, at: str, value: Any) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value):
         value = str(value)
     if not isinstance(value, str) or not value.strip():
         raise bad(path, at, f"{value!r} where text that is not blank should be")
@@ -148,3 +149,7 @@ def _merged(path: Path, rows: list[tuple[str, str, list[str]]]) -> Pairs:
 def _some(found: list[str]) -> str:
     more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return "; ".join(found[:SHOWN]) + more
+
+
+def _is_finite(value: int | float) -> bool:
+    return isinstance(value, int) or isfinite(value)  # isfinite takes no integer of 400 digits

@@ -57,8 +57,9 @@ def _parsed(path: Path, text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise bad(path, f"line {error.lineno}", f"broken JSON ({error.msg})") from error
-    except RecursionError as error:
-        raise bad(path, "line 1", "JSON nested too deeply") from error
+    except (RecursionError, ValueError) as error:
+        found = "nested too deeply" if isinstance(error, RecursionError) else "with a huge number"
+        raise bad(path, "line 1", f"JSON {found}") from error
 
 
 def _rows_of_list(path: Path, text: str, start: int, lines: "_Lines") -> Iterator[Row]:
