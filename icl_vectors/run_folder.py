@@ -16,7 +16,14 @@ from filelock import FileLock, Timeout
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.files import append_lines, read_lines, to_json, write_json, write_whole
 from icl_vectors.prompts import Prompt
-from icl_vectors.run_shapes import SCHEMA, require_records, require_run, require_schema, unit_of
+from icl_vectors.run_shapes import (
+    SCHEMA,
+    require_plain,
+    require_records,
+    require_run,
+    require_schema,
+    unit_of,
+)
 
 Unit = tuple[str, int]  # task, seed
 
@@ -114,6 +121,7 @@ class RunFolder:
         path = self.path / "results.json"
         before = read_json(path) if path.is_file() else {"schema": SCHEMA}
         require_schema(path, before)
+        require_plain(path, before)
         whole = {**before, **part}
         write_json(path, whole)
         entry = self._run["experiments"][self.experiment]

@@ -1,6 +1,6 @@
 """What the files of a run must look like before anything is built on them: nothing is believed.
 
-A run's folder may be of a newer version, or have been edited or damaged. Imports `errors` alone.
+A run's folder may be of a newer version, or edited, or damaged. Imports `errors` and `files` alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.files import to_json
 
 SCHEMA = 1
 METHODS = ("baseline", "hypothesis", "regular")
@@ -38,6 +39,7 @@ def require_run(path: Path, run: dict[str, Any]) -> dict[str, Any]:
         IclVectorsError: a newer version wrote it.
         RunError: it is damaged.
     """
+    require_plain(path, run)
     require_schema(path, run)
     experiments = run.setdefault("experiments", {})
     entries = experiments.values() if isinstance(experiments, dict) else [None]
@@ -56,6 +58,7 @@ def require_records(path: Path, records: Sequence[Any]) -> list[dict[str, Any]]:
     for number, record in enumerate(records, start=1):
         if not _is_record(record):
             raise damaged(path, "event, experiment, task and seed", number)
+        require_plain(path, record)
     return list(records)
 
 
@@ -67,6 +70,7 @@ def unit_of(path: Path, line: Any) -> tuple[str, int]:
     """
     if not _has_unit(line) or not isinstance(line.get("unit", ""), str):
         raise damaged(path, "lines with task and seed")
+    require_plain(path, line)
     return line.get("unit", line["task"]), line["seed"]
 
 
@@ -83,6 +87,18 @@ def require_entries(path: Path, results: Mapping[str, Any]) -> list[dict[str, An
         if not _is_entry(entry):
             raise damaged(path, "tasks with accuracies, best_layer and dev_accuracy_by_layer")
     return list(entries)
+
+
+def require_plain(path: Path, value: Any) -> None:
+    """Refuse what can't be written again as JSON in UTF-8: NaN, infinity, half characters.
+
+    Raises:
+        RunError: there is such a thing in it.
+    """
+    try:
+        to_json(value).encode()
+    except ValueError as error:  # of UTF-8 too
+        raise damaged(path, "plain JSON without NaN and half characters") from error
 
 
 def damaged(path: Path, expected: str, line: int | None = None) -> RunError:
