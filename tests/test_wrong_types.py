@@ -147,7 +147,7 @@ CASES: dict[str, tuple[Wrong, str]] = {
         "--batch-size True: expected auto, or 1 or more",
     ),
     "a vector of a number": (
-        lambda model, theta: Any.mean([theta, 3]),
+        lambda model, theta: icl.TaskVector.mean([theta, 3]),
         r"expected task vectors, found int \(3\)",
     ),
     "a vector times a text": (lambda model, theta: theta * "2", "a finite number to multiply by"),

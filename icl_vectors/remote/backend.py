@@ -144,7 +144,14 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
                 f"{self.host} answers no state of the job at /response; is it an NDIF server?"
             ) from error
 
-    def _fetch(self, address: str) -> tuple[dict[str, Any], int]:
+    def _fetch(self, address: Any) -> tuple[dict[str, Any], int]:
+        if not isinstance(address, str) or not address.startswith(("http://", "https://")):
+            self.job.dismissed()
+            raise RunError(
+                f"{self.host} says that job {self.job_id} is done, and not where its answer is; "
+                "nothing was kept, the same command asks again."
+            )
+
         def fetch() -> bytes:
             response = httpx.get(address, timeout=600.0)
             if response.status_code in GONE:

@@ -44,6 +44,11 @@ def host_of(remote: bool | str) -> str:
         IclVectorsError: not an http address.
     """
     host = remote if isinstance(remote, str) else str(CONFIG.API.HOST)
+    if "@" in host or "?" in host:  # the address stands in run.json
+        raise IclVectorsError(
+            "--host: expected an address without a name, password or key in it, found one with; "
+            "a key belongs into the variable NDIF_API_KEY."
+        )
     if not host.startswith(("http://", "https://")) or not httpx.URL(host).host:
         raise IclVectorsError(
             f"--host {host!r}: expected an address such as http://127.0.0.1:5001 or {PUBLIC_HOST}."

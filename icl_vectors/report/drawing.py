@@ -33,6 +33,7 @@ INK, FAINT, GROUND = "#1b1b1c", "#d9d9da", "#fffffe"
 WIDTH = 5.6  # inches: legible on a phone without zooming
 PIXELS_PER_INCH = 200
 NAME_LENGTH = 28
+LONGEST_LABEL = 60
 PLOTTING = ("matplotlib", "scipy")
 
 
@@ -119,7 +120,7 @@ def _render(drawing: Drawing) -> Picture:
         from matplotlib.text import Text
 
         for label in figure.findobj(Text):
-            label.set_text(without_orders(label.get_text()))
+            label.set_text("\n".join(map(_shortened, label.get_text().split("\n"))))
         return Picture(
             drawing.name,
             drawing.title,
@@ -130,12 +131,19 @@ def _render(drawing: Drawing) -> Picture:
         )
 
 
+def _shortened(label: str) -> str:
+    """A line of a label, shown and not obeyed, and never so long that no room is left to draw."""
+    plain = without_orders(label)
+    return plain if len(plain) <= LONGEST_LABEL else f"{plain[: LONGEST_LABEL - 1]}…"
+
+
 @contextmanager
 def _style() -> Iterator[None]:
     from matplotlib import rc_context
 
     with rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        for message in ("Glyph .* missing from", "constrained_layout not applied"):
+            warnings.filterwarnings("ignore", message=message, category=UserWarning)
         _set_style()
         yield
 

@@ -201,11 +201,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="readers whose names hold this")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     place = Path(tempfile.mkdtemp(prefix="fuzz-"))
     total = 0
     for name, reader in readers(place).items():
+        if options.only not in name:
+            continue
         start, count = perf_counter(), options.cases * reader.share // 100
         outcomes = run_cases(name, reader, place, count, options.seed)
         total += count

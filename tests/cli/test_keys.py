@@ -1,0 +1,185 @@
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import nnsight
+import pytest
+
+from icl_vectors.experiments import jobs
+from icl_vectors.remote import server
+from icl_vectors.remote.job import Job, Patience
+from tests.cli.conftest import Command
+
+KEY = "MARKED-8c1f-4c4e-key"
+Answer = tuple[int, str]
+
+
+class BadServer(BaseHTTPRequestHandler):
+    """Answers as an NDIF server does, but for the paths that a test gives other answers."""
+
+    answers: dict[str, Answer | None] = {}
+    folder = ""
+
+    def do_GET(self) -> None:
+        name = self.path.strip("/").split("/")[0].split("?")[0]
+        answer = self.answers.get(name, self.good().get(name, (404, "{}")))
+        if answer is None:  # the connection ends without an answer
+            self.close_connection = True
+            return
+        status, text = answer
+        content = text.replace("KEY", self.headers.get("ndif-api-key") or KEY).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.do_GET()
+
+    def good(self) -> dict[str, Answer]:
+        hosted = {"repo_id": self.folder, "deployment_level": "HOT", "dtype": "torch.float32"}
+        return {
+            "ping": (200, '"pong"'),
+            "connected": (200, "{}"),
+            "env": (200, json.dumps({"packages": {"nnsight": nnsight.__version__}})),
+            "whoami": (200, json.dumps({"email": "a@b"})),
+            "status": (200, json.dumps({"deployments": {"x": hosted}})),
+            "request": (200, job("RECEIVED", "")),
+            "response": (200, job("ERROR", "KeyError: 'KEY'")),
+        }
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+def job(status: str, description: str) -> str:
+    return json.dumps({"id": "1", "status": status, "description": description, "data": None})
+
+
+@pytest.fixture
+def host(reachable: set[Any], llama_folder: Path) -> Iterator[str]:
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), BadServer)
+    thread = threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    reachable.add(listening.server_address)
+    BadServer.folder = str(llama_folder.resolve())
+    yield f"http://127.0.0.1:{listening.server_address[1]}"
+    listening.shutdown()
+    listening.server_close()
+    thread.join()
+    reachable.discard(listening.server_address)
+    BadServer.answers = {}
+
+
+FAILURES: dict[str, dict[str, Answer | None]] = {
+    "a job that fails and repeats the key": {},
+    "a job that fails with a long traceback": {
+        "response": (200, job("ERROR", "Traceback\n  KEY\nRuntimeError: " + "x" * 500 + "KEY"))
+    },
+    "memory that runs out": {"response": (200, job("ERROR", "CUDA out of memory for KEY"))},
+    "a job that is given up": {"response": (200, job("ERROR", "KEY: cancelled or preempted"))},
+    "a job that nobody knows": {"response": (404, "KEY")},
+    "a state that is none": {"response": (200, "KEY")},
+    "an answer elsewhere that is broken": {"response": (200, job("COMPLETED", "KEY"))},
+    "a refused key": {"request": (401, '{"detail": "invalid api key KEY"}')},
+    "a malformed key": {"request": (400, '{"detail": "API key KEY is malformed"}')},
+    "a forbidden model": {"request": (403, '{"detail": "KEY may not"}')},
+    "a job that is refused": {"request": (422, '{"detail": "KEY: no such model"}')},
+    "a server that fails": {"request": (500, "KEY")},
+    "a server that hangs up": {"request": None},
+    "a server that fails at once": {"ping": (500, "KEY")},
+    "a server that is none": {"ping": (200, '"KEY"')},
+    "a page for a server": {"ping": (200, "<html>KEY</html>")},
+    "no models": {"connected": (503, "KEY")},
+    "versions that are none": {"env": (200, "KEY")},
+    "another version": {"env": (200, json.dumps({"packages": {"nnsight": "0.1.KEY"}}))},
+    "a list that is none": {"status": (200, "KEY")},
+    "a silent server": {"status": None},
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_key_is_in_no_file_log_or_error(
+    command: Command,
+    place: Path,
+    host: str,
+    llama_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+) -> None:
+    monkeypatch.setattr(nnsight.CONFIG.API, "APIKEY", KEY)
+    monkeypatch.setenv("NDIF_API_KEY", KEY)
+    hasty = Patience(longest_pause=0.05, unreachable=0.3, unknown=0.3, silent=0.5, submissions=2)
+    monkeypatch.setattr(jobs, "Job", partial(Job, patience=hasty))
+    BadServer.answers = FAILURES[name]
+    caplog.set_level(logging.DEBUG)
+    options = ["--tasks", "to_upper", "--dev", 2, "--test", 2, "--output", "run", "--host", host]
+    code, out, err = command("sweep", "--model", llama_folder.resolve(), *options)
+    assert code in (1, 2) and out == "", err
+    assert "error: " in err and "Traceback" not in err
+    assert KEY not in err
+    assert KEY not in caplog.text
+    files = [file for file in place.rglob("*") if file.is_file()]
+    assert not any(KEY.encode() in file.read_bytes() for file in files)
+
+
+def test_the_server_does_get_the_key(
+    command: Command, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nnsight.CONFIG.API, "APIKEY", KEY)
+    seen: list[str | None] = []
+    as_it_is: Callable[[BadServer], None] = BadServer.do_GET
+
+    def watched(self: BadServer) -> None:
+        seen.append(self.headers.get("ndif-api-key"))
+        as_it_is(self)
+
+    monkeypatch.setattr(BadServer, "do_GET", watched)
+    assert command("models", "--host", host).code == 0
+    assert set(seen) == {KEY}
+
+
+def test_a_server_that_never_answers_is_left_in_time(
+    command: Command, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = threading.Event()
+    monkeypatch.setattr(nnsight.CONFIG.API, "APIKEY", KEY)
+    monkeypatch.setattr(server, "SECONDS", 0.2)
+    monkeypatch.setattr(BadServer, "do_GET", lambda self: stuck.wait(5))
+    code, _, err = command("models", "--host", host)
+    stuck.set()
+    assert code == 2 and "found none that answers (ReadTimeout)" in err and KEY not in err
+
+
+def test_an_address_that_holds_a_key_is_refused_and_not_shown(command: Command) -> None:
+    for address in (f"http://{KEY}@127.0.0.1:9", f"http://127.0.0.1:9/?key={KEY}"):
+        code, _, err = command("models", "--host", address)
+        assert code == 2 and "a key belongs into the variable NDIF_API_KEY" in err
+        assert KEY not in err
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_a_token_of_the_hub_is_not_repeated(
+    host: str, place: Path, llama_folder: Path, command: Command, status: int
+) -> None:
+    options = ["--tasks", "to_upper", "--dev", 2, "--test", 2, "--output", "run", "--quiet"]
+    assert command("sweep", "--model", llama_folder, *options).code == 0
+    BadServer.answers = {"api": (status, json.dumps({"error": f"token {KEY}: no"}))}
+    program = "from icl_vectors.cli.main import main; main()"
+    words = [sys.executable, "-c", program, "share", "run", "-o", "new", "--push", "someone/x"]
+    online = {"HF_ENDPOINT": host, "HF_TOKEN": KEY, "HF_HUB_OFFLINE": "0", "HF_DEBUG": "0"}
+    done = subprocess.run(words, env={**os.environ, **online}, capture_output=True, text=True)
+    assert done.returncode == 1 and KEY not in done.stdout + done.stderr, done.stderr
+    assert done.stderr.startswith("error: push to someone/x: refused (")
+    files = [file for file in place.rglob("*") if file.is_file()]
+    assert not any(KEY.encode() in file.read_bytes() for file in files)
