@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from icl_vectors.batches import make_batches
@@ -31,6 +32,7 @@ from icl_vectors.models import Model, as_model
 from icl_vectors.notebook import default_observer
 from icl_vectors.prompts import require_pairs, sample_prompts
 from icl_vectors.run_folder import RunFolder
+from icl_vectors.run_shapes import damaged
 from icl_vectors.tasks import Task
 from icl_vectors.templates import Template, load_template
 
@@ -103,7 +105,7 @@ def cluster(
                 settings = (seed, per_task, shots, dummies, batch_size)
                 _run_task(model, form, task, kept, settings, folder, observer)
         thetas = torch.stack(
-            [load_file(_path(folder, task, seed))["thetas"] for task in chosen]
+            [_read(_path(folder, task, seed), per_task, model) for task in chosen]
         )  # (task, prompt, layer, hidden)
         observer.notice("Silhouette, distances, t-SNE and PCA …")
         found = _describe(thetas, chosen, at_layer, by_layer, seed, folder.path)
@@ -154,6 +156,21 @@ def _run_task(
 
 def _path(folder: RunFolder, task: Task, seed: int) -> Path:
     return folder.path / "thetas" / f"{task.name}.seed{seed}.safetensors"
+
+
+def _read(path: Path, per_task: int, model: Model) -> Float[torch.Tensor, "prompt layer hidden"]:
+    """θ of one task, as `_run_task` wrote them.
+
+    Raises:
+        RunError: the file is damaged, or holds something else.
+    """
+    try:
+        thetas: torch.Tensor = load_file(path)["thetas"]
+    except (SafetensorError, OSError, KeyError) as error:
+        raise damaged(path, "thetas as safetensors") from error
+    if thetas.ndim != 3 or (len(thetas), thetas.shape[-1]) != (per_task, model.config.hidden_size):
+        raise damaged(path, f"{per_task} θ of width {model.config.hidden_size}")
+    return thetas
 
 
 def _describe(
