@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from icl_vectors.checking import require_checked
 from icl_vectors.experiments.compare_plan import ComparePlan
 from icl_vectors.experiments.compare_prompts import TaskPrompts
 from icl_vectors.experiments.compare_results import summarise
@@ -93,6 +94,7 @@ def compare(
 
         def once(name: str, run: Callable[[Unit], None]) -> None:
             if (name, seed) not in folder.done:
+                require_checked(model, plan.template)
                 run((name, seed))
 
         def write() -> dict[str, Any]:

@@ -59,11 +59,13 @@ def run_checks(
             own, changed, put = [], [], logits
             for way in [*of_sweep, *beside_none]:
                 states, plain = read_arrow(language_model, blocks, together, before, way)
-                back = apply_theta(language_model, blocks, together, before, states, way, in_tuple)
+                back = apply_theta(
+                    language_model, blocks, together, before, states[:, way], way, in_tuple
+                )
                 own.append(largest_difference(back, plain))
                 if way[0] == NO_INJECTION:
                     put = apply_theta(
-                        language_model, blocks, together, before, theta, way, in_tuple
+                        language_model, blocks, together, before, theta[:, way], way, in_tuple
                     )
                     changed.append(largest_difference(put, plain)[1:])
 
@@ -72,7 +74,7 @@ def run_checks(
                 own_theta, own_logits, _ = learn(language_model, blocks, head, one)
                 before = read_query(language_model, head, one)
                 own_put = apply_theta(
-                    language_model, blocks, one, before, own_theta, last, in_tuple
+                    language_model, blocks, one, before, own_theta[:, last], last, in_tuple
                 )
                 everything = torch.cat([own_logits, own_put.to(own_logits.device)], 1)
                 of_batch = [logits[row : row + 1], put[row : row + 1].to(logits.device)]

@@ -236,7 +236,7 @@ def read_arrow(
     """
     prompts, candidates = batch["prompts"], len(at_layers)
     past = copy.deepcopy(before)
-    _repeat(past, candidates)
+    repeat_rows(past, candidates)
     arrow = {key: value.repeat_interleave(candidates, 0) for key, value in batch["arrow"].items()}
     with model.trace(arrow, use_cache=True, **past):
         states = []

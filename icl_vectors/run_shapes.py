@@ -44,7 +44,7 @@ def require_run(path: Path, run: dict[str, Any]) -> dict[str, Any]:
     experiments = run.setdefault("experiments", {})
     entries = experiments.values() if isinstance(experiments, dict) else [None]
     for entry in entries:
-        if not isinstance(entry, dict) or not isinstance(entry.get("configuration", {}), dict):
+        if not _is_experiment(entry):
             raise damaged(path, "experiments with a configuration each")
     return run
 
@@ -108,6 +108,12 @@ def damaged(path: Path, expected: str, line: int | None = None) -> RunError:
         f"{path}{at}: expected {expected}, found something else; it is damaged: choose another "
         "folder."
     )
+
+
+def _is_experiment(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("configuration", {}), dict):
+        return False
+    return isinstance(entry.get("peak_memory_bytes", 0), int | float)
 
 
 def _is_record(record: Any) -> bool:

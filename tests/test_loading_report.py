@@ -26,9 +26,7 @@ def rewrite(folder: Path, change: Any) -> None:
 
 def test_one_tensor_that_lacks_is_no_random_numbers(folder: Path) -> None:
     rewrite(folder, lambda weights: weights.pop("model.norm.weight"))
-    with pytest.raises(
-        IclVectorsError, match=r"found no model\.norm\.weight; fetch"
-    ):
+    with pytest.raises(IclVectorsError, match=r"found no model\.norm\.weight; fetch"):
         load_model(str(folder))
 
 

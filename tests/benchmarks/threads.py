@@ -82,7 +82,9 @@ def largest_two(model: Any, batch: dict[str, Any], groups: list[list[int]]) -> A
             before = read_query(language_model, head, batch)
             ways = [own[:, :1].float()]
             for group in groups:
-                logits = apply_theta(language_model, blocks, batch, before, theta, group, in_tuple)
+                logits = apply_theta(
+                    language_model, blocks, batch, before, theta[:, group], group, in_tuple
+                )
                 ways.append(logits.float())
             largest: Any = torch.cat(ways, 1).topk(2, -1)
             largest = largest.save()
