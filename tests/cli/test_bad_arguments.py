@@ -121,7 +121,7 @@ CASES: dict[str, tuple[list[str], str]] = {
         "expected one of them; the server places the model",
     ),
     "a model to remove that is none": (["models", "--remove", "../x"], "unknown embedded model"),
-    "a task to show that is none": (["tasks", "antonym"], "Did you mean antonyms?"),
+    "a task to show that is none": (["tasks", "antonym"], "Did you mean antonyms"),
     "a push without a name": (["share", "run", "-o", "new", "--push"], "requires an argument"),
     "no command": (["swep"], "No such command"),
 }
