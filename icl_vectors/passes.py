@@ -164,33 +164,29 @@ def write_answers(
     prompts: dict[str, Tensor],
     theta: dict[int, Tensor],
     steps: int,
-    added: bool = False,
+    mode: str = "replace",
     ends: tuple[int, ...] = (),
+    projections: tuple[Any, ...] = (),
 ) -> tuple[Tensor, Tensor]:
     """Greedy answers of several tokens, θ put in at the arrow while the prompt is read.
 
-    The later tokens attend to what the prompt's pass left in the cache; θ is not put in again.
+    The later tokens attend to what the prompt's pass left in the cache; θ is not put in again,
+    unless it goes everywhere.
 
     Args:
         prompts: model inputs that end at the arrow, left-padded, (prompt, token).
         theta: for each decoder block, what goes into its output there, (hidden,) for all prompts
             or (prompt, hidden).
-        added: θ is added to the state; else it replaces it.
+        mode: see `put_in`.
         ends: token ids that end an answer; when each answer has one, no more are written.
+        projections: of each block's attention, where θ goes into attention outputs.
 
     Returns:
         The tokens written, (prompt, step), −1 after the last step that was needed, and the logits
         after the arrow, (prompt, vocab).
     """
     with model.trace(prompts, use_cache=True):
-        for layer, block in enumerate(blocks):
-            if layer in theta:
-                output = block.output
-                state = (
-                    output[0] if isinstance(output, tuple) else output
-                )  # (prompt, token, hidden)
-                put_in = theta[layer].to(state)
-                state[:, -1] = state[:, -1] + put_in if added else put_in
+        put_in(blocks, projections, theta, mode)
         head.input = head.input[:, -1:]
         first_logits = model.output.logits[:, -1]  # (prompt, vocab)
         past = cache_of(model.output)
@@ -206,11 +202,41 @@ def write_answers(
         if "position_ids" in prompts:
             inputs["position_ids"] = mask.sum(-1, keepdim=True) - 1
         with model.trace(inputs, use_cache=True, **past):
+            put_in(blocks, projections, theta if mode == "everywhere" else {}, mode)
             token = model.output.logits[:, -1].argmax(-1, keepdim=True)
             past = cache_of(model.output)  # in a sandbox it is another object after each trace
         written.append(token)
     unneeded = torch.full((len(token), steps - len(written)), -1)
     return torch.cat([*(token.cpu() for token in written), unneeded], 1), first_logits
+
+
+def put_in(
+    blocks: list[Any], projections: tuple[Any, ...], theta: dict[int, Tensor], mode: str
+) -> None:
+    """Put θ into some blocks, within a trace.
+
+    Args:
+        mode: "replace": the last token's state becomes θ; "add": θ is added to it; "attention":
+            the attention's output at the last token becomes θ; "everywhere": θ is added to the
+            states of all tokens, which keep their norms.
+    """
+    for layer, block in enumerate(blocks):
+        if layer not in theta:
+            continue
+        if mode == "attention":
+            attention = projections[layer].output  # (prompt, token, hidden)
+            attention[:, -1] = theta[layer].to(attention)
+            continue
+        output = block.output
+        state = output[0] if isinstance(output, tuple) else output  # (prompt, token, hidden)
+        vector = theta[layer].to(state)
+        if mode == "everywhere":
+            moved = state.float() + vector.float()
+            size = state.float().norm(dim=-1, keepdim=True)
+            moved = moved * size / moved.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+            state[:] = moved.to(state.dtype)
+        else:
+            state[:, -1] = state[:, -1] + vector if mode == "add" else vector
 
 
 def joined(parts: list[Tensor]) -> Tensor:
