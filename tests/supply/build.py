@@ -54,7 +54,9 @@ def _call_backend(program: str, source: Path, built: Path, time: int) -> None:
     built.mkdir(exist_ok=True)
     command = [sys.executable, "-c", program.format(str(built))]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(time)}
-    done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=source, env=environment, umask=0o022, capture_output=True, text=True
+    )
     if done.returncode:
         raise SystemExit(done.stderr)
 
