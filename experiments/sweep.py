@@ -11,6 +11,7 @@ from icl_vectors.batches import make_batches
 from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.experiments.encoded import Encoded, encode_unit, units_that_fail
 from icl_vectors.experiments.jobs import Jobs
+from icl_vectors.experiments.kept import Vectors
 from icl_vectors.experiments.measures import METHODS, samples_of, unit_result
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.parts import run_in_parts
@@ -40,7 +41,8 @@ class SweepResults:
         data: the content of results.json.
         folder: the run's folder, or None.
         failures: (task, seed) of units that could not be run, with the reason.
-        vectors: mean θ over the test prompts of each unit that ran in this process.
+        vectors: mean θ over the test prompts of each unit that ran in this process; where there is
+            a folder, read from it when asked for.
     """
 
     data: dict[str, Any]
@@ -115,7 +117,7 @@ def sweep(
     opened = nullcontext(None) if output is None else plan.open_folder(output, model, provenance)
     with opened as folder:
         done = dict(folder.done) if folder else {}
-        vectors: dict[Unit, TaskVector] = {}
+        vectors: dict[Unit, TaskVector | Path] = {}
         observer.started(len(plan.units), len(done))
         for unit, error in failures.items():
             _tell_failure(unit, error, folder, observer)
@@ -128,14 +130,15 @@ def sweep(
                     failures[unit] = str(refusal)
                     _tell_failure(unit, failures[unit], folder, observer)
                     continue
-                done[unit], vectors[unit] = _run_unit(model, plan, unit, prompts, folder, observer)
+                done[unit], vector = _run_unit(model, plan, unit, prompts, folder, observer)
+                vectors[unit] = folder.vector_path(*unit) if folder else vector
                 observer.finished(done[unit])
                 if monotonic() - written >= PAUSE:
                     _write(folder, model, plan, done)
                     written = monotonic()
         finally:
             data = _write(folder, model, plan, done)
-    return SweepResults(data, Path(output) if output else None, failures, vectors)
+    return SweepResults(data, Path(output) if output else None, failures, Vectors(vectors))
 
 
 def _tell_failure(unit: Unit, error: str, folder: RunFolder | None, observer: Observer) -> None:

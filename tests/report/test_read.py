@@ -52,7 +52,9 @@ def test_a_torn_results_file_is_damage_and_the_records_are_shown(folder: Path) -
 
 def test_a_half_finished_sweep_names_each_unit_that_lacks(folder: Path) -> None:
     change(folder, "results.json", tasks=folders.results()["tasks"][:16])
-    with (folder / "records.jsonl").open("a") as records:
+    recorded = (folder / "records.jsonl").read_text("utf-8").splitlines(keepends=True)
+    with (folder / "records.jsonl").open("w") as records:
+        records.writelines(recorded[:16])
         records.write(
             '{"event": "failed", "experiment": "sweep", "task": "location_continent", '
             '"seed": 41, "error": "too long"}\n{"event": "done", "exp'
