@@ -27,7 +27,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         arguments = prepare(place)
-        longer = [*arguments, "--dev", "60", "--test", "60"]  # the last of an option counts
+        longer = [*arguments, "--dev", "30", "--test", "30"]  # the last of an option counts
         for number in range(options.times):
             slowest = ten_at_once(longer, place / f"ten{number}")
             print(f"{TOGETHER} at once: 1 exit 0, {TOGETHER - 1} exit 2 after {slowest:.1f} s")
@@ -84,6 +84,7 @@ def report_while_writing(arguments: list[str], place: Path, unbroken: Path) -> i
             found = ended(reader, LONGEST)
             assert found == 0, (found, (place / f"report{one}").read_text("utf-8"))
             reports += 1
+        time.sleep(0.5)
     assert code == 0, (place / "log").read_text("utf-8")
     watched.compare(unbroken)
     return reports
