@@ -30,8 +30,9 @@ def apply(
         str | None, typer.Option("--layer", help="The block whose output θ replaces; or I,J,…")
     ] = None,
     mode: Annotated[
-        str, typer.Option("--mode", help="replace the state with θ, or add θ to it.")
-    ] = "replace",
+        str | None,
+        typer.Option("--mode", help="replace the state with θ, or add; by default as its method."),
+    ] = None,
     scale: Annotated[float, typer.Option("--scale", help="θ is multiplied by it.")] = 1.0,
     top_k: Annotated[
         int | None, typer.Option("--top-k", help="Also the likeliest first tokens: how many.")
@@ -74,9 +75,10 @@ def apply(
     if not queries:
         raise IclVectorsError(EXPECTED_QUERIES)
     from icl_vectors.application import apply as run_apply
-    from icl_vectors.application import choose_layers
+    from icl_vectors.injection import choose_layers, takes_layers
 
-    choose_layers(vector, layers)
+    if takes_layers(vector):
+        choose_layers(vector, layers)
     dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
     kept_dtype = dtypes == ["auto"] and not (host or remote)  # a server's dtype is its own
     chosen_dtype = vector.dtype if kept_dtype else only_dtype(dtypes)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from icl_vectors.cli.loading import ModelOptions, require_one_on_server
-from icl_vectors.cli.sweep import draw, run_folder
+from icl_vectors.cli.sweep import draw, refuse_busy, run_folder
 from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.run_folder import read_json
 
@@ -33,6 +33,7 @@ class Experiment:
         from icl_vectors.cli.progress import Watcher
 
         require_one_on_server(self.opener.remote, self.dtypes)
+        refuse_busy(self.output, self.models, self.dtypes, self.command)
         folders, found = [], []
         for reference in self.models:
             for dtype in self.dtypes:

@@ -30,6 +30,16 @@ def extract(
     prompts: Annotated[
         int, typer.Option("--prompts", help="Prompts drawn from the task; θ is their mean.")
     ] = 1,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            help="state, state-mean, state-mean-add, function, icv or state-vector.",
+        ),
+    ] = "state",
+    heads: Annotated[
+        Path | None, typer.Option("--heads", help="For function: heads.json of a comparison.")
+    ] = None,
     shots: options.Shots = 5,
     dummies: options.Dummies = 2,
     seed: options.Seed = 41,
@@ -73,6 +83,8 @@ def extract(
         shots=shots,
         draw_dummies=dummies,
         prompts=prompts,
+        method=method,
+        heads=heads,
     )
     vector.save(output)
     show(f"{output}: {vector}")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from icl_vectors.cli import commands
+from icl_vectors.cli.stopping import Stopping
 from icl_vectors.cli.terminal import printable, show
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.version import VERSION
@@ -44,32 +45,50 @@ commands.register(app)
 
 
 def main() -> None:
-    """Run a command: exit 0 done, 2 the user's mistake, 1 the run could not go on, 130 Ctrl-C."""
-    sys.exit(run(sys.argv[1:]))
+    """Run a command and exit.
+
+    0 done, 2 the user's mistake, 1 the run could not go on, 130 Ctrl-C, 143 SIGTERM.
+    """
+    stopping = Stopping()
+    stopping.listen()
+    try:
+        code = _invoke(sys.argv[1:])
+    except BaseException as error:  # an interruption may come in a library's own words
+        code = stopping.code or _explain(error)
+    sys.exit(stopping.close() or code)
 
 
 def run(arguments: list[str]) -> int:
     """Run a command with arguments and return its exit code; a bug keeps its traceback."""
-    arguments = arguments or ["--help"]
     try:
-        code = typer.main.get_command(app).main(arguments, "icl-vectors", standalone_mode=False)
-        if code == EXIT_INTERRUPTED:  # newer typer makes this of Ctrl-C
-            raise KeyboardInterrupt
-    except RunError as error:
+        return _invoke(arguments)
+    except BaseException as error:
+        return _explain(error)
+
+
+def _invoke(arguments: list[str]) -> int:
+    command = typer.main.get_command(app)
+    code = command.main(arguments or ["--help"], "icl-vectors", standalone_mode=False)
+    if code == EXIT_INTERRUPTED:  # newer typer makes this of Ctrl-C
+        raise KeyboardInterrupt
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: BaseException) -> int:
+    """Say in a few lines what went wrong, and give the exit code; a bug is raised again."""
+    if isinstance(error, RunError):
         return _complain(str(error), EXIT_RUN)
-    except IclVectorsError as error:
+    if isinstance(error, IclVectorsError):
         return _complain(str(error), EXIT_USER)
-    except UsageError as error:
+    if isinstance(error, UsageError):
         command = error.ctx.command_path if error.ctx else "icl-vectors"
         return _complain(f"{_sentence(error.format_message())} See `{command} --help`.", EXIT_USER)
-    except (KeyboardInterrupt, typer.Abort):
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
         return _complain("interrupted; what was finished is kept.", EXIT_INTERRUPTED)
-    except OSError as error:
-        if error.errno is None:
-            raise
+    if isinstance(error, OSError) and error.errno is not None:
         where = f" ({error.filename})" if error.filename else ""
         return _complain(f"the run could not go on: {error.strerror}{where}.", EXIT_RUN)
-    return code if isinstance(code, int) else 0
+    raise error
 
 
 def _sentence(text: str) -> str:

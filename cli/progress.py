@@ -44,11 +44,13 @@ class Watcher(Observer):
         self._unit_start = perf_counter()
 
     def __enter__(self) -> "Watcher":
-        self._bars.start()
+        if self._is_terminal:  # an older rich ends even a disabled bar with a line
+            self._bars.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._bars.stop()
+        if self._is_terminal:
+            self._bars.stop()
 
     def started(self, units: int, already_done: int) -> None:
         self._bars.update(self._units, total=units, completed=already_done)

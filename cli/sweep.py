@@ -13,6 +13,7 @@ from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.errors import IclVectorsError, MissingExtra
 from icl_vectors.experiments.checks import check_answer, check_counts
 from icl_vectors.prompts import require_pairs
+from icl_vectors.run_folder import require_free
 from icl_vectors.tasks import Task, select_tasks
 from icl_vectors.templates import load_template
 
@@ -68,6 +69,7 @@ def sweep(
         from icl_vectors.cli.show_prompt import show_prompts
 
         return show_prompts(model[0], revision, trust_remote_code, chosen, template, shots, dummies)
+    refuse_busy(output, model, dtypes, "sweep")
 
     from icl_vectors.cli.progress import Watcher
     from icl_vectors.cli.tables import sweep_table
@@ -161,6 +163,19 @@ def parse_seeds(seed: int, seeds: str | None) -> tuple[int, ...]:
     if not parts or not all(part.lstrip("-").isdecimal() for part in parts):
         raise IclVectorsError(f"--seeds {seeds!r}: expected whole numbers, such as 41,42,43.")
     return tuple(dict.fromkeys(int(part) for part in parts))
+
+
+def refuse_busy(output: Path | None, models: list[str], dtypes: list[str], command: str) -> None:
+    """Refuse folders that another process is writing to, before a model is opened.
+
+    Raises:
+        IclVectorsError: one of them is in use.
+    """
+    several = len(models) * len(dtypes) > 1
+    for reference in models:
+        for dtype in dtypes:
+            if dtype != "auto" or (output and not several):  # else the model tells its dtype
+                require_free(run_folder(output, reference, dtype, command, several))
 
 
 def run_folder(

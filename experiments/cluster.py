@@ -101,7 +101,7 @@ def cluster(
         observer.started(len(chosen), len(folder.done))
         (folder.path / "thetas").mkdir(exist_ok=True)
         for task in chosen:
-            if (task.name, seed) not in folder.done or not _path(folder, task, seed).is_file():
+            if (task.name, seed) not in folder.done:
                 settings = (seed, per_task, shots, dummies, batch_size)
                 _run_task(model, form, task, kept, settings, folder, observer)
         thetas = torch.stack(
@@ -148,9 +148,11 @@ def _run_task(
     thetas, _ = with_smaller_batches(run, size, observer.notice)  # (prompt, layer, hidden)
     if not thetas.isfinite().all():
         raise not_finite(f"{task.name}: states", model.dtype, model.device)
-    write_whole(_path(folder, task, seed), save({"thetas": thetas.contiguous()}))
+    path = _path(folder, task, seed)
+    write_whole(path, save({"thetas": thetas.contiguous()}))
     seconds = round(perf_counter() - start, 3)
-    folder.finish((task.name, seed), {"task": task.name}, seconds=seconds, **jobs.spent())
+    result = {"task": task.name}
+    folder.finish((task.name, seed), result, files=[path], seconds=seconds, **jobs.spent())
     observer.told(f"{task.name}: {per_task} θ in {seconds:.1f} s")
 
 

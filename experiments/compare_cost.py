@@ -6,13 +6,13 @@ from typing import Any
 import torch
 
 from icl_vectors.encoding import encode_plain
-from icl_vectors.experiments.compare_plan import RANKING_PROMPTS
 from icl_vectors.experiments.compare_prompts import ROWS_A_PROMPT
 from icl_vectors.experiments.compare_results import cost_of
 from icl_vectors.methods.cost import cost_of_ranking
 from icl_vectors.methods.function import FUNCTION, counts_of
 from icl_vectors.methods.method import Method
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
+from icl_vectors.methods.ranking import RANKING_PROMPTS
 from icl_vectors.prompt_sizes import estimated_tokens
 from icl_vectors.prompts import Prompt
 from icl_vectors.work import PromptSize

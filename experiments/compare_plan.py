@@ -1,6 +1,5 @@
 """What `compare` will run, checked before anything is computed."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +10,13 @@ from icl_vectors.experiments.checks import check_counts, gather_tasks
 from icl_vectors.experiments.measures import COMPARISON
 from icl_vectors.layers import parse_layers
 from icl_vectors.methods.method import Method
+from icl_vectors.methods.ranking import read_ranking
 from icl_vectors.methods.registry import parse_methods
 from icl_vectors.prompts import Prompt, require_pairs, sample_prompts
 from icl_vectors.tasks import Task
 from icl_vectors.templates import Template, load_template
 
 CONTROLS = ("random", "shuffled", "other-task", "task-mean")
-RANKING_PROMPTS = 25  # prompts with shuffled answers on which heads are ranked
 
 
 @dataclass(frozen=True)
@@ -200,28 +199,3 @@ def parse_curve(text: str) -> tuple[int, ...]:
             "0,1,2,4,8,16."
         )
     return tuple(sorted({int(part) for part in parts}))
-
-
-def read_ranking(
-    path: str | Path, n_layers: int, n_heads: int
-) -> tuple[tuple[int, int, float], ...]:
-    """Heads, best first, from the `heads.json` of a comparison.
-
-    Raises:
-        IclVectorsError: it is no such file, or names heads that the model has not.
-    """
-    expected = f"--heads {path}: expected the heads.json of a comparison with this model"
-    try:
-        ranked = json.loads(Path(path).read_text("utf-8"))["ranked"]
-        found = tuple((int(one["layer"]), int(one["head"]), float(one["effect"])) for one in ranked)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IclVectorsError(
-            f"{expected}, found {type(error).__name__}; make one with `icl-vectors compare "
-            "--methods function`."
-        ) from error
-    inside = all(0 <= layer < n_layers and 0 <= head < n_heads for layer, head, _ in found)
-    if not found or not inside or len({one[:2] for one in found}) != len(found):
-        raise IclVectorsError(
-            f"{expected}, found heads of another ({n_layers} blocks of {n_heads} heads here)."
-        )
-    return found

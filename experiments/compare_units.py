@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from icl_vectors.errors import not_finite
-from icl_vectors.experiments.compare_plan import RANKING_PROMPTS, ComparePlan
+from icl_vectors.experiments.compare_plan import ComparePlan
 from icl_vectors.experiments.compare_prompts import TaskPrompts, variant
 from icl_vectors.experiments.compare_results import answers_of, cost_of, entry_of, samples_of
 from icl_vectors.experiments.jobs import Jobs
@@ -23,6 +23,7 @@ from icl_vectors.methods.cost import cost_of_ranking
 from icl_vectors.methods.function import FUNCTION, counts_of
 from icl_vectors.methods.method import Method
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
+from icl_vectors.methods.ranking import RANKING_PROMPTS
 from icl_vectors.model import Model
 from icl_vectors.run_folder import RunFolder, Unit
 from icl_vectors.tasks import Task

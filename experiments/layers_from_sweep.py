@@ -8,7 +8,7 @@ from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.sweep import sweep
 from icl_vectors.models import Model
-from icl_vectors.run_folder import read_json
+from icl_vectors.run_folder import read_records, read_results
 from icl_vectors.run_shapes import require_entries
 from icl_vectors.scoring import mean
 from icl_vectors.tasks import Task
@@ -58,15 +58,21 @@ def best_layer_of_mean(entries: Mapping[str, Mapping[str, Any]]) -> int:
 
 def _read_entries(model: Model, output: Path, seed: int) -> dict[str, dict[str, Any]]:
     """What the folder's sweep has finished, by task; empty where there is no sweep."""
-    if not (output / "results.json").is_file():
-        return {}
-    found = read_json(output / "results.json")
-    if "tasks" not in found:  # of another experiment
+    found = read_results(output)
+    if "tasks" not in found:  # of another experiment, or none
         return {}
     if (found.get("model"), found.get("dtype")) != (model.reference, model.dtype):
         raise IclVectorsError(
             f"--output {output}: holds a run of {found.get('model')} in {found.get('dtype')}, "
             f"found {model.reference} in {model.dtype}; choose another folder."
         )
-    entries = require_entries(output / "results.json", found)
+    since = [
+        record["result"]
+        for record in read_records(output)
+        if record["event"] == "done" and record["experiment"] == "sweep"
+    ]  # by a run that was killed before it wrote its results
+    entries = [
+        *require_entries(output / "records.jsonl", {"tasks": since}),
+        *require_entries(output / "results.json", found),
+    ]
     return {entry["task"]: entry for entry in entries if entry["seed"] == seed}

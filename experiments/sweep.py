@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
 from icl_vectors.batches import make_batches
 from icl_vectors.checking import require_checked
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.errors import IclVectorsError, not_finite
+from icl_vectors.experiments.encoded import Encoded, encode_unit, units_that_fail
 from icl_vectors.experiments.jobs import Jobs
+from icl_vectors.experiments.kept import Vectors
 from icl_vectors.experiments.measures import METHODS, samples_of, unit_result
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.parts import run_in_parts
@@ -20,7 +20,6 @@ from icl_vectors.experiments.plan_of_run import SweepPlan
 from icl_vectors.experiments.summary import summary
 from icl_vectors.experiments.written import with_written, write_answers_of, written_samples
 from icl_vectors.graph import run_task
-from icl_vectors.limits import positions_limit
 from icl_vectors.memory import choose_batch_size, forget_peak, peak_bytes, with_smaller_batches
 from icl_vectors.models import Model, as_model
 from icl_vectors.notebook import default_observer
@@ -32,6 +31,8 @@ from icl_vectors.vectors import TaskVector
 if TYPE_CHECKING:
     import pandas
 
+PAUSE = 5.0  # seconds between two writings of results.json; what is done stands in the records
+
 
 @dataclass(frozen=True)
 class SweepResults:
@@ -41,7 +42,8 @@ class SweepResults:
         data: the content of results.json.
         folder: the run's folder, or None.
         failures: (task, seed) of units that could not be run, with the reason.
-        vectors: mean θ over the test prompts of each unit that ran in this process.
+        vectors: mean θ over the test prompts of each unit that ran in this process; where there is
+            a folder, read from it when asked for.
     """
 
     data: dict[str, Any]
@@ -113,44 +115,38 @@ def sweep(
         answer,
     )
     forget_peak(model)
-    encoded, failures = _encode_all(model, plan)
+    failures = units_that_fail(model, plan)
     opened = nullcontext(None) if output is None else plan.open_folder(output, model, provenance)
     with opened as folder:
         done = dict(folder.done) if folder else {}
-        vectors: dict[Unit, TaskVector] = {}
+        vectors: dict[Unit, TaskVector | Path] = {}
         observer.started(len(plan.units), len(done))
         for unit, error in failures.items():
-            observer.failed(*unit, error)
-            if folder:
-                folder.failed(unit, error)
-        for unit, prompts in encoded.items():
-            if unit not in done:
-                done[unit], vectors[unit] = _run_unit(model, plan, unit, prompts, folder, observer)
-                observer.finished(done[unit])
-                _write(folder, model, plan, done)
-        data = _write(folder, model, plan, done)
-    return SweepResults(data, Path(output) if output else None, failures, vectors)
-
-
-Encoded = tuple[list[EncodedPrompt], list[EncodedPrompt]]  # dev, test
-
-
-def _encode_all(model: Model, plan: SweepPlan) -> tuple[dict[Unit, Encoded], dict[Unit, str]]:
-    """Every unit's prompts as tokens, so that what can't work is known before anything runs."""
-    encoded: dict[Unit, Encoded] = {}
-    failures: dict[Unit, str] = {}
-    encode = partial(encode_prompt, model.tokenizer, plan.template, limit=positions_limit(model))
-    first_error: IclVectorsError | None = None
-    for unit in plan.units:
-        dev, test = plan.prompts(unit)
+            _tell_failure(unit, error, folder, observer)
+        written = -PAUSE
         try:
-            encoded[unit] = [encode(prompt) for prompt in dev], [encode(prompt) for prompt in test]
-        except IclVectorsError as error:
-            failures[unit] = str(error)
-            first_error = first_error or error
-    if first_error is not None and not encoded:
-        raise first_error
-    return encoded, failures
+            for unit in (unit for unit in plan.units if unit not in done and unit not in failures):
+                try:
+                    prompts = encode_unit(model, plan, unit)
+                except IclVectorsError as refusal:
+                    failures[unit] = str(refusal)
+                    _tell_failure(unit, failures[unit], folder, observer)
+                    continue
+                done[unit], vector = _run_unit(model, plan, unit, prompts, folder, observer)
+                vectors[unit] = folder.vector_path(*unit) if folder else vector
+                observer.finished(done[unit])
+                if monotonic() - written >= PAUSE:
+                    _write(folder, model, plan, done)
+                    written = monotonic()
+        finally:
+            data = _write(folder, model, plan, done)
+    return SweepResults(data, Path(output) if output else None, failures, Vectors(vectors))
+
+
+def _tell_failure(unit: Unit, error: str, folder: RunFolder | None, observer: Observer) -> None:
+    observer.failed(*unit, error)
+    if folder:
+        folder.failed(unit, error)
 
 
 def _run_unit(
@@ -201,13 +197,15 @@ def _run_unit(
         samples = written_samples(samples, test, written)
     vector = _vector(model, plan, unit, found)
     if folder:
-        vector.save(folder.vector_path(*unit))
+        path = folder.vector_path(*unit)
+        vector.save(path)
         prompts: list[Prompt] = [one.prompt for one in [*dev, *test]]
         folder.finish(
             unit,
             result,
             prompts=prompts,
             samples=samples,
+            files=[path],
             seconds=round(perf_counter() - start, 3),
             batch_size=batch_size,
             **jobs.spent(),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
+from typing import Any, Literal, TypedDict, Unpack, overload
 
 import torch
 from jaxtyping import Float
@@ -15,15 +15,12 @@ from icl_vectors.batches import whole_prompts
 from icl_vectors.encoding import encode_to_arrow
 from icl_vectors.errors import IclVectorsError, not_finite, unknown_name
 from icl_vectors.graph import run_application
-from icl_vectors.layers import parse_layer
+from icl_vectors.injection import MODES, Mode, mode_of, what_goes_in
 from icl_vectors.memory import LARGEST_ON_CPU, LARGEST_ON_GPU, with_smaller_batches
 from icl_vectors.models import Model, as_model
 from icl_vectors.plain_text import fault_of_line
 from icl_vectors.templates import Template, load_template
 from icl_vectors.vectors import TaskVector
-
-Mode: TypeAlias = Literal["replace", "add"]
-MODES = ("replace", "add")
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class Options(TypedDict, total=False):
 
     layer: int | Sequence[int] | None
     max_new_tokens: int
-    mode: Mode
+    mode: Mode | None
     scale: float
     force: bool
     batch_size: int | None
@@ -104,7 +101,7 @@ def apply(
     *,
     layer: int | Sequence[int] | None = None,
     max_new_tokens: int = 8,
-    mode: Mode = "replace",
+    mode: Mode | None = None,
     scale: float = 1.0,
     force: bool = False,
     batch_size: int | None = None,
@@ -116,9 +113,12 @@ def apply(
     Args:
         theta: a vector of this model; None gives the baseline, without injection.
         layer: the decoder block whose output is replaced, or several of them; negative ones count
-            from the end. Needed only where the vector holds several and names no best one.
+            from the end. Needed only where the vector holds several and names no best one. Of a
+            state vector: the last block whose attention is replaced; not for an in-context vector,
+            which goes into all.
         max_new_tokens: the answer ends there, or where the template ends a line.
-        mode: "replace" puts θ in place of the state, as in the paper; "add" adds it.
+        mode: "replace" puts θ in place of the state, as in the paper; "add" adds it. By default
+            what the vector's method does.
         scale: θ is multiplied by it first.
         force: use a vector of another model, where its shape allows.
         batch_size: queries at once; halved when memory runs out.
@@ -141,7 +141,7 @@ def apply(
         )
     if not isinstance(scale, int | float) or not math.isfinite(scale):
         raise IclVectorsError(f"--scale {scale}: expected a finite number.")
-    put_in = {} if theta is None else _put_in(model, theta, layer, scale, force)
+    put_in = {} if theta is None else what_goes_in(model, theta, layer, scale, force)
     form = Template(theta.template) if theta else Template()
     answers = _answer(
         model,
@@ -151,35 +151,11 @@ def apply(
         put_in,
         max_new_tokens,
         batch_size=batch_size,
-        added=mode == "add",
+        mode="replace" if theta is None else mode_of(theta, mode),
         top=top_k or 0,
         with_logits=return_logits,
     )
     return answers if top_k is not None or return_logits else list(answers.texts)
-
-
-def choose_layers(theta: TaskVector, layer: int | Sequence[int] | None = None) -> tuple[int, ...]:
-    """The layers to use: those asked for, else the vector's best one, else its only one.
-
-    Raises:
-        IclVectorsError: the vector holds several layers and names no best one.
-    """
-    if isinstance(layer, str | float | bool):
-        raise IclVectorsError(f"layer {layer!r}: expected a block, such as 10, or [9, 10].")
-    if isinstance(layer, int):
-        return (layer,)
-    if layer is not None:
-        if not layer:
-            raise IclVectorsError("layer: expected one layer or several, found an empty list.")
-        return tuple(layer)
-    if theta.best_layer is not None:
-        return (theta.best_layer,)
-    if len(theta.layers) == 1:
-        return theta.layers
-    raise IclVectorsError(
-        f"this task vector holds {len(theta.layers)} layers and names no best one; "
-        f"give layer (--layer), near {theta.layers[len(theta.layers) // 2]} as a start."
-    )
 
 
 def regular(
@@ -198,7 +174,11 @@ def regular(
 
 
 def _checked(
-    queries: str | Sequence[str], max_new_tokens: int, mode: str, top_k: int | None, model: Model
+    queries: str | Sequence[str],
+    max_new_tokens: int,
+    mode: str | None,
+    top_k: int | None,
+    model: Model,
 ) -> list[str]:
     if not isinstance(queries, str | Sequence):
         raise IclVectorsError(f"expected queries, a list of texts, found {queries!r}.")
@@ -212,19 +192,11 @@ def _checked(
             raise IclVectorsError(f"query {query!r}: expected one line, found {fault}.")
     if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
         raise IclVectorsError(f"--max-new-tokens {max_new_tokens}: expected 1 or more.")
-    if mode not in MODES:
+    if mode is not None and mode not in MODES:
         raise unknown_name("mode", mode, MODES)
     if top_k is not None and not (isinstance(top_k, int) and 1 <= top_k <= model.config.vocab_size):
         raise IclVectorsError(f"--top-k {top_k}: expected 1 to {model.config.vocab_size} tokens.")
     return asked
-
-
-def _put_in(
-    model: Model, theta: TaskVector, layer: int | Sequence[int] | None, scale: float, force: bool
-) -> dict[int, Tensor]:
-    theta.require_model(model, force=force)
-    chosen = [parse_layer(one, model.n_layers) for one in choose_layers(theta, layer)]
-    return {one: theta.at(one) * scale for one in chosen}
 
 
 def _answer(

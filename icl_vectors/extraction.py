@@ -2,11 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from icl_vectors.batches import make_batches
 from icl_vectors.encoding import encode_prompt
 from icl_vectors.errors import IclVectorsError, not_finite
+from icl_vectors.extraction_of_methods import (
+    require_method,
+    require_task,
+    vector_of,
+    vectors_by_method,
+)
 from icl_vectors.graph_of_experiments import run_many_thetas
 from icl_vectors.layers import parse_layers
 from icl_vectors.limits import positions_limit
@@ -35,6 +42,8 @@ def extract(
     shots: int = 5,
     draw_dummies: int = 2,
     prompts: int = 1,
+    method: str = "state",
+    heads: str | Path | None = None,
 ) -> TaskVector:
     """θ(S): the states at the last arrow of "demonstrations dummy→", averaged over the dummies.
 
@@ -49,6 +58,10 @@ def extract(
         shots: demonstrations of a prompt that is drawn from a task.
         draw_dummies: dummies of such a prompt.
         prompts: how many such prompts θ is averaged over, each with draws of its own.
+        method: what kind of vector; `apply` puts it in as its paper does. state, state-mean,
+            state-mean-add, function, icv or state-vector, see `icl_vectors.methods`.
+        heads: for function, the heads.json of a comparison; without it the heads are ranked on
+            these prompts.
 
     Returns:
         A vector of shape (layer, hidden), float32.
@@ -71,6 +84,9 @@ def extract(
                 "(Task.from_pairs(…)) to draw several prompts from it."
             )
         asked = [_given(demonstrations, dummies, task, seed)]
+    if method != "state":
+        require_method(method)
+        require_task(method, prompts, isinstance(demonstrations, Task))
     encode, limit = encode_prompt, positions_limit(model)
     encoded = [encode(model.tokenizer, form, prompt, limit) for prompt in asked]
 
@@ -101,6 +117,9 @@ def extract(
         model_type=model.config.model_type,
         made_by="" if only else f"mean over {len(asked)} prompts of {shots} demonstrations",
     )
+    if method != "state":
+        found = vectors_by_method(model, form, method, asked, heads)
+        vector = vector_of(vector, found, method)
     return vector.only(parse_layers(layers, model.n_layers))
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from icl_vectors.batches import Batch, layer_groups
+from icl_vectors.methods.places import places
 from icl_vectors.models import Model
 from icl_vectors.passes import apply_theta, joined, learn, read_query, write_answers
 from icl_vectors.remote.job import Job
@@ -146,7 +147,7 @@ def run_application(
     steps: int,
     job: Job | None = None,
     *,
-    added: bool = False,
+    mode: str = "replace",
     ends: tuple[int, ...] = (),
     top: int = 0,
     with_logits: bool = True,
@@ -154,7 +155,7 @@ def run_application(
     """Answers of `steps` tokens to prompts that end at an arrow, with θ put in at its layers.
 
     Args:
-        added: θ is added to the states; else it replaces them.
+        mode: how θ goes in, see `icl_vectors.passes.put_in`.
         ends: token ids that end an answer; when all have ended, no more tokens are written.
         top: how many of the likeliest first tokens come back.
 
@@ -164,10 +165,11 @@ def run_application(
         (prompt, vocab).
     """
     language_model, blocks, head = model.nnsight, model.blocks, model.head
+    projections = tuple(places(model, mode == "attention")["projections"])
     with model.session(job):
         with torch.no_grad():
             tokens, logits = write_answers(
-                language_model, blocks, head, prompts, theta, steps, added, ends
+                language_model, blocks, head, prompts, theta, steps, mode, ends, projections
             )
             found: Any = {"tokens": tokens, "finite": logits.max(-1).values.isfinite().all().cpu()}
             if top:

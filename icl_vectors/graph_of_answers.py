@@ -55,7 +55,7 @@ def run_answers(
                 )
                 for name, inputs, put_in in ways:
                     tokens, logits = write_answers(
-                        language_model, blocks, head, inputs, put_in, steps, False, ends
+                        language_model, blocks, head, inputs, put_in, steps, "replace", ends
                     )
                     written[name].append(tokens)  # (prompt, step)
                     fine.append(logits.max(-1).values.isfinite().all().cpu())

@@ -146,6 +146,29 @@ def run_method(
     return dict(found)
 
 
+def run_vectors(
+    model: Model,
+    method: Method,
+    settings: dict[str, Any],
+    batches: Sequence[Batch],
+    job: Job | None = None,
+) -> Tensor:
+    """A method's vectors of each prompt, float32, (prompt, …, hidden)."""
+    nnsight, at = model.nnsight, {**places(model, method.attention), **settings}
+    read, make, is_pooled = method.read, method.make, method.pooled
+    with model.session(job):
+        with torch.no_grad():
+            at = look_closer(nnsight, at, batches[0]["query"])
+            pool = pooled(read, nnsight, at, batches) if is_pooled else None
+            parts = [
+                vectors_for(read, make, nnsight, at, batch, pool).float().cpu() for batch in batches
+            ]
+            found: Any = {"vectors": torch.cat(parts)}
+            found = found.save()
+    vectors: Tensor = found["vectors"]
+    return vectors
+
+
 def run_ranking(
     model: Model,
     contexts: Sequence[Batch],

@@ -164,33 +164,29 @@ def write_answers(
     prompts: dict[str, Tensor],
     theta: dict[int, Tensor],
     steps: int,
-    added: bool = False,
+    mode: str = "replace",
     ends: tuple[int, ...] = (),
+    projections: tuple[Any, ...] = (),
 ) -> tuple[Tensor, Tensor]:
     """Greedy answers of several tokens, θ put in at the arrow while the prompt is read.
 
-    The later tokens attend to what the prompt's pass left in the cache; θ is not put in again.
+    The later tokens attend to what the prompt's pass left in the cache; θ is not put in again,
+    unless it goes everywhere.
 
     Args:
         prompts: model inputs that end at the arrow, left-padded, (prompt, token).
         theta: for each decoder block, what goes into its output there, (hidden,) for all prompts
             or (prompt, hidden).
-        added: θ is added to the state; else it replaces it.
+        mode: see `put_in`.
         ends: token ids that end an answer; when each answer has one, no more are written.
+        projections: of each block's attention, where θ goes into attention outputs.
 
     Returns:
         The tokens written, (prompt, step), −1 after the last step that was needed, and the logits
         after the arrow, (prompt, vocab).
     """
     with model.trace(prompts, use_cache=True):
-        for layer, block in enumerate(blocks):
-            if layer in theta:
-                output = block.output
-                state = (
-                    output[0] if isinstance(output, tuple) else output
-                )  # (prompt, token, hidden)
-                put_in = theta[layer].to(state)
-                state[:, -1] = state[:, -1] + put_in if added else put_in
+        put_in(blocks, projections, theta, mode)
         head.input = head.input[:, -1:]
         first_logits = model.output.logits[:, -1]  # (prompt, vocab)
         past = cache_of(model.output)
@@ -206,6 +202,7 @@ def write_answers(
         if "position_ids" in prompts:
             inputs["position_ids"] = mask.sum(-1, keepdim=True) - 1
         with model.trace(inputs, use_cache=True, **past):
+            put_in(blocks, projections, theta if mode == "everywhere" else {}, mode)
             token = model.output.logits[:, -1].argmax(-1, keepdim=True)
             past = cache_of(model.output)  # in a sandbox it is another object after each trace
         written.append(token)
@@ -222,11 +219,7 @@ def read_whole(model: Any, head: Any, prompts: dict[str, Tensor]) -> Tensor:
 
 
 def read_arrow(
-    model: Any,
-    blocks: list[Any],
-    batch: dict[str, Any],
-    before: dict[str, Any],
-    at_layers: list[int],
+    model: Any, blocks: list[Any], batch: dict[str, Any], before: dict[str, Any], layers: list[int]
 ) -> tuple[Tensor, Tensor]:
     """As `apply_theta`, with nothing put in: the states that stand where it would put θ.
 
@@ -234,7 +227,7 @@ def read_arrow(
         Each block's own state, in the row that `apply_theta` has for it, (prompt, layer, hidden);
         the logits after the arrow, (prompt, candidate, vocab).
     """
-    prompts, candidates = batch["prompts"], len(at_layers)
+    prompts, candidates = batch["prompts"], len(layers)
     past = copy.deepcopy(before)
     repeat_rows(past, candidates)
     arrow = {key: value.repeat_interleave(candidates, 0) for key, value in batch["arrow"].items()}
@@ -243,7 +236,7 @@ def read_arrow(
         for layer, block in enumerate(blocks):
             output = block.output
             state = output[0] if isinstance(output, tuple) else output  # (row, 1, hidden)
-            row = at_layers.index(layer) if layer in at_layers else 0
+            row = layers.index(layer) if layer in layers else 0
             of_prompts = state[:, -1].view(prompts, candidates, -1)[:, row]
             states.append(of_prompts.clone())  # (prompt, hidden)
         logits: Tensor = model.output.logits[:, -1].view(prompts, candidates, -1)
@@ -253,6 +246,35 @@ def read_arrow(
 def largest_difference(one: Tensor, other: Tensor) -> Tensor:
     """The largest difference of two logits in each column, (prompt, candidate, vocab) each."""
     return (one.float() - other.float()).abs().amax((0, 2)).cpu()  # (candidate,)
+
+
+def put_in(
+    blocks: list[Any], projections: tuple[Any, ...], theta: dict[int, Tensor], mode: str
+) -> None:
+    """Put θ into some blocks, within a trace.
+
+    Args:
+        mode: "replace": the last token's state becomes θ; "add": θ is added to it; "attention":
+            the attention's output at the last token becomes θ; "everywhere": θ is added to the
+            states of all tokens, which keep their norms.
+    """
+    for layer, block in enumerate(blocks):
+        if layer not in theta:
+            continue
+        if mode == "attention":
+            attention = projections[layer].output  # (prompt, token, hidden)
+            attention[:, -1] = theta[layer].to(attention)
+            continue
+        output = block.output
+        state = output[0] if isinstance(output, tuple) else output  # (prompt, token, hidden)
+        vector = theta[layer].to(state)
+        if mode == "everywhere":
+            moved = state.float() + vector.float()
+            size = state.float().norm(dim=-1, keepdim=True)
+            moved = moved * size / moved.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+            state[:] = moved.to(state.dtype)
+        else:
+            state[:, -1] = state[:, -1] + vector if mode == "add" else vector
 
 
 def joined(parts: list[Tensor]) -> Tensor:

@@ -1,11 +1,12 @@
 """A run's folder: its configuration, its records, its samples; finished units are never lost.
 
 A unit is one task with one seed in one experiment. Its `done` record holds its result and is
-written last, so that whatever stands in the folder without one is dropped on resume.
+written last, so that whatever stands in the folder without one is dropped on resume
+(`recovery.py`).
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,19 +14,27 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.files import append_lines, read_lines, to_json, write_json, write_whole
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.files import append_lines, to_json, write_json
 from icl_vectors.prompts import Prompt
-from icl_vectors.run_shapes import (
-    SCHEMA,
-    require_plain,
-    require_records,
-    require_run,
-    require_schema,
-    unit_of,
+from icl_vectors.recovery import (
+    COPY,
+    RUN,
+    Record,
+    Unit,
+    foreign_files,
+    keep_whole_units,
+    read_configuration,
+    read_json,
+    read_records,
+    read_results,
 )
+from icl_vectors.run_shapes import SCHEMA
 
-Unit = tuple[str, int]  # task, seed
+__all__ = ["RunFolder", "Unit", "read_json", "read_records", "read_results", "require_free"]
+
+LOCK = ".lock"
+PATIENCE = 0.5  # seconds; another process may be asking whether the lock is free
 
 
 class RunFolder:
@@ -52,14 +61,14 @@ class RunFolder:
         self.path = Path(path)
         self.experiment = experiment
         self._make()
-        self._lock = FileLock(self.path / ".lock")
+        self._lock = FileLock(self.path / LOCK)
         self._acquire()
         try:
             self._run = self._agreed(identity, configuration)
             self._run.update(provenance)
-            self.done = self._load_done()
-            self._drop_unfinished()
+            self._load(keep_whole_units(self.path))
             self._write_run()
+            write_json(self.path / COPY, self._run)
         except BaseException:
             self._lock.release()
             raise
@@ -72,20 +81,17 @@ class RunFolder:
 
     def submitted(self, unit: Unit, **details: Any) -> None:
         self._record("submitted", unit, details)
+        if "part" in details:
+            self._jobs.setdefault(unit, {})[details["part"]] = details.get("job", "")
 
     def jobs_of(self, unit: Unit) -> dict[str, str]:
         """Ids of the jobs that a unit which is not done sent before, by part of the unit."""
-        jobs: dict[str, str] = {}
-        for record in read_records(self.path):
-            if record["experiment"] != self.experiment or "part" not in record:
-                continue
-            if (record["task"], record["seed"]) == unit:
-                jobs[record["part"]] = record.get("job", "")
-        return {part: job for part, job in jobs.items() if job}
+        return {part: job for part, job in self._jobs.get(unit, {}).items() if job}
 
     def dismissed(self, unit: Unit, part: str) -> None:
         """The last job of a part of the unit gave nothing that can be used."""
         self._record("dismissed", unit, {"part": part})
+        self._jobs.setdefault(unit, {})[part] = ""
 
     def failed(self, unit: Unit, error: str) -> None:
         self._record("failed", unit, {"error": error})
@@ -97,17 +103,22 @@ class RunFolder:
         *,
         prompts: Iterable[Prompt] = (),
         samples: Iterable[Mapping[str, Any]] = (),
+        files: Iterable[Path] = (),
         **details: Any,
     ) -> None:
-        """Keep what a unit gave; the record that it is done comes last."""
-        lines = list(samples)
-        asked = [{**asdict(prompt), "unit": unit[0]} for prompt in prompts]
-        for line in asked:
-            if line["task"] == unit[0]:
-                del line["unit"]
+        """Keep what a unit gave; the record that it is done comes last.
+
+        Args:
+            files: what it wrote by itself; without one of them the unit is run again.
+        """
+        asked, answered = [asdict(prompt) for prompt in prompts], list(samples)
+        for line in (line for line in asked if line["task"] != unit[0]):
+            line["unit"] = unit[0]
         append_lines(self.path / "prompts.jsonl", asked)
-        append_lines(self.path / "samples.jsonl", lines)
-        self._record("done", unit, {**details, "samples": len(lines), "result": result})
+        append_lines(self.path / "samples.jsonl", answered)
+        sizes = {file.relative_to(self.path).as_posix(): file.stat().st_size for file in files}
+        counts = {"prompts": len(asked), "samples": len(answered), "files": sizes}
+        self._record("done", unit, {**details, **counts, "result": result})
         self.done[unit] = dict(result)
         self._seconds += details.get("seconds", 0.0)
 
@@ -118,12 +129,8 @@ class RunFolder:
 
     def write_results(self, part: Mapping[str, Any], *, peak_memory: int = 0) -> dict[str, Any]:
         """Add this experiment's part to results.json; returns the whole."""
-        path = self.path / "results.json"
-        before = read_json(path) if path.is_file() else {"schema": SCHEMA}
-        require_schema(path, before)
-        require_plain(path, before)
-        whole = {**before, **part}
-        write_json(path, whole)
+        whole = {"schema": SCHEMA, **read_results(self.path), **part}
+        write_json(self.path / "results.json", whole)
         entry = self._run["experiments"][self.experiment]
         entry["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
         entry["seconds"] = round(self._seconds, 2)
@@ -142,12 +149,9 @@ class RunFolder:
 
     def _acquire(self) -> None:
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=PATIENCE, poll_interval=0.02)
         except Timeout as error:
-            raise IclVectorsError(
-                f"--output {self.path}: another process is writing there; "
-                "wait for it or choose another folder."
-            ) from error
+            raise _is_busy(self.path) from error
         except OSError as error:
             raise IclVectorsError(
                 f"--output {self.path}: cannot be written ({error.strerror}); "
@@ -159,87 +163,71 @@ class RunFolder:
     ) -> dict[str, Any]:
         """run.json with this experiment in it, if what it held before agrees."""
         identity, configuration = _plain(identity), _plain(configuration)
-        path = self.path / "run.json"
-        if not path.is_file():
+        run = read_configuration(self.path)
+        if run is None:
             self._refuse_foreign()
-            run: dict[str, Any] = {"schema": SCHEMA, **identity, "experiments": {}}
+            run = {"schema": SCHEMA, **identity, "experiments": {}}
         else:
-            run = require_run(path, read_json(path))
             before = run.get("experiments", {}).get(self.experiment, {}).get("configuration")
             _require_same(self.path, {key: run.get(key) for key in identity}, identity)
             if before is not None:
                 _require_same(self.path, before, configuration)
-        if (results := self.path / "results.json").is_file():
-            require_schema(results, read_json(results))
+        read_results(self.path)  # refuses those of a newer version
         entry = run["experiments"].setdefault(self.experiment, {})
         entry.setdefault("started", datetime.now(UTC).isoformat(timespec="seconds"))
         entry["configuration"] = configuration
         return run
 
     def _refuse_foreign(self) -> None:
-        found = sorted(file.name for file in self.path.iterdir() if not file.name.startswith("."))
-        if found:
+        if found := foreign_files(self.path):
             raise IclVectorsError(
                 f"--output {self.path}: expected a new folder or that of a run, found "
                 f"{', '.join(found[:3])} and no run.json; choose another folder."
             )
 
-    def _load_done(self) -> dict[Unit, dict[str, Any]]:
-        finished = [
-            record
-            for record in read_records(self.path)
-            if record["event"] == "done" and record["experiment"] == self.experiment
-        ]
-        self._seconds = sum(record.get("seconds", 0.0) for record in finished)
-        return {(record["task"], record["seed"]): record["result"] for record in finished}
-
-    def _drop_unfinished(self) -> None:
-        """Forget lines of units that did not finish, and torn lines."""
-        records = read_records(self.path)
-        finished = {
-            (record["task"], record["seed"])
-            for record in records
-            if record["event"] == "done" and record.get("samples")
-        }
-        _rewrite(self.path / "records.jsonl", records)
-        for name in ("prompts.jsonl", "samples.jsonl"):
-            lines = read_lines(self.path / name)
-            kept = [line for line in lines if unit_of(self.path / name, line) in finished]
-            _rewrite(self.path / name, kept)
+    def _load(self, records: Iterable[Record]) -> None:
+        """What is finished, and which jobs were sent for what is not."""
+        self.done: dict[Unit, dict[str, Any]] = {}
+        self._jobs: dict[Unit, dict[str, str]] = {}
+        self._seconds = 0.0
+        for record in records:
+            if record["experiment"] != self.experiment:
+                continue
+            unit = record["task"], record["seed"]
+            if record["event"] == "done":
+                self.done[unit] = record["result"]
+                self._seconds += record.get("seconds", 0.0)
+            elif "part" in record:
+                self._jobs.setdefault(unit, {})[record["part"]] = record.get("job", "")
 
     def _record(self, event: str, unit: Unit, details: Mapping[str, Any]) -> None:
         record = {"event": event, "experiment": self.experiment, "task": unit[0], "seed": unit[1]}
         append_lines(self.path / "records.jsonl", [{**record, **details}])
 
     def _write_run(self) -> None:
-        write_json(self.path / "run.json", self._run)
+        write_json(self.path / RUN, self._run)
 
 
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """The records of a run, without the line of a writer that was killed."""
-    file = path / "records.jsonl"
-    return require_records(file, read_lines(file))
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a run's folder.
+def require_free(path: Path) -> None:
+    """Refuse a folder that another process is writing to, before anything long is begun.
 
     Raises:
-        RunError: the file is damaged.
+        IclVectorsError: it is in use.
     """
+    if not (path / LOCK).is_file():
+        return
     try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: expected JSON, found {error}; choose another folder.") from error
-    if not isinstance(value, dict):
-        raise RunError(f"{path}: expected a JSON object; choose another folder.")
-    return value
+        FileLock(path / LOCK).acquire(timeout=0).lock.release()
+    except Timeout as error:
+        raise _is_busy(path) from error
+    except OSError:
+        return  # what is wrong with the folder is said when it is opened
 
 
-def _rewrite(path: Path, values: Sequence[Any]) -> None:
-    content = "".join(to_json(value) + "\n" for value in values).encode()
-    if path.is_file() and path.read_bytes() != content:
-        write_whole(path, content)
+def _is_busy(path: Path) -> IclVectorsError:
+    return IclVectorsError(
+        f"--output {path}: another process is writing there; wait for it or choose another folder."
+    )
 
 
 def _require_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -122,8 +122,14 @@ def _is_record(record: Any) -> bool:
         return False
     if record["event"] != "done":
         return True
-    seconds = record.get("seconds", 0.0)
-    return isinstance(record.get("result"), dict) and isinstance(seconds, int | float)
+    files, counts = record.get("files", {}), [record.get(key, 0) for key in ("prompts", "samples")]
+    return (
+        isinstance(record.get("result"), dict)
+        and isinstance(record.get("seconds", 0.0), int | float)
+        and all(isinstance(count, int) for count in counts)
+        and isinstance(files, dict)
+        and all(isinstance(size, int) for size in files.values())
+    )
 
 
 def _has_unit(line: Any) -> bool:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
 DESCRIBED = (
     ("task", "task"),
+    ("method", "method"),
     ("made by", "made_by"),
     ("model", "model"),
     ("model type", "model_type"),

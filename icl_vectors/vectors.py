@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from icl_vectors.model import Model
 
 TEXT = ("model", "fingerprint", "dtype", "template", "task", "model_type", "made_by", "version")
-ALIKE = ("fingerprint", "layers", "template")  # what vectors that are reckoned with share
+ALIKE = ("fingerprint", "layers", "template", "method")  # what vectors that are reckoned with share
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,8 @@ class TaskVector:
         demonstrations, dummies: of one prompt; empty for a mean over prompts.
         made_by: how it was reckoned from other vectors; "" where it was read from a model.
         version: of the package that made it.
+        method: what kind of vector it is, which decides how `apply` puts it in; see
+            `icl_vectors.methods`.
     """
 
     vectors: Float[Tensor, "layer hidden"]
@@ -56,6 +58,7 @@ class TaskVector:
     model_type: str = ""
     made_by: str = ""
     version: str = VERSION
+    method: str = "state"
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or len(self.layers) != len(self.vectors):
@@ -247,6 +250,7 @@ def _named(vectors: Sequence[TaskVector]) -> str:
 def _described(metadata: Mapping[str, str]) -> dict[str, Any]:
     """The fields that `_description` wrote."""
     described: dict[str, Any] = {name: metadata[name] for name in TEXT}
+    described["method"] = metadata.get("method", "state")  # files of earlier versions have none
     described["layers"] = tuple(int(layer) for layer in json.loads(metadata["layers"]))
     for name in ("best_layer", "seed"):
         described[name] = json.loads(metadata[name])

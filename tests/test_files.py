@@ -31,6 +31,24 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_lines_that_do_not_fit_leave_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.jsonl"
+    append_lines(file, ["old"])
+    before, write = file.read_bytes(), os.write
+
+    def nearly_full(descriptor: int, content: memoryview) -> int:
+        if len(content) > 8:
+            return write(descriptor, content[:8])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", nearly_full)
+    with pytest.raises(OSError, match=r"No space left on device: .*a\.jsonl"):
+        append_lines(file, ["new", "and longer than the disk"])
+    assert file.read_bytes() == before
+
+
 def test_a_reader_never_sees_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, seen = tmp_path / "a.bin", []
     write_whole(file, b"old")

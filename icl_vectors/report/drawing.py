@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from icl_vectors.errors import MissingExtra
 from icl_vectors.plain_text import without_orders
@@ -34,7 +34,9 @@ WIDTH = 5.6  # inches: legible on a phone without zooming
 PIXELS_PER_INCH = 200
 NAME_LENGTH = 28
 LONGEST_LABEL = 60
+MOST_TASKS = 48  # in one figure
 PLOTTING = ("matplotlib", "scipy")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,16 @@ def render(drawing: Drawing) -> Picture:
         if (error.name or "").split(".")[0] not in PLOTTING:
             raise
         raise MissingExtra("the report's figures", str(error.name), "plots") from error
+
+
+def drawn_of(items: Sequence[Item]) -> tuple[Sequence[Item], str]:
+    """The first of many tasks, and a remark on the rest: hundreds can't be told apart, nor drawn
+    in time."""
+    if len(items) <= MOST_TASKS:
+        return items, ""
+    return items[:MOST_TASKS], (
+        f" The first {MOST_TASKS} of {len(items)} tasks are drawn; the table of tasks has all."
+    )
 
 
 def new_figure(height: float, width: float = WIDTH) -> "Figure":

@@ -17,6 +17,7 @@ from icl_vectors.report.drawing import (
     VERMILION,
     Drawing,
     category_style,
+    drawn_of,
     new_figure,
     order_categories,
     short,
@@ -44,7 +45,7 @@ RUN_STYLES = (
 
 def layers_by_task(run: Run) -> Drawing | None:
     """One small panel a task, in a grid by category."""
-    tasks = task_means(run.tasks)
+    tasks, rest = drawn_of(task_means(run.tasks))
     if not tasks:
         return None
     best = ", ".join(f"{task.task} {'/'.join(map(str, task.best_layers))}" for task in tasks)
@@ -56,7 +57,7 @@ def layers_by_task(run: Run) -> Drawing | None:
             f"({_counts([task.n_dev for task in tasks])} a task{_seeds(tasks)}). Ring: the block "
             "chosen on dev (a cross where the answers there copy the dummies' own answers: no "
             "success). Dashed: regular in-context learning, dotted: baseline, both on "
-            f"{_counts([task.n_test for task in tasks])} test prompts."
+            f"{_counts([task.n_test for task in tasks])} test prompts.{rest}"
         ),
         alternative=f"One line chart a task. Best block by task: {best}.",
         draw=lambda: _draw_tasks(tasks, run.n_layers),

@@ -10,6 +10,7 @@ from icl_vectors.report.drawing import (
     ORANGE,
     VERMILION,
     Drawing,
+    drawn_of,
     new_figure,
     order_categories,
     short,
@@ -29,7 +30,7 @@ ROW_HEIGHT = 0.36  # inches
 
 def methods_by_task(run: Run) -> Drawing | None:
     """Three bars a task, grouped by category."""
-    tasks = task_means(run.tasks)
+    tasks, rest = drawn_of(task_means(run.tasks))
     if not tasks:
         return None
     counts = sorted({task.n_test for task in tasks})
@@ -44,7 +45,7 @@ def methods_by_task(run: Run) -> Drawing | None:
             "Accuracy on test prompts "
             f"(n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} a task) with "
             "95 % Wilson intervals. × marks a task whose answers with θ copy the dummies' own "
-            "answers: no success."
+            f"answers: no success.{rest}"
         ),
         alternative=f"Bar chart. Baseline, hypothesis, regular by task: {shown}.",
         draw=lambda: _draw_methods(tasks),

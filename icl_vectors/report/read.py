@@ -128,17 +128,26 @@ def _reason(error: Exception) -> str:
 
 
 def _results(folder: Path, lacking: list[str]) -> dict[str, Any]:
-    """results.json; where it can't be read, what the records of finished units hold."""
+    """results.json, and what the records of units hold that were finished since it was written."""
     results = _object(folder / "results.json", lacking)
-    if results:
-        return results
+    recorded: dict[str, list[dict[str, Any]]] = {}
     for record in _lines(folder / "records.jsonl", lacking):
         part = PARTS.get(str(record.get("experiment")))
         if record.get("event") == "done" and part and isinstance(record.get("result"), dict):
-            results.setdefault(part, []).append(record["result"])
+            recorded.setdefault(part, []).append(record["result"])
     if results:
+        written = results.get("tasks")
+        if isinstance(written, list):
+            results["tasks"] = written + _since(written, recorded.get("tasks", []))
+        return results
+    if recorded:
         lacking.append("results.json: what is shown was taken from records.jsonl")
-    return results
+    return dict(recorded)
+
+
+def _since(written: list[Any], recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    known = {(one.get("task"), one.get("seed")) for one in written if isinstance(one, dict)}
+    return [one for one in recorded if (one.get("task"), one.get("seed")) not in known]
 
 
 def _lines(path: Path, lacking: list[str]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.files import write_whole
+from icl_vectors.report.alone import drawing_alone, refused_folders
 from icl_vectors.report.claims_of_sweep import same_depth
 from icl_vectors.report.drawing import Picture, render
 from icl_vectors.report.figures import figures_of, figures_of_all
@@ -17,6 +18,7 @@ from icl_vectors.report.tables import claims_table, tables_of
 from icl_vectors.report.tables_of_precision import cosine_figure, precision_tables, read_crossed
 from icl_vectors.report.tables_of_sweep import models_table
 
+PARTS = ("figures", "tables")
 WIDEST_FIRST = ("float32", "bfloat16", "float16", "int8", "nf4", "fp4")
 
 
@@ -36,6 +38,15 @@ def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
     if not folders:
         raise IclVectorsError("expected the folder of at least one run, found none.")
     places = list(dict.fromkeys(run for folder in folders for run in find_runs(Path(folder))))
+    path = output or Path(folders[0]) / "report.html"
+    if output:
+        with refused_folders(output):
+            output.parent.mkdir(parents=True, exist_ok=True)
+    with drawing_alone([*places, *([] if output else [path.parent])]):
+        return _write_report(folders, places, path)
+
+
+def _write_report(folders: Sequence[Path], places: Sequence[Path], path: Path) -> Path:
     runs = [read_run(place) for place in places]
     labels = _labels(runs)
     pictures = [[render(drawing) for drawing in figures_of(run)] for run in runs]
@@ -45,7 +56,6 @@ def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
     if len(runs) > 1:
         tables = [models_table(runs, labels), claims_table([same_depth(runs)], "claims_of_all")]
         _write_parts(Path(folders[0]), shared, tables if places[0] != folders[0] else tables[1:])
-    path = output or Path(folders[0]) / "report.html"
     precision = _precision(runs, places, [path.parent, *folders])
     if precision[1]:
         _write_parts(path.parent, *precision)
@@ -78,8 +88,9 @@ def write_figures_and_tables(folder: Path) -> None:
     Raises:
         IclVectorsError: the folder is no run, can't be written, or matplotlib is missing.
     """
-    run = read_run(folder)
-    _write_parts(folder, [render(drawing) for drawing in figures_of(run)], tables_of(run))
+    with drawing_alone([folder]):
+        run = read_run(folder)
+        _write_parts(folder, [render(drawing) for drawing in figures_of(run)], tables_of(run))
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
@@ -101,10 +112,7 @@ def _write_parts(folder: Path, pictures: Sequence[Picture], tables: Sequence[Tab
 
 
 def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with refused_folders(path):
+        if path.parent.name in PARTS:  # no more than that: a run that was removed stays so
+            path.parent.mkdir(exist_ok=True)
         write_whole(path, content)
-    except OSError as error:
-        raise IclVectorsError(
-            f"{path}: cannot be written ({error.strerror}); give a folder that can be written."
-        ) from error

@@ -1,11 +1,15 @@
 """Two runs' folders compared, but for what may differ: times, and the memory that was used."""
 
 import json
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 MAY_DIFFER = {"started", "finished", "seconds", "peak_memory_bytes", "batch_size"}
+IN_REPORT = re.compile(
+    rb"(?<= \xc2\xb7 )(started|finished|time \(s\)|peak memory \(GB\))</td>\n<td[^>]*>[^<]*"
+)
 
 
 def files_without_times(folder: Path, skip: Collection[str] = ()) -> dict[str, Any]:
@@ -21,13 +25,15 @@ def files_without_times(folder: Path, skip: Collection[str] = ()) -> dict[str, A
 
 def _content(file: Path) -> Any:
     if file.name == "run.json":
-        return _without_times(json.loads(file.read_text("utf-8")))
+        return without_times(json.loads(file.read_text("utf-8")))
     if file.name == "records.jsonl":
-        return [_without_times(json.loads(line)) for line in file.read_text("utf-8").splitlines()]
+        return [without_times(json.loads(line)) for line in file.read_text("utf-8").splitlines()]
+    if file.name == "report.html":
+        return IN_REPORT.sub(b"", file.read_bytes())
     return file.read_bytes()
 
 
-def _without_times(value: Any) -> Any:
+def without_times(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_times(v) for key, v in value.items() if key not in MAY_DIFFER}
+        return {key: without_times(v) for key, v in value.items() if key not in MAY_DIFFER}
     return value

@@ -10,7 +10,7 @@ from icl_vectors.files import read_lines
 from icl_vectors.models import Model
 from icl_vectors.run_folder import read_json, read_records
 
-SETTINGS: dict[str, Any] = {"dev": 3, "test": 4, "arrows": "->", "shots_curve": "0,2,5"}
+SETTINGS: dict[str, Any] = {"dev": 2, "test": 2, "arrows": "->", "shots_curve": "0,2,5"}
 TASKS = ["to_upper", "letter_case_both"]
 FIGURES = ("accuracy", "rank", "choice", "dev_accuracy", "layer_tokens", "layer_tokens_choosing")
 
@@ -45,7 +45,7 @@ def test_every_method_gives_what_it_gives_here(
 def test_a_method_on_a_task_is_one_job_and_its_controls_another(
     remote_llama: Model, tmp_path: Path
 ) -> None:
-    found = compare(remote_llama, TASKS, "state,function", output=tmp_path, dev=3, test=4)
+    found = compare(remote_llama, TASKS, "state,function", output=tmp_path, dev=2, test=2)
     done = [record for record in read_records(tmp_path) if record["event"] == "done"]
     assert [len(record["jobs"]) for record in done] == [1] * len(done)
     assert len(done) == 2 * (1 + 2 + 2 * 2)  # heads, regular and zero-shot, methods and controls

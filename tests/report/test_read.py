@@ -33,6 +33,15 @@ def test_without_results_the_records_are_shown(folder: Path) -> None:
     assert "results.json: what is shown was taken from records.jsonl" in run.lacking
 
 
+def test_units_that_were_finished_since_the_results_were_written_are_shown(folder: Path) -> None:
+    whole = read_run(folder)
+    results = json.loads((folder / "results.json").read_text("utf-8"))
+    results["tasks"] = results["tasks"][:3]
+    (folder / "results.json").write_text(json.dumps(results), "utf-8")
+    run = read_run(folder)
+    assert (run.tasks, run.lacking) == (whole.tasks, whole.lacking)
+
+
 def test_a_torn_results_file_is_damage_and_the_records_are_shown(folder: Path) -> None:
     text = (folder / "results.json").read_text("utf-8")
     (folder / "results.json").write_text(text[: len(text) // 2], "utf-8")
@@ -43,7 +52,9 @@ def test_a_torn_results_file_is_damage_and_the_records_are_shown(folder: Path) -
 
 def test_a_half_finished_sweep_names_each_unit_that_lacks(folder: Path) -> None:
     change(folder, "results.json", tasks=folders.results()["tasks"][:16])
-    with (folder / "records.jsonl").open("a") as records:
+    recorded = (folder / "records.jsonl").read_text("utf-8").splitlines(keepends=True)
+    with (folder / "records.jsonl").open("w") as records:
+        records.writelines(recorded[:16])
         records.write(
             '{"event": "failed", "experiment": "sweep", "task": "location_continent", '
             '"seed": 41, "error": "too long"}\n{"event": "done", "exp'

@@ -1,0 +1,54 @@
+"""Ctrl-C and SIGTERM: the first ends the run in order, with one line; the second ends it at once.
+
+Either way every file is whole, and what was finished is kept.
+"""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+INTERRUPTED, TERMINATED = 130, 143  # as shells have it: 128 and the number of the signal
+LINES = {
+    INTERRUPTED: "error: interrupted; what was finished is kept.",
+    TERMINATED: "error: terminated; what was finished is kept, the same command goes on.",
+}
+
+
+class Stopping:
+    """Listens to the signals that ask a command to end.
+
+    Attributes:
+        code: the exit code that the first of them asks for, 0 before.
+    """
+
+    def __init__(self) -> None:
+        self.code = 0
+        self._has_said = False
+
+    def listen(self) -> None:
+        """From now on; a signal that whoever started the command had ignored stays ignored."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._stop)
+
+    def close(self) -> int:
+        """Say why the command ends, where it was asked to; nothing disturbs its end from now on."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        if self.code:
+            self._say()
+        return self.code
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self.code:
+            self._say()
+            os._exit(self.code)
+        self.code = 128 + number
+        raise KeyboardInterrupt
+
+    def _say(self) -> None:
+        if not self._has_said:
+            self._has_said = True
+            sys.stdout.flush()
+            os.write(2, f"{LINES[self.code]}\n".encode())

@@ -1,0 +1,56 @@
+"""A sweep's prompts as tokens: looked over before anything runs, encoded unit by unit.
+
+Nothing is kept beyond the unit that runs, so that memory does not grow with the tasks.
+"""
+
+from functools import partial
+
+from icl_vectors.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.plan_of_run import SweepPlan
+from icl_vectors.limits import positions_limit
+from icl_vectors.models import Model
+from icl_vectors.prompts import Prompt
+from icl_vectors.run_folder import Unit
+
+Encoded = tuple[list[EncodedPrompt], list[EncodedPrompt]]  # dev, test
+
+
+def encode_unit(model: Model, plan: SweepPlan, unit: Unit) -> Encoded:
+    """All prompts of one unit.
+
+    Raises:
+        IclVectorsError: one of them can't be encoded.
+    """
+    dev, test = plan.prompts(unit)
+    return _encode(model, plan, dev), _encode(model, plan, test)
+
+
+def units_that_fail(model: Model, plan: SweepPlan) -> dict[Unit, str]:
+    """Units whose longest prompt can't be encoded, with the reason.
+
+    Raises:
+        IclVectorsError: none can be.
+    """
+    failures: dict[Unit, str] = {}
+    first_error: IclVectorsError | None = None
+    for unit in plan.units:
+        try:
+            _encode(model, plan, [max(split, key=_length) for split in plan.prompts(unit) if split])
+        except IclVectorsError as error:
+            failures[unit] = str(error)
+            first_error = first_error or error
+    if first_error is not None and len(failures) == len(plan.units):
+        raise first_error
+    return failures
+
+
+def _encode(model: Model, plan: SweepPlan, prompts: list[Prompt]) -> list[EncodedPrompt]:
+    encode = partial(encode_prompt, model.tokenizer, plan.template, limit=positions_limit(model))
+    return [encode(prompt) for prompt in prompts]
+
+
+def _length(prompt: Prompt) -> int:
+    """Characters of a prompt's texts, the longest dummy in the query's place."""
+    shown = [text for pair in prompt.demonstrations for text in pair]
+    return sum(map(len, shown)) + max(map(len, [prompt.query, *prompt.dummies]))

@@ -1,0 +1,257 @@
+"""The comparison as users run it: figures, pairing, controls, costs, resumption."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.compare import compare
+from icl_vectors.experiments.compare_cost import costs_of_methods
+from icl_vectors.experiments.compare_plan import ComparePlan, parse_arrows, parse_curve
+from icl_vectors.files import read_lines
+from icl_vectors.limits import UNBOUNDED
+from icl_vectors.methods.registry import METHODS
+from icl_vectors.models import Model
+from icl_vectors.prompt_sizes import prompt_sizes
+from icl_vectors.run_folder import read_json, read_records
+from icl_vectors.scoring import exact_mcnemar
+from icl_vectors.templates import Template
+
+TASKS = ["to_upper", "letter_case_both"]
+SETTINGS: dict[str, Any] = {"dev": 3, "test": 4, "arrows": "-> :", "shots_curve": "0,2,5"}
+FEW: dict[str, Any] = {"methods": "state,function", "controls": "random", "dev": 3, "test": 4}
+TIMES = ("seconds",)
+
+
+@pytest.fixture(scope="module")
+def folder(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("compared")
+    compare(llama, TASKS, output=path, **SETTINGS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def small(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison of few methods."""
+    path = tmp_path_factory.mktemp("few")
+    compare(llama, TASKS, output=path, **FEW)
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> dict[str, Any]:
+    return read_json(folder / "results.json")
+
+
+def timeless(value: Any) -> Any:
+    """Without what differs from run to run."""
+    if isinstance(value, dict):
+        return {key: timeless(one) for key, one in value.items() if key not in TIMES}
+    return [timeless(one) for one in value] if isinstance(value, list) else value
+
+
+def test_every_task_has_every_method_with_its_controls(data: dict[str, Any]) -> None:
+    names = ["regular", "zero-shot"]
+    for method in METHODS:
+        controls = ("random", "shuffled", "other-task", "task-mean")
+        names += [method, *(f"{method}:{control}" for control in controls)]
+    for task in TASKS:
+        assert [one["method"] for one in data["compare"] if one["task"] == task] == names
+    for one in data["compare"]:
+        assert {"task", "method", "n", "accuracy", "low", "high", "layer_tokens"} <= one.keys()
+        assert one["n"] == 4 and one["low"] <= one["accuracy"] <= one["high"]
+
+
+def test_accuracies_are_those_of_the_samples(folder: Path, data: dict[str, Any]) -> None:
+    lines = read_lines(folder / "samples.jsonl")
+    for one in data["compare"]:
+        own = [
+            line for line in lines if (line["task"], line["method"]) == (one["task"], one["method"])
+        ]
+        assert len(own) == one["n"]
+        assert sum(line["correct"] for line in own) / len(own) == one["accuracy"]
+    asked = {line["id"] for line in read_lines(folder / "prompts.jsonl")}
+    assert {line["id"] for line in lines} <= asked
+
+
+def test_methods_are_paired_with_their_controls(folder: Path, data: dict[str, Any]) -> None:
+    right: dict[str, dict[str, bool]] = {}
+    for line in read_lines(folder / "samples.jsonl"):
+        right.setdefault(line["method"], {})[line["id"]] = line["correct"]
+    for one in data["compare_summary"]:
+        own = right[one["method"]]
+        assert one["n"] == len(own) == 8
+        for name, against in one["against"].items():
+            won = sum(own[id] and not right[name][id] for id in own)
+            lost = sum(right[name][id] and not own[id] for id in own)
+            assert (against["won"], against["lost"]) == (won, lost)
+            assert against["p"] == pytest.approx(exact_mcnemar(lost, won), abs=1e-6)
+        held = [a for name, a in one["against"].items() if name != "regular"]
+        beats = all(a["won"] > a["lost"] and a["p"] < 0.05 for a in held)
+        assert one["beats_controls"] == (None if ":" not in " ".join(one["against"]) else beats)
+
+
+def test_regular_against_itself_is_no_distance_away(data: dict[str, Any]) -> None:
+    for one in data["compare"]:
+        if one["method"] == "regular":
+            assert one["total_variation"] == one["divergence"] == 0
+        assert one["regular"]["n"] == 4 if "regular" in one else one["of"]
+
+
+def test_the_curve_has_every_number_of_demonstrations(data: dict[str, Any]) -> None:
+    points = {(one["task"], one["method"], one["shots"]) for one in data["compare_shots"]}
+    for task in TASKS:
+        expected = {(task, "regular", shots) for shots in (0, 2, 5)}
+        expected |= {(task, method, shots) for method in METHODS for shots in (2, 5)}
+        assert {point for point in points if point[0] == task} == expected
+    by_key = {(o["task"], o["method"]): o for o in data["compare"]}
+    for one in data["compare_shots"]:
+        if one["shots"] == 5:
+            assert one["accuracy"] == by_key[one["task"], one["method"]]["accuracy"]
+        if one["shots"] == 0:
+            assert one["accuracy"] == by_key[one["task"], "zero-shot"]["accuracy"]
+
+
+def test_vectors_are_put_in_under_every_arrow(data: dict[str, Any]) -> None:
+    found = {(one["task"], one["method"], one["arrow"]) for one in data["compare_arrows"]}
+    assert found == {(t, m, a) for t in TASKS for m in METHODS for a in ("->", ":")}
+
+
+def test_heads_are_kept_and_used_again(
+    llama: Model, folder: Path, data: dict[str, Any], tmp_path: Path
+) -> None:
+    heads = read_json(folder / "heads.json")
+    assert heads["fingerprint"] == llama.fingerprint
+    effects = [one["effect"] for one in heads["ranked"]]
+    assert effects == sorted(effects, reverse=True) and len(effects) == 4 * 4
+    again = compare(
+        llama,
+        TASKS,
+        "function",
+        "none",
+        output=tmp_path,
+        heads=folder / "heads.json",
+        dev=3,
+        test=4,
+    )
+    known = [one for one in data["compare"] if one["method"] == "function"]
+    for one, before in zip(
+        [one for one in again["compare"] if one["method"] == "function"], known, strict=True
+    ):
+        assert timeless({**one, "ranking": 0}) == timeless({**before, "ranking": 0})
+        assert (one["ranking"], before["ranking"] > 0) == (0, True)
+    assert not any("heads" in str(record["task"]) for record in read_records(tmp_path))
+
+
+@pytest.mark.parametrize("kept", [1, 5, 11])
+def test_a_broken_run_goes_on_where_it_stopped(
+    llama: Model, small: Path, tmp_path: Path, kept: int
+) -> None:
+    broken = tmp_path / "run"
+    shutil.copytree(small, broken)
+    lines = (small / "records.jsonl").read_text().splitlines(keepends=True)
+    done = [index for index, line in enumerate(lines) if '"event": "done"' in line]
+    (broken / "records.jsonl").write_text("".join(lines[: done[kept] + 1]))
+    (broken / "results.json").unlink()
+    compare(llama, TASKS, output=broken, **FEW)
+    unbroken = read_json(small / "results.json")
+    assert timeless(read_json(broken / "results.json")) == timeless(unbroken)
+    for name in ("samples.jsonl", "prompts.jsonl"):
+        mine, whole = (sorted(map(json.dumps, read_lines(f / name))) for f in (broken, small))
+        assert mine == whole
+    finished = [r["task"] for r in read_records(broken) if r["event"] == "done"]
+    assert len(finished) == len(set(finished)) == len(done)
+
+
+def test_batches_change_nothing(llama: Model, data: dict[str, Any], tmp_path: Path) -> None:
+    found = compare(
+        llama, ["to_upper"], "all", "none", output=tmp_path, batch_size=1, dev=3, test=4
+    )
+    known = [one for one in data["compare"] if one["task"] == "to_upper" and "of" not in one]
+    for one, other in zip(found["compare"], known, strict=True):
+        if one["method"] == "function":  # its heads are those of one task here
+            continue
+        for key in ("accuracy", "rank", "choice", "dev_accuracy"):
+            assert one.get(key) == other.get(key), (one["task"], one["method"], key)
+
+
+def test_one_task_has_no_other_task_s_vectors(llama: Model, tmp_path: Path) -> None:
+    found = compare(llama, ["to_upper"], "state", output=tmp_path, dev=2, test=2)
+    methods = [one["method"] for one in found["compare"]]
+    assert methods == ["regular", "zero-shot", "state", "state:random", "state:shuffled"]
+
+
+def test_a_sweep_and_a_comparison_share_a_folder(llama: Model, tmp_path: Path) -> None:
+    import icl_vectors as icl
+
+    icl.sweep(llama, ["to_upper"], output=tmp_path, dev=3, test=4)
+    compare(llama, ["to_upper"], "state", output=tmp_path, dev=3, test=4)
+    data = read_json(tmp_path / "results.json")
+    swept, compared = data["tasks"][0], {one["method"]: one for one in data["compare"]}
+    assert compared["state"]["accuracy"] == swept["hypothesis"]["accuracy"]
+    assert compared["state"]["choice"] == {"layer": swept["best_layer"]}
+    assert compared["regular"]["accuracy"] == swept["regular"]["accuracy"]
+    assert compared["zero-shot"]["accuracy"] == swept["baseline"]["accuracy"]
+
+
+def test_the_plan_counts_what_is_run(llama: Model, data: dict[str, Any]) -> None:
+    plan = ComparePlan.make(
+        4, 4, TASKS, "all", "all", shots=5, dummies=2, dev=3, test=4, layers="all", seed=41,
+        template="{input}→{output}", arrows="", shots_curve="", heads=None,
+    )  # fmt: skip
+    sized = []
+    for task in plan.tasks:
+        parts = plan.prompts(task)
+        lengths = [prompt_sizes(llama.tokenizer, Template(), part, UNBOUNDED) for part in parts]
+        sized.append(
+            tuple(list(zip(*both, strict=True)) for both in zip(parts, lengths, strict=True))
+        )
+    costs = costs_of_methods(
+        plan.methods,
+        sized,  # type: ignore[arg-type]
+        tokenizer=llama.tokenizer,
+        layers=plan.layers,
+        n_layers=4,
+        n_heads=4,
+        batch_size=4,
+        ranks_heads=True,
+        with_variants=True,
+    )
+    summary = {one["method"]: one for one in data["compare_summary"]}
+    for cost in costs:
+        run = summary[cost["method"]]
+        assert cost["layer_tokens_choosing"] == run["layer_tokens_choosing"], cost
+        assert cost["ranking"] == run["ranking"]
+        assert run["layer_tokens"] <= cost["layer_tokens"] <= 1.5 * run["layer_tokens"]
+    assert [cost["jobs"] for cost in costs][:3] == [2, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"methods": "states"}, "Did you mean state"),
+        ({"methods": ""}, "expected names of methods"),
+        ({"controls": "rand"}, "Did you mean random"),
+        ({"shots": 0}, "a method learns from demonstrations"),
+        ({"arrows": "→"}, "other than that of --template"),
+        ({"shots_curve": "1,x"}, "expected numbers of demonstrations"),
+        ({"heads": "/nowhere/heads.json"}, "heads.json of a comparison"),
+        ({"layers": "9"}, "the model has 4 blocks"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_written(
+    llama: Model, tmp_path: Path, wrong: dict[str, Any], told: str
+) -> None:
+    output = tmp_path / "run"
+    with pytest.raises(IclVectorsError, match=told):
+        compare(llama, ["to_upper"], output=output, **wrong)
+    assert not output.exists()
+
+
+def test_arrows_keep_the_rest_of_the_template() -> None:
+    found = parse_arrows("-> =", Template("Q: {input} → {output}."))
+    assert [one.text for one in found] == ["Q: {input}->{output}.", "Q: {input}={output}."]
+    assert parse_curve("4, 0,2,2") == (0, 2, 4)

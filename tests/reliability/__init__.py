@@ -1,0 +1,1 @@
+"""Kills, full disks, two writers and load: what a run survives, with real processes."""

@@ -1,0 +1,139 @@
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import icl_vectors as icl
+from icl_vectors.cli.main import run as run_command
+from icl_vectors.models import Model
+from icl_vectors.run_folder import read_records
+from tests.experiments.compare import files_without_times
+from tests.reliability.conftest import TASKS, Started
+
+Mount = Callable[..., None]
+UNITS = 3
+
+
+@pytest.fixture
+def mount() -> Iterator[Mount]:
+    """Mounts something for one test, where this is allowed."""
+    mounted: list[str] = []
+
+    def call(*arguments: object) -> None:
+        command = ["mount", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"mount: {done.stderr.strip()}")
+        if "remount" not in " ".join(command):
+            mounted.append(command[-1])
+
+    yield call
+    for place in reversed(mounted):
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def done_in(folder: Path) -> list[str]:
+    return [record["task"] for record in read_records(folder) if record["event"] == "done"]
+
+
+@pytest.fixture(scope="module")
+def unbroken(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run without figures, in which nothing went wrong."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    icl.sweep(llama, TASKS, output=folder, dev=4, test=4, batch_size=4)
+    return folder
+
+
+@pytest.mark.parametrize("kilobytes", [4, 8, 12, 16, 24, 32, 40, 48])
+def test_a_full_disk_ends_the_run_in_one_line_and_with_room_it_goes_on(
+    llama: Model, unbroken: Path, tmp_path: Path, mount: Mount, kilobytes: int
+) -> None:
+    (tmp_path / "small").mkdir()
+    mount("-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", tmp_path / "small")
+    folder = tmp_path / "small" / "run"
+    with pytest.raises(OSError, match=r"No space left on device: '.+'"):
+        icl.sweep(llama, TASKS, output=folder, dev=4, test=4, batch_size=4)
+    kept = done_in(folder)
+    for name in ("records.jsonl", "prompts.jsonl", "samples.jsonl"):
+        content = (folder / name).read_bytes() if (folder / name).is_file() else b""
+        assert content == b"" or content.endswith(b"\n")  # no part of a line
+    mount("-o", "remount,size=10m", tmp_path / "small")
+    icl.sweep(llama, TASKS, output=folder, dev=4, test=4, batch_size=4)
+    assert done_in(folder) == TASKS.split(",") and done_in(folder)[: len(kept)] == kept
+    mine, theirs = (files_without_times(one, ["records.jsonl"]) for one in (folder, unbroken))
+    assert mine == theirs
+
+
+@pytest.mark.parametrize("kilobytes", [8, 160, 320])
+def test_the_command_on_a_full_disk_says_so_in_one_line(
+    llama_folder: Path,
+    tmp_path: Path,
+    mount: Mount,
+    kilobytes: int,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mount("-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", small)
+    counts = ["--dev", "4", "--test", "4", "--output", str(small / "run")]
+    command = ["sweep", "--model", str(llama_folder), "--tasks", TASKS, *counts]
+    assert run_command(command) == 1
+    said = capfd.readouterr().err.splitlines()
+    assert len([line for line in said if line.startswith("error: ")]) == 1
+    assert "No space left on device" in said[-1]
+    mount("-o", "remount,size=10m", small)
+    assert run_command(command) == 0
+    assert (small / "run" / "report.html").is_file()
+
+
+def test_a_read_only_folder_is_refused_before_anything_runs(
+    started: Started, mount: Mount, tmp_path: Path
+) -> None:
+    started.run.mkdir()
+    mount("--bind", started.run, started.run)
+    mount("-o", "remount,ro,bind", started.run)
+    started.begin()
+    code, lines = started.end()
+    assert (code, len(lines)) == (2, 1)
+    assert "run: cannot be written (Read-only file system); give a folder" in lines[0]
+    assert list(started.run.iterdir()) == []
+
+
+def test_a_folder_that_is_removed_ends_the_run_in_one_line(started: Started) -> None:
+    started.begin()
+    started.wait_for_units(1)
+    shutil.rmtree(started.run)
+    code, lines = started.end()
+    assert (code, len(lines)) == (1, 1) and "No such file or directory" in lines[0]
+    assert not started.run.exists()
+    started.begin()
+    assert started.end() == (0, [])
+    assert len(done_in(started.run)) == UNITS
+
+
+@pytest.mark.parametrize(
+    ("signals", "code", "line"),
+    [
+        ([signal.SIGTERM], 143, "error: terminated; what was finished is kept, "),
+        ([signal.SIGINT], 130, "error: interrupted; what was finished is kept."),
+        ([signal.SIGINT] * 2, 130, "error: interrupted; what was finished is kept."),
+    ],
+)
+def test_a_command_that_is_asked_to_end_says_so_and_goes_on_later(
+    started: Started, signals: list[signal.Signals], code: int, line: str
+) -> None:
+    started.begin()
+    started.wait_for_units(1)
+    assert started.process is not None
+    for one in signals:
+        started.process.send_signal(one)
+    found, lines = started.end()
+    assert (found, len(lines)) == (code, 1) and lines[0].startswith(line)
+    before = (started.run / "records.jsonl").read_bytes()
+    started.begin()
+    assert started.end() == (0, [])
+    assert (started.run / "records.jsonl").read_bytes().startswith(before)
+    assert len(done_in(started.run)) == UNITS

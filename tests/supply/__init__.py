@@ -1,0 +1,1 @@
+"""How the package is built and what it is installed with."""
