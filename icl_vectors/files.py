@@ -89,7 +89,7 @@ def each_line(path: Path) -> Iterator[tuple[bytes, Any]]:
                 continue
             try:
                 yield line, json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise RunError(
                     f"{path}, line {number}: expected JSON, found a damaged line; "
                     "remove that line, or choose another folder."

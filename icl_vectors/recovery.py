@@ -45,7 +45,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: expected JSON, found {error}; choose another folder.") from error
     if not isinstance(value, dict):
         raise RunError(f"{path}: expected a JSON object; choose another folder.")

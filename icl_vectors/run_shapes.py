@@ -121,7 +121,7 @@ def _is_record(record: Any) -> bool:
     if not named or not isinstance(record.get("event"), str):
         return False
     if record["event"] != "done":
-        return True
+        return all(isinstance(record.get(key, ""), str) for key in ("part", "job"))
     files, counts = record.get("files", {}), [record.get(key, 0) for key in ("prompts", "samples")]
     return (
         isinstance(record.get("result"), dict)

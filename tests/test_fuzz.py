@@ -10,7 +10,7 @@ NAMES = sorted(
     f"{name}{way}"
     for name, ways in {
         **dict.fromkeys(("task.json", "task.jsonl", "task.csv", "task.tsv"), ("",)),
-        **dict.fromkeys(("vector", "config.json"), ("",)),
+        **dict.fromkeys(("vector", "heads.json", "config.json"), ("",)),
         **dict.fromkeys(("run.json", "results.json"), (", reported", ", resumed")),
         **dict.fromkeys(("records.jsonl", "samples.jsonl"), (", reported", ", resumed")),
         "prompts.jsonl": (", reported", ", resumed"),

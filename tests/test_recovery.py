@@ -1,7 +1,9 @@
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from tests.test_run_folder import A, B, contents, finish, folder, prompt, sample
 
 ZEROS = b"\0" * 64
 BLANK = [b"", ZEROS, b"\n"]
+DEEP = b"[" * 100_000
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_a_run_whose_first_file_was_left_blank_begins_anew(tmp_path: Path, text:
         assert set(opened.done) == {A}
 
 
-@pytest.mark.parametrize("text", [b"{", b"[1]"])
+@pytest.mark.parametrize("text", [b"{", b"[1]", DEEP])
 def test_a_damaged_run_json_without_a_copy_stops_the_run(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "run.json").write_bytes(text)
     with pytest.raises(RunError, match=r"run\.json: expected (a )?JSON"):
@@ -136,12 +139,43 @@ def test_what_killed_writers_left_is_removed_and_what_living_ones_write_is_not(
     assert all(file.exists() for file in written)
 
 
-@pytest.mark.parametrize("text", [*BLANK, b"{", b"[1]"])
+@pytest.mark.parametrize("text", [*BLANK, b"{", b"[1]", b'{"a": NaN}', DEEP])
 def test_lost_results_are_written_anew(run: Path, text: bytes) -> None:
     (run / "results.json").write_bytes(text)
     assert read_results(run) == {}
     with folder(run) as opened:
         assert opened.write_results({"tasks": [1]}) == {"schema": 1, "tasks": [1]}
+
+
+@pytest.mark.parametrize("name", ["run.json", "results.json"])
+def test_files_of_a_newer_version_stop_the_run_and_stay(run: Path, name: str) -> None:
+    (run / name).write_text(json.dumps({**read_json(run / name), "schema": 2}), "utf-8")
+    before = contents(run)
+    with pytest.raises(IclVectorsError, match="expected schema 1, found 2, which a newer version"):
+        folder(run)
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize(
+    ("event", "damage"),
+    [
+        ("done", {"prompts": "one"}),
+        ("done", {"samples": [1]}),
+        ("done", {"files": ["vectors"]}),
+        ("done", {"files": {"vectors": None}}),
+        ("done", {"result": None}),
+        ("submitted", {"part": ["whole"], "job": "1"}),
+        ("submitted", {"part": "whole", "job": 1}),
+    ],
+)
+def test_a_record_of_another_shape_is_damage(run: Path, event: str, damage: dict[str, Any]) -> None:
+    lines = [json.loads(line) for line in (run / "records.jsonl").read_text("utf-8").splitlines()]
+    next(line for line in lines if line["event"] == event).update(damage)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (run / "records.jsonl").write_text(text, "utf-8")
+    with pytest.raises(RunError, match=r"records\.jsonl, line \d: expected event, experiment"):
+        folder(run)
+    assert (run / "records.jsonl").read_text("utf-8") == text
 
 
 def test_jobs_are_known_to_the_process_that_sent_them_and_to_the_next(tmp_path: Path) -> None:

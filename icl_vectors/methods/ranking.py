@@ -1,6 +1,7 @@
 """Heads ranked by their indirect effect, as a comparison keeps them in heads.json."""
 
 import json
+from math import isfinite
 from pathlib import Path
 
 from icl_vectors.errors import IclVectorsError
@@ -20,7 +21,9 @@ def read_ranking(
     try:
         ranked = json.loads(Path(path).read_text("utf-8"))["ranked"]
         found = tuple((int(one["layer"]), int(one["head"]), float(one["effect"])) for one in ranked)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not all(isfinite(effect) for _, _, effect in found):
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise IclVectorsError(
             f"{expected}, found {type(error).__name__}; make one with `icl-vectors compare "
             "--methods function`."

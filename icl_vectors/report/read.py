@@ -114,7 +114,7 @@ def _object(path: Path, lacking: list[str]) -> dict[str, Any]:
         lacking.append(f"{path.name}: damaged (expected a JSON object)")
     except FileNotFoundError:
         lacking.append(f"{path.name}: missing")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         lacking.append(f"{path.name}: damaged ({_reason(error)})")
     return {}
 
@@ -164,7 +164,7 @@ def _lines(path: Path, lacking: list[str]) -> list[dict[str, Any]]:
 def _line(line: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

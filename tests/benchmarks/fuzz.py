@@ -20,11 +20,13 @@ from typing import Any, NamedTuple
 from icl_vectors.blueprint import blueprint
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.layers_from_sweep import best_layer_of_mean
+from icl_vectors.files import to_json
+from icl_vectors.methods.ranking import read_ranking
 from icl_vectors.model_files import read_config
 from icl_vectors.report.read import read_run
 from icl_vectors.report.table import to_latex, to_markdown
 from icl_vectors.report.tables import tables_of
-from icl_vectors.run_folder import RunFolder, read_json
+from icl_vectors.run_folder import RunFolder, read_records, read_results
 from icl_vectors.run_shapes import require_entries
 from icl_vectors.tasks import Task
 from icl_vectors.vectors import TaskVector
@@ -57,7 +59,8 @@ def readers(place: Path) -> dict[str, Reader]:
         "task.jsonl": Reader(Task.from_file, [lines], "task.jsonl", 14),
         "task.csv": Reader(Task.from_file, [table], "task.csv", 14),
         "task.tsv": Reader(Task.from_file, [table.replace(b",", b"\t")], "task.tsv", 8),
-        "vector": Reader(TaskVector.load, [vector], "theta.safetensors", 15),
+        "vector": Reader(TaskVector.load, [vector], "theta.safetensors", 12),
+        "heads.json": Reader(_read_heads, [HEADS], "heads.json", 3),
         "config.json": Reader(_open_config, [json.dumps(CONFIG).encode()], "config.json", 5),
     }
     folder = write_folder(place / "run", _small_results())
@@ -74,6 +77,11 @@ CONFIG = {
     "num_key_value_heads": 2, "torch_dtype": "float32", "max_position_embeddings": 64,
     "rope_theta": 10000.0, "tie_word_embeddings": False, "bos_token_id": 1,
 }  # fmt: skip
+
+
+HEADS = (
+    b'{"ranked": [{"layer": 1, "head": 0, "effect": 0.5}, {"layer": 2, "head": 3, "effect": -1}]}'
+)
 
 
 def run_cases(name: str, reader: Reader, place: Path, count: int, seed: int = 0) -> Counter[str]:
@@ -172,10 +180,18 @@ def _resume(path: Path) -> object:
     options: dict[str, Any] = {"identity": IDENTITY, "configuration": configuration}
     with RunFolder(copy, "sweep", provenance={}, **options) as folder:
         folder.jobs_of(("fr_en", 41))
-        entries = require_entries(copy / "results.json", read_json(copy / "results.json"))
+        since = [one["result"] for one in read_records(copy) if one["event"] == "done"]
+        entries = [
+            *require_entries(copy / "records.jsonl", {"tasks": since}),
+            *require_entries(copy / "results.json", read_results(copy)),
+        ]
         best = best_layer_of_mean({entry["task"]: entry for entry in entries}) if entries else None
         folder.write_results({"tasks": list(folder.done.values())})
         return best
+
+
+def _read_heads(path: Path) -> object:
+    return to_json(read_ranking(path, n_layers=4, n_heads=4))
 
 
 def _open_config(path: Path) -> object:

@@ -44,6 +44,7 @@ TASK_FILES: dict[str, str | bytes] = {
     "list.jsonl": '["a", "b"]\n',
     "sheet.xlsx": b"PK\x03\x04",
     "bare": "a,b\n",
+    "two.csv": "input,output\na,b\nc,d\n",
     'two words\' "quoted".csv': "input,output\na,b\n",
     "line\nbreak.csv": "input,output\na,b\n",
     "\u202etxt.csv": "input,output\na,b\n",
@@ -52,8 +53,20 @@ TASK_FILES: dict[str, str | bytes] = {
 }
 
 
+HEAD = '{"ranked": [{"layer": %s, "head": 0, "effect": %s}]}'
+RANKINGS: dict[str, str | bytes] = {
+    "no_heads.json": '{"ranked": []}',
+    "heads_in_words.json": HEAD % ('"last"', 1),
+    "heads_above.json": HEAD % (99, 1),
+    "head_at_infinity.json": HEAD % ("Infinity", 1),
+    "effect_of_nan.json": HEAD % (1, "NaN"),
+    "one_head.json": HEAD % (1, 1),
+    "heads_in_latin.json": b'{"ranked": "\xdf"}',
+}
+
+
 def write_task_files(place: Path) -> None:
-    for name, content in TASK_FILES.items():
+    for name, content in {**TASK_FILES, **RANKINGS}.items():
         as_bytes = content.encode() if isinstance(content, str) else content
         (place / name).write_bytes(as_bytes)
 
@@ -97,6 +110,8 @@ INDEX = "model.safetensors.index.json"
 def write_vectors(place: Path, model: Model) -> None:
     theta = icl.extract(model, {"a": "b", "c": "d", "e": "f"}, ["g"])
     theta.save(place / "theta.safetensors")
+    everywhere = icl.extract(model, icl.load_task("to_upper"), prompts=2, method="icv")
+    everywhere.save(place / "icv.safetensors")
     content = (place / "theta.safetensors").read_bytes()
     _write(place, "cut.safetensors", content[:-8])
     _write(place, "flipped.safetensors", content[:-1] + bytes([content[-1] ^ 1]))

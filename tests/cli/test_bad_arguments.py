@@ -10,6 +10,9 @@ HUGE = "1" + "0" * 400
 TINY = ["--model", "tiny", "--quiet"]
 TWO = ["--demo", "a→b", "--demo", "c→d", "--dummy", "e", "-o", "t.safetensors"]
 APPLY = ["apply", "theta.safetensors", "--model", "tiny", "--quiet"]
+ICV = ["apply", "icv.safetensors", "--model", "tiny", "--quiet", "x"]
+COMPARE = ["compare", *TINY, "--tasks", "to_upper", "-o", "new"]
+EXTRACT = ["extract", *TINY, "--task", "to_upper", "-o", "new"]
 NOWHERE = "http://127.0.0.1:9"
 
 CASES: dict[str, tuple[list[str], str]] = {
@@ -63,6 +66,53 @@ CASES: dict[str, tuple[list[str], str]] = {
         ["extract", *TINY, *TWO, "--prompts", "3"],
         "expected 1 with demonstrations of your own",
     ),
+    "an unknown method": ([*EXTRACT, "--method", "states"], "unknown method 'states'. Did you mea"),
+    "a method whose vectors are not kept": (
+        [*EXTRACT, "--method", "multi"],
+        "expected a method whose vectors can be kept",
+    ),
+    "a function vector of one prompt": (
+        [*EXTRACT, "--method", "function"],
+        "expected a task and 2 prompts or more to average over, found a task and one prompt",
+    ),
+    "a function vector of demonstrations": (
+        ["extract", *TINY, *TWO, "--method", "function"],
+        "expected a task and 2 prompts or more to average over, found demonstrations",
+    ),
+    "heads for a method without": (
+        [*EXTRACT, "--method", "icv", "--prompts", "2", "--heads", "one_head.json"],
+        "heads with the method 'icv': expected function",
+    ),
+    "a mode for a vector with its own": (
+        [*ICV, "--mode", "add"],
+        "--mode add with a vector of the method icv: expected none",
+    ),
+    "a layer for a vector of all": (
+        [*ICV, "--layer", "1"],
+        "--layer with an in-context vector: expected none",
+    ),
+    "an unknown method to compare": (
+        [*COMPARE, "--methods", "state,\x1b[31m"],
+        r"unknown --methods '\x1b[31m'",
+    ),
+    "no method": ([*COMPARE, "--methods", ","], "expected names of methods, or all, found none"),
+    "an unknown control": ([*COMPARE, "--controls", "rand"], "unknown --controls 'rand'. Did you"),
+    "the template's own arrow": ([*COMPARE, "--arrows", "-> →"], "expected arrows other than that"),
+    "an arrow with a field": ([*COMPARE, "--arrows", "{input}"], "{input} exactly once"),
+    "an arrow with an escape": ([*COMPARE, "--arrows", "\x1b[31m>"], r"\x1b[31m>"),
+    "no demonstrations to learn from": (
+        [*COMPARE, "--shots", "0"],
+        "--shots 0: expected 1 or more",
+    ),
+    "a curve in words": ([*COMPARE, "--shots-curve", "1,x"], "expected numbers of demonstrations"),
+    "a curve below none": ([*COMPARE, "--shots-curve", "-1"], "expected numbers of demonstrations"),
+    "a curve beyond the task": ([*COMPARE, "--shots-curve", "1,999"], "found fewer: to_upper has"),
+    "a curve in other digits": ([*COMPARE, "--shots-curve", "²"], "expected numbers of demonstr"),
+    "a comparison on two pairs": (
+        ["compare", *TINY, "--task-file", "two.csv", "-o", "new"],
+        "found fewer: two has 2; lower --shots",
+    ),
+    "layers to compare out of range": ([*COMPARE, "--layers", "9"], "within 0 to 3"),
     "a template of two lines": (["check", *TINY, "--template", "{input}→\n{output}"], "one line"),
     "a template turned round": (
         ["check", *TINY, "--template", "{output}→{input}"],

@@ -13,6 +13,9 @@ TASK = [*SWEEP, "--model", "tiny", "--task-file"]
 MODEL = [*SWEEP, "--tasks", "to_upper", "--model"]
 RUN = [*SWEEP, "--tasks", "to_upper", "--model", "tiny", "-o"]
 APPLY = ["apply", "--quiet"]
+COMPARE = ["compare", *RUN[1:], "new", "--methods", "function", "--heads"]
+EXTRACT = ["extract", "--quiet", "--model", "tiny", "-o", "new", "--task", "to_upper"]
+HEADS = "expected the heads.json of a comparison with this model, found "
 FORMS = 'expected JSON {"input": "output", …}'
 NAME = "a name that can be that of a file"
 
@@ -90,7 +93,29 @@ MODELS = {
     "a file": ("good.csv", "found a file; expected a Hugging Face id, a folder"),
     "a name with blanks, quotes and a newline": ("my 'model'\n", "found no such folder; expected"),
 }
+RANKINGS = {
+    "that are not there": ("none.json", "FileNotFoundError; make one with"),
+    "of a folder": ("tiny", "IsADirectoryError"),
+    "in broken JSON": ("broken.json", "JSONDecodeError"),
+    "in JSON of 100,000 lists": ("deep.json", "RecursionError"),
+    "of a number": ("number.json", "TypeError"),
+    "under another key": ("antonyms.json", "KeyError"),
+    "in another encoding": ("heads_in_latin.json", "UnicodeDecodeError"),
+    "in words": ("heads_in_words.json", "ValueError"),
+    "none": ("no_heads.json", "heads of another (4 blocks of 4 heads here)"),
+    "of a deeper model": ("heads_above.json", "heads of another (4 blocks of 4 heads here)"),
+    "of block ∞": ("head_at_infinity.json", "OverflowError"),
+    "of NaN effect": ("effect_of_nan.json", "ValueError"),
+}
 OTHERS = {
+    "a head for two": (
+        [*EXTRACT, "--method", "function", "--prompts", "2", "--heads", "one_head.json"],
+        "--heads one_head.json: expected 2 heads, found 1",
+    ),
+    "heads for a function vector that are not there": (
+        [*EXTRACT, "--method", "function", "--prompts", "2", "--heads", "none.json"],
+        f"{HEADS}FileNotFoundError",
+    ),
     "a run of the future": ([*RUN, "future"], "expected schema 1, found 9, which a newer version"),
     "results of the future": ([*RUN, "future_results"], "expected schema 1, found 9"),
     "a schema in words": ([*RUN, "schema_in_words"], "expected schema 1, found 'one'"),
@@ -150,6 +175,7 @@ def contents(folder: Path) -> dict[Path, tuple[int, int] | None]:
 
 CASES = {
     **{f"task file: {name}": ([*TASK, file], told) for name, (file, told) in TASKS.items()},
+    **{f"heads {name}": ([*COMPARE, at], HEADS + told) for name, (at, told) in RANKINGS.items()},
     **{f"model: {name}": ([*MODEL, at], told) for name, (at, told) in MODELS.items()},
     **OTHERS,
 }
