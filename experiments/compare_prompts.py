@@ -18,7 +18,7 @@ from icl_vectors.prompts import Prompt
 from icl_vectors.tasks import Task
 from icl_vectors.templates import Template
 
-ROWS_A_PROMPT = 6  # rows that the memory reckoned for a prompt of a sweep surely holds
+ROWS_A_PROMPT = 18  # rows of one token; where they do not fit, batches are halved
 Variant = dict[str, Any]  # see `run_method`
 
 

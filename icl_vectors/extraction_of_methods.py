@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
@@ -43,6 +44,8 @@ def vectors_by_method(
     def run(size: int) -> Tensor:
         contexts = Contexts(encoded) if chosen.pooled else None
         batches = method_batches(model, template, chosen, encoded, contexts, size, 0)
+        for batch in batches:  # no query is to be answered: every context counts
+            batch["mix"] = torch.full((batch["prompts"], 1, len(encoded)), 1 / len(encoded))
         return run_vectors(model, chosen, settings, batches)
 
     largest = choose_batch_size(model, encoded)

@@ -42,7 +42,8 @@ def one_vector_fails_on_bijections(found: Comparison) -> Claim:
             f"θ {fmean(state[t].accuracy.accuracy for t in learned):.2f} on {len(learned)} "
             f"bijection tasks that are learned in context; loss {lost}"
         )
-        one_way = [SOURCES[task][0] for task in learned if SOURCES[task][0] in state]
+        made_from = [SOURCES[task][0] for task in learned if task in SOURCES]
+        one_way = [task for task in made_from if task in state and task in regular]
         if one_way:
             losses = [regular[t].accuracy.accuracy - state[t].accuracy.accuracy for t in one_way]
             ours += f"; on the same pairs one way {fmean(losses):.2f} ({len(one_way)} tasks)"

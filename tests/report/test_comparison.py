@@ -1,0 +1,121 @@
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from icl_vectors.report.claims_of_comparison import (
+    methods_beat_their_controls,
+    one_vector_fails_on_bijections,
+)
+from icl_vectors.report.comparison import Comparison
+from icl_vectors.report.drawing import render
+from icl_vectors.report.figures_of_comparison import comparison_drawings
+from icl_vectors.report.parse_comparison import read_comparison
+from icl_vectors.report.read import read_run
+from icl_vectors.report.table import to_markdown
+from icl_vectors.report.tables_of_comparison import comparison_tables
+from icl_vectors.report.verdicts import FAILS, HOLDS, UNTESTED, WEAKLY
+from icl_vectors.report.write import write_report
+from tests.report.compared import compared
+from tests.report.folders import results, write_folder
+
+LEARNED = {"regular": (45, 44, 46), "zero-shot": (2, 0, 3)}
+BOTH = ("bijection",) * 3
+
+
+def found(hits: Mapping[str, tuple[int, ...]], **more: Any) -> Comparison:
+    lacking: list[str] = []
+    comparison = read_comparison(compared(hits, **more), lacking)
+    assert comparison is not None and not lacking
+    return comparison
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    return found({**LEARNED, "state": (40, 38, 41), "icv": (5, 4, 9)}, categories=("user",) * 3)
+
+
+def table(comparison: Comparison, name: str) -> str:
+    return next(to_markdown(one) for one in comparison_tables(comparison) if one.name == name)
+
+
+def test_methods_stand_with_means_distances_and_costs(comparison: Comparison) -> None:
+    lines = table(comparison, "methods_compared").splitlines()
+    state = next(line for line in lines if line.startswith("| state "))
+    cells = [cell.strip() for cell in state.strip("|").split("|")]
+    assert cells[1].startswith("0.79 ")  # (40 + 38 + 41) / 150
+    assert cells[2].startswith("0.88 ")  # 119 / 135
+    assert cells[3:8] == ["-1.50", "2.00", "0.40", "0.90", "all"]
+    assert cells[8:] == ["3000", "9000", "6.0", "0"]
+    assert "3 tasks, 150 test prompts" in lines[-1]
+
+
+def test_controls_stand_beside_their_method() -> None:
+    lost = found({**LEARNED, "state": (40, 38, 41)}, categories=("user",) * 3, beats=False)
+    text = table(lost, "controls")
+    assert "0.06; 90 : 4; p \\< .001" in text
+    assert "0.50; 10 : 12; p = 0.800" in text
+    of_controls = next(one for one in comparison_tables(lost) if one.name == "controls")
+    assert [cell.mark for cell in of_controls.rows[0][2:]] == ["", *["good"] * 4, "bad"]
+
+
+def test_conditions_are_columns(comparison: Comparison) -> None:
+    shots = next(one for one in comparison_tables(comparison) if one.name == "shots")
+    assert [column.title for column in shots.columns] == ["method", "0", "1", "4"]
+    by_method = {row[0].text: [cell.text[:4] for cell in row[1:]] for row in shots.rows}
+    assert by_method == {"regular": ["0.00", "0.20", "0.80"], "state": ["–", "0.20", "0.80"]}
+    assert "| method | → | = | : |" in table(comparison, "arrows")
+    assert "| task1 | user | 0.88 " in table(comparison, "tasks_of_methods")
+
+
+def test_every_figure_is_drawn_and_told(tmp_path: Path, comparison: Comparison) -> None:
+    data = results() | compared({**LEARNED, "state": (40, 38, 41)}, ("user",) * 3)
+    run = read_run(write_folder(tmp_path / "run", data))
+    pictures = [render(drawing) for drawing in comparison_drawings(run)]
+    assert [one.name for one in pictures] == ["methods_compared", "shots", "arrows"]
+    for one in pictures:
+        assert "state" in one.svg and "state" in one.alternative
+    page = write_report([tmp_path / "run"]).read_text("utf-8")
+    assert "Kinds of task vectors" in page and "one θ fails on bijections" in page
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"),
+    [((20, 15, 22), HOLDS), ((45, 44, 45), WEAKLY), ((46, 46, 46), FAILS)],
+)
+def test_one_theta_on_bijections(state: tuple[int, ...], verdict: str) -> None:
+    claim = one_vector_fails_on_bijections(found({**LEARNED, "state": state}, categories=BOTH))
+    assert claim.verdict == verdict
+    assert "3 bijection tasks" in claim.ours
+
+
+def test_bijections_that_are_not_learned_tell_nothing() -> None:
+    hits = {"regular": (4, 44, 46), "zero-shot": (2, 0, 3), "state": (1, 2, 3)}
+    claim = one_vector_fails_on_bijections(found(hits, categories=BOTH))
+    assert (claim.verdict, claim.ours) == (
+        UNTESTED,
+        "2 of 3 bijection tasks are learned in context at all",
+    )
+    one_way = found({**LEARNED, "state": (1, 2, 3)}, categories=("user",) * 3)
+    assert one_vector_fails_on_bijections(one_way).verdict == UNTESTED
+
+
+def test_methods_and_their_controls_are_one_claim(comparison: Comparison) -> None:
+    assert methods_beat_their_controls(comparison).verdict == HOLDS
+    lost = found({**LEARNED, "state": (40, 38, 41)}, categories=("user",) * 3, beats=False)
+    claim = methods_beat_their_controls(lost)
+    assert (claim.verdict, claim.ours) == (FAILS, "beat all: none; do not: state")
+    assert methods_beat_their_controls(found(LEARNED, categories=BOTH)).verdict == UNTESTED
+
+
+def test_a_damaged_entry_is_named_and_left_out() -> None:
+    data = compared({**LEARNED, "state": (40, 38, 41)}, ("user",) * 3)
+    data["compare"][0]["accuracy"] = 7
+    data["compare_summary"] = "none"
+    lacking: list[str] = []
+    comparison = read_comparison(data, lacking)
+    assert comparison is not None
+    assert len(comparison.entries) == len(data["compare"]) - 1
+    assert len(lacking) == 2 and "share between 0 and 1" in lacking[0]
+    assert read_comparison({}, lacking) is None
