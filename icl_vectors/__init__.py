@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from icl_vectors.checking import Check, Checks, check
     from icl_vectors.errors import IclVectorsError
     from icl_vectors.experiments.cluster import cluster
+    from icl_vectors.experiments.compare import compare
     from icl_vectors.experiments.conflict import conflict
     from icl_vectors.experiments.sweep import SweepResults, sweep
     from icl_vectors.experiments.vocabulary import vocabulary
@@ -36,6 +37,7 @@ __all__ = [
     "apply",
     "check",
     "cluster",
+    "compare",
     "conflict",
     "extract",
     "list_tasks",
@@ -58,6 +60,7 @@ _HOMES = {
     "apply": "icl_vectors.application",
     "check": "icl_vectors.checking",
     "cluster": "icl_vectors.experiments.cluster",
+    "compare": "icl_vectors.experiments.compare",
     "conflict": "icl_vectors.experiments.conflict",
     "extract": "icl_vectors.extraction",
     "list_tasks": "icl_vectors.tasks",

@@ -19,6 +19,7 @@ from icl_vectors import (
     apply,
     check,
     cluster,
+    compare,
     conflict,
     extract,
     list_tasks,
@@ -60,6 +61,8 @@ def everything(folder: Path, frame: pandas.DataFrame) -> None:
     results: SweepResults = sweep(model, [task, *own], output=folder, answer="generate")
     table: pandas.DataFrame = results.to_pandas()
     pairs: list[dict[str, object]] = conflict(model, "to_upper:next_letter", output=folder)
+    beside: dict[str, object] = compare(model, "all", "state,function", "random", output=folder)
+    function: TaskVector = extract(model, task, prompts=25, method="function")
     found: dict[str, object] = cluster(model, output=folder)
     words: list[dict[str, object]] = vocabulary(model, output=folder)
     shared: Path = share(folder, folder / "shared", push_to=None)
@@ -68,4 +71,5 @@ def everything(folder: Path, frame: pandas.DataFrame) -> None:
     except IclVectorsError as error:
         print(error, __version__, icl.__doc__)
     print(cosines, norms, written, texts, baseline, more.top, logits, table, pairs, found, words)
+    print(beside, function.method)
     print(shared)
