@@ -70,6 +70,12 @@ def compare(
     chosen, size = choose_tasks(tasks, task_file), parse_batch_size(batch_size)
     check_counts(dummies=dummies, test=test, dev=dev, batch_size=size)
     require_pairs(chosen, shots, dummies)
+    from icl_vectors.experiments.compare_plan import parse_controls, parse_curve
+    from icl_vectors.methods.registry import parse_methods
+
+    parse_methods(methods)  # what can be refused is refused before a model is loaded
+    parse_controls(controls)
+    parse_curve(shots_curve)
     opener = ModelOptions(
         device, device_map, revision, trust_remote_code, quiet or json, host or remote
     )

@@ -70,7 +70,11 @@ def extract(
     arrow = load_template(template).arrow
     pairs = [_parse_demonstration(text, arrow) for text in demo or []]
     from icl_vectors.extraction import extract as run_extract
+    from icl_vectors.extraction_of_methods import require_method, require_task
 
+    if method != "state":  # before a model is loaded
+        require_method(method)
+        require_task(method, prompts, source is not None)
     opener = ModelOptions(device, device_map, revision, trust_remote_code, quiet, host or remote)
     opened = opener.open(model, only_dtype(choose_dtypes(dtype, load_in_4bit, load_in_8bit)))
     vector = run_extract(

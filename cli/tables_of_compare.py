@@ -9,6 +9,17 @@ HEAD = (
 )
 
 
+VERDICTS = {
+    True: "beats all controls that were run",
+    False: "does NOT beat all controls",
+    None: "too few prompts to tell",
+}
+
+
+def _p(value: float) -> str:
+    return "p < .001" if value < 0.001 else f"p {value:.3f}"
+
+
 def compare_table(data: Mapping[str, Any]) -> str:
     """Means over tasks of every method, and under each the controls with McNemar's test."""
     summary = data["compare_summary"]
@@ -22,17 +33,19 @@ def compare_table(data: Mapping[str, Any]) -> str:
             f"{one['rank']:>7.1f}{one['total_variation']:>6.2f}{one['divergence']:>7.2f}"
             f"{one['layer_tokens']:>14,}{choosing:>12,}{one['seconds']:>9.1f}{one['jobs']:>6}"
         )
-    held = [one for one in summary if one["beats_controls"] is not None]
+    held = [one for one in summary if any(":" in name for name in one["against"])]
     if held:
         lines += ["", "against its controls (accuracy of the control; prompts won:lost; p)"]
     for one in held:
         cells = [
             f"{name.partition(':')[2] or name} {other['accuracy']:.2f} "
-            f"({other['won']}:{other['lost']}; p {other['p']:.3f})"
+            f"({other['won']}:{other['lost']}; {_p(other['p'])})"
             for name, other in one["against"].items()
+            if name != "regular"
         ]
-        verdict = "beats all controls" if one["beats_controls"] else "does NOT beat all controls"
+        verdict = VERDICTS[one["beats_controls"]]
         lines.append(f"{one['method']:<16}{verdict}: " + ", ".join(cells))
     first = summary[0]
-    lines += ["", f"{first['n_tasks']} tasks, {first['n']} test prompts in all."]
+    tasks = "1 task" if first["n_tasks"] == 1 else f"{first['n_tasks']} tasks"
+    lines += ["", f"{tasks}, {first['n']} test prompts in all."]
     return "\n".join(lines)

@@ -25,8 +25,8 @@ from icl_vectors.tasks import Task
 def compare(
     model: Any,
     tasks: str | Sequence[str | Task] = "all",
-    methods: str = "all",
-    controls: str = "all",
+    methods: str | Sequence[str] = "all",
+    controls: str | Sequence[str] = "all",
     *,
     output: str | Path,
     shots: int = 5,
@@ -46,7 +46,7 @@ def compare(
     """Compare kinds of task vectors: the same prompts, each one's own choices made on dev.
 
     Args:
-        methods: "all", or names with commas between them; see `icl_vectors.methods`.
+        methods: "all", or names, or a text with commas between them; see `icl_vectors.methods`.
         controls: "all", "none", or of random (vectors of the same norms), shuffled (from
             demonstrations with shuffled answers), other-task and task-mean (mean vectors of
             another task, and over all tasks).

@@ -50,8 +50,8 @@ class ComparePlan:
         n_layers: int,
         n_heads: int,
         tasks: str | Sequence[str | Task],
-        methods: str,
-        controls: str,
+        methods: str | Sequence[str],
+        controls: str | Sequence[str],
         *,
         shots: int,
         dummies: int,
@@ -76,8 +76,8 @@ class ComparePlan:
         check_counts(shots=shots, dummies=dummies, dev=dev, test=test)
         plan = cls(
             tasks=gather_tasks(tasks),
-            methods=tuple(parse_methods(methods)),
-            controls=parse_controls(controls),
+            methods=tuple(parse_methods(joined(methods))),
+            controls=parse_controls(joined(controls)),
             shots=shots,
             dummies=dummies,
             dev=dev,
@@ -86,7 +86,7 @@ class ComparePlan:
             seed=seed,
             template=load_template(template),
             arrows=parse_arrows(arrows, load_template(template)),
-            curve=parse_curve(shots_curve),
+            curve=_with(parse_curve(shots_curve), shots),
             ranking=read_ranking(heads, n_layers, n_heads) if heads is not None else None,
         )
         require_pairs(plan.tasks, max([shots, *plan.curve]), dummies)
@@ -199,3 +199,22 @@ def parse_curve(text: str) -> tuple[int, ...]:
             "0,1,2,4,8,16."
         )
     return tuple(sorted({int(part) for part in parts}))
+
+
+def _with(curve: tuple[int, ...], shots: int) -> tuple[int, ...]:
+    """The curve with the comparison's own number of demonstrations, where there is a curve."""
+    return tuple(sorted({*curve, shots})) if curve else ()
+
+
+def joined(names: str | Sequence[str]) -> str:
+    """Names as they stand in a command: with commas between them.
+
+    Raises:
+        IclVectorsError: neither text nor several texts.
+    """
+    if isinstance(names, str):
+        return names
+    listed: list[object] = list(names) if isinstance(names, Sequence) else [names]
+    if not all(isinstance(name, str) for name in listed):
+        raise IclVectorsError(f"expected names, or a text with commas, found {names!r}.")
+    return ",".join(map(str, listed))

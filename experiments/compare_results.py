@@ -16,6 +16,7 @@ from icl_vectors.scoring import accuracy, exact_mcnemar, mean
 
 MEANS = ("log_probability", "rank", "total_variation", "divergence")
 SIGNIFICANT = 0.05
+FEWEST_DIFFERING = 6
 
 
 def answers_of(
@@ -173,7 +174,7 @@ def _summary(
             if other in by_method
         }
         held = [against[other] for other in against if other != "regular"]
-        beats = all(one["won"] > one["lost"] and one["p"] < SIGNIFICANT for one in held)
+        beats = _beats(held)
         yield {
             "method": name,
             "n_tasks": len(own),
@@ -188,6 +189,17 @@ def _summary(
             "against": against,
             "beats_controls": beats if controls else None,
         }
+
+
+def _beats(held: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Whether a method beats all its controls; None where too few prompts differ to tell.
+
+    With fewer than six prompts on which the two differ, McNemar's exact p can't fall below .05.
+    """
+    not_beaten = [o for o in held if o["won"] <= o["lost"] or o["p"] >= SIGNIFICANT]
+    if not_beaten and all(o["won"] + o["lost"] < FEWEST_DIFFERING for o in not_beaten):
+        return None
+    return not not_beaten
 
 
 def _paired(

@@ -1,6 +1,6 @@
 """The units of a comparison: ranking the heads, one method on one task, a method's controls."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -73,7 +73,7 @@ class Units:
 
     def rank(self) -> None:
         """The heads by their mean effect over the tasks, kept in heads.json for other runs."""
-        plan, model = self.plan, self.model
+        plan = self.plan
         if plan.ranking is not None:
             ranked = list(plan.ranking)
         else:
@@ -84,13 +84,18 @@ class Units:
                 (index // mean.shape[1], index % mean.shape[1], round(value, 6))
                 for value, index in zip(values.tolist(), order.tolist(), strict=True)
             ]
-        shown = [dict(zip(("layer", "head", "effect"), one, strict=True)) for one in ranked]
-        about = {"model": model.reference, "fingerprint": model.fingerprint, "dtype": model.dtype}
-        names = [task.name for task in plan.tasks]
-        found = {"schema": 1, **about, "tasks": names, "ranked": shown}
-        write_json(self.folder.path / "heads.json", found)
+            self._keep(ranked)
         counts = counts_of(len(ranked))
         self.settings = {"ranked": [one[:2] for one in ranked], "counts": counts}
+
+    def _keep(self, ranked: Sequence[tuple[int, int, float]]) -> None:
+        """heads.json; a ranking that was given is not written again, its origin is elsewhere."""
+        model = self.model
+        shown = [dict(zip(("layer", "head", "effect"), one, strict=True)) for one in ranked]
+        about = {"model": model.reference, "fingerprint": model.fingerprint, "dtype": model.dtype}
+        names = [task.name for task in self.plan.tasks]
+        found = {"schema": 1, **about, "tasks": names, "ranked": shown}
+        write_json(self.folder.path / "heads.json", found)
 
     def method(self, task: Task, method: Method, unit: Unit) -> None:
         """One method on one task: its choice on dev, its answers on test."""
@@ -188,8 +193,8 @@ class Units:
         self.folder.finish(
             unit, result, samples=samples, seconds=seconds, batch_size=size, **jobs.spent()
         )
-        shown = "  ".join(f"{name} {one['accuracy']:.2f}" for name, one in results.items())
-        self.observer.told(f"{task.name}, controls of {method.name}: {shown}")
+        shown = ", ".join(f"{name!r} {one['accuracy']:.2f}" for name, one in results.items())
+        self.observer.told(f"{task.name}, {method.name} otherwise: {shown}")
 
     def _given(self, task: Task, method: Method) -> dict[str, Tensor]:
         """Mean vectors of another task, and over all tasks; nothing for a single task."""
@@ -205,8 +210,10 @@ class Units:
         }
 
     def _vectors(self, task: Task, method: Method) -> Path:
-        path = self.folder.vector_path(task.name, self.plan.seed)
-        return path.with_name(f"{task.name}.seed{self.plan.seed}.{method.name}.safetensors")
+        """Mean vectors, for the controls of other tasks; `extract --method` makes those to keep."""
+        folder = self.folder.path / "compared"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{task.name}.seed{self.plan.seed}.{method.name}.safetensors"
 
     def _cost_of_ranking(self, task: Task) -> int:
         done = self.folder.done.get((f"{task.name}:heads", self.plan.seed), {})

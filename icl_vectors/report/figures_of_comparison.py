@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ROW_HEIGHT = 0.4  # inches
 CONTROL_STYLES = {
     "random": (GREY, "X"),
-    "shuffled": (ORANGE, "s"),
+    "shuffled": (YELLOW, "s"),
     "other-task": (VERMILION, "D"),
     "task-mean": (PINK, "^"),
 }
@@ -55,9 +55,9 @@ def _methods(found: Comparison) -> Drawing:
         name="methods_compared",
         title="Kinds of task vectors beside their controls",
         caption=(
-            f"Mean accuracy over {len(found.tasks)} tasks with 95 % bootstrap interval over tasks "
-            "(bars), and the means of each method's controls (marks). A method whose bar does not "
-            "pass its marks carries no more than they do."
+            f"Mean accuracy over {len(found.tasks)} tasks, from three on with 95 % bootstrap "
+            "interval over tasks (bars), and the means of each method's controls (marks). A "
+            "method whose bar does not pass its marks carries no more than they do."
         ),
         alternative=f"Bar chart of mean accuracies: {shown}.",
         draw=lambda: _draw_methods(found),
@@ -83,8 +83,8 @@ def _transfer(found: Comparison) -> Drawing:
         name="arrows",
         title="The same vectors under other arrows",
         caption=(
-            "Vectors made under the template's own arrow (first), put into queries with other "
-            "arrows. Means over tasks with 95 % bootstrap intervals."
+            "Vectors made under the template's own arrow (its own), put into queries with other "
+            "arrows. Means over tasks."
         ),
         alternative="Bar chart of accuracy by arrow: "
         + "; ".join(_series(found.arrows, method) for method in _named(found, found.arrows)),
@@ -106,12 +106,12 @@ def _draw_methods(found: Comparison) -> "Figure":
             axes.errorbar(
                 mean.value, row, xerr=beside, fmt="none", ecolor=INK, elinewidth=0.8, capsize=1.5
             )
-        for name in found.controls_of(method):
+        for number, name in enumerate(found.controls_of(method)):
             kind = name.rpartition(":")[2]
             control, marker = CONTROL_STYLES.get(kind, (INK, "P"))
             axes.plot(
                 _mean(found, name),
-                row,
+                row + 0.14 * (number - 1.5),
                 marker,
                 color=control,
                 markeredgecolor=INK,
@@ -165,11 +165,11 @@ def _draw_transfer(found: Comparison) -> "Figure":
     figure = new_figure(ROW_HEIGHT * len(methods) + 1.0)
     axes = figure.subplots()
     height = 0.8 / (len(arrows) + 1)
-    for place, arrow in enumerate(["own", *arrows]):
+    for place, arrow in enumerate(["its own", *arrows]):
         for row, method in enumerate(methods):
-            entries = found.entries if arrow == "own" else found.arrows
+            entries = found.entries if arrow == "its own" else found.arrows
             own = [one for one in entries if one.method == method]
-            chosen = own if arrow == "own" else [one for one in own if one.condition == arrow]
+            chosen = own if arrow == "its own" else [one for one in own if one.condition == arrow]
             mean = mean_interval([one.accuracy.accuracy for one in chosen])
             axes.barh(
                 row + (place - len(arrows) / 2) * height,

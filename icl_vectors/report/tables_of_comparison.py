@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from icl_vectors.report.comparison import REGULAR, Compared, Comparison
+from icl_vectors.report.comparison import REGULAR, ZERO_SHOT, Compared, Comparison
 from icl_vectors.report.statistics import Interval, mean_interval, ratio_interval
 from icl_vectors.report.table import Cell, Column, Table, number, span
 from icl_vectors.report.verdicts import FAILS, HOLDS, MARKS
@@ -23,9 +23,9 @@ def comparison_tables(found: Comparison) -> list[Table]:
             "arrows",
             "Under other arrows",
             found.arrows,
-            "→",
+            "its own",
             "Vectors made under the template's own arrow, put into queries with another; means "
-            "over tasks with 95 % bootstrap intervals.",
+            "over tasks, from three tasks on with 95 % bootstrap intervals.",
         ),
         (
             "shots",
@@ -34,7 +34,8 @@ def comparison_tables(found: Comparison) -> list[Table]:
             "",
             "Accuracy where vectors, or the regular prompt, come from so many demonstrations; the "
             "choices are those made with the comparison's own number. Without demonstrations, "
-            "regular is zero-shot. Means over tasks with 95 % bootstrap intervals.",
+            "regular is zero-shot. Means over tasks, from three tasks on with 95 % bootstrap "
+            "intervals.",
         ),
     ):
         if entries:
@@ -64,7 +65,9 @@ def methods_table(found: Comparison) -> Table:
                     for key in ("log_probability", "rank", "total_variation", "divergence")
                 ),
                 Cell(
-                    {True: "all", False: "not all", None: "–"}[one.beats_controls],
+                    {True: "all", False: "not all", None: "can't tell"}[one.beats_controls]
+                    if one.against and one.method != ZERO_SHOT
+                    else "–",
                     mark=MARKS.get(verdict, ""),
                 ),
                 number(one.layer_tokens, 0),
@@ -87,9 +90,9 @@ def methods_table(found: Comparison) -> Table:
         ),
         tuple(rows),
         f"{first.n_tasks} tasks, {first.n} test prompts, the same for every method. Accuracy: mean "
-        "over tasks with 95 % bootstrap interval. log p, rank: of the likeliest accepted first "
-        "token (mean, median; means over tasks). TV, KL: total variation and Kullback–Leibler "
-        "divergence (nats) from the regular prompt's next-token distribution. Layer-tokens: one "
+        "over tasks, from three tasks on with 95 % bootstrap interval. log p, rank: of the "
+        "likeliest accepted first token (mean, median; means over tasks). TV, KL: total "
+        "variation and Kullback–Leibler divergence (nats) from the regular prompt's next-token distribution. Layer-tokens: one "
         "token through one block, for the vectors and answers of the test prompts; to choose: for "
         "the choice on dev, and for function also the ranking of the heads. Seconds are of both, "
         "with the regular answers that are measured beside.",
@@ -105,7 +108,7 @@ def controls_table(found: Comparison) -> Table:
     )
     rows = []
     for one in found.summary:
-        if one.beats_controls is None:
+        if not any(":" in against.other for against in one.against):
             continue
         by_other = {against.other.rpartition(":")[2]: against for against in one.against}
         cells = []
