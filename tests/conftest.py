@@ -1,5 +1,6 @@
 """What all tests share: no network, and tiny models."""
 
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,13 @@ def no_network(attempts: list[Any]) -> Iterator[None]:
     attempts.clear()
     yield
     assert not attempts
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard() -> None:
+    """A shell starts what runs in the background with Ctrl-C ignored, and children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
