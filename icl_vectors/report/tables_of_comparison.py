@@ -94,8 +94,8 @@ def methods_table(found: Comparison) -> Table:
         "likeliest accepted first token (mean, median; means over tasks). TV, KL: total "
         "variation and Kullback–Leibler divergence (nats) from the regular prompt's next-token "
         "distribution. Layer-tokens: one token through one block, for the vectors and answers of "
-        "the test prompts; to choose: for the choice on dev, and for function also the ranking of the heads. Seconds are of both, "
-        "with the regular answers that are measured beside.",
+        "the test prompts; to choose: for the choice on dev, and for function also the ranking of "
+        "the heads. Seconds are of both, with the regular answers that are measured beside.",
     )
 
 
