@@ -6,12 +6,12 @@ from typing import Any
 import torch
 
 from icl_vectors.encoding import encode_plain
-from icl_vectors.experiments.compare_prompts import ROWS_A_PROMPT
 from icl_vectors.experiments.compare_results import cost_of
 from icl_vectors.methods.cost import cost_of_ranking
 from icl_vectors.methods.function import FUNCTION, counts_of
 from icl_vectors.methods.method import Method
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
+from icl_vectors.methods.prepare import corrupted_at_once, prompts_at_once
 from icl_vectors.methods.ranking import RANKING_PROMPTS
 from icl_vectors.prompt_sizes import estimated_tokens
 from icl_vectors.prompts import Prompt
@@ -47,7 +47,7 @@ def costs_of_methods(
     for method in (REGULAR, ZERO_SHOT, *methods):
         plain = method in (REGULAR, ZERO_SHOT)
         groups = method.candidates(layers, settings)
-        size = max(1, min(batch_size, batch_size * ROWS_A_PROMPT // max(map(len, groups))))
+        size = prompts_at_once(batch_size, groups)
         total = {"layer_tokens": 0, "layer_tokens_choosing": 0, "ranking": 0}
         for dev, test in tasks:
             on_dev = [] if plain else sized_batches(tokenizer, dev, size)
@@ -94,7 +94,7 @@ def _ranking(
     reading = sum(
         FUNCTION.cost(batch, [(0,)], n_layers)[0] for batch in sized_batches(tokenizer, dev, size)
     )
-    fewer = max(1, min(size, size * 4 // n_heads))
+    fewer = corrupted_at_once(size, n_heads)
     for start in range(0, min(len(dev), RANKING_PROMPTS), fewer):
         part = dev[start : min(start + fewer, RANKING_PROMPTS)]
         whole = max(one.shared + one.suffixes[0] for _, one in part)

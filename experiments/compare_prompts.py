@@ -1,24 +1,28 @@
 """One task's prompts in a comparison, as batches: sound, shuffled, other arrows, other shots."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from icl_vectors.batches import Batch
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.encoding import EncodedPrompt
 from icl_vectors.experiments.compare_plan import ComparePlan
-from icl_vectors.limits import positions_limit
+from icl_vectors.limits import encode_prompts
 from icl_vectors.memory import choose_batch_size
 from icl_vectors.methods.method import Candidate, Method
-from icl_vectors.methods.prepare import Contexts, method_batches, shuffled
+from icl_vectors.methods.prepare import (
+    Contexts,
+    corrupted_prompts,
+    method_batches,
+    prompts_at_once,
+    shuffled,
+)
 from icl_vectors.model import Model
-from icl_vectors.prompts import Prompt
 from icl_vectors.tasks import Task
 from icl_vectors.templates import Template
 
-ROWS_A_PROMPT = 18  # rows of one token; where they do not fit, batches are halved
 Variant = dict[str, Any]  # see `run_method`
 
 
@@ -47,14 +51,16 @@ class TaskPrompts:
             IclVectorsError: the tokenizer joins an arrow with its answer, or a prompt is too long.
         """
         dev, test = plan.prompts(task)
-        encoded = _encode(model, plan.template, dev), _encode(model, plan.template, test)
+        encoded = (
+            encode_prompts(model, plan.template, dev),
+            encode_prompts(model, plan.template, test),
+        )
         size = batch_size or choose_batch_size(model, [*encoded[0], *encoded[1]])
         return cls(model, plan, task, *encoded, size)
 
     def size_for(self, groups: Sequence[Sequence[Candidate]]) -> int:
         """Prompts at once where each is put in with every candidate of a group."""
-        rows = max(map(len, groups))
-        return max(1, min(self.size, self.size * ROWS_A_PROMPT // rows))
+        return prompts_at_once(self.size, groups)
 
     def batches(
         self,
@@ -78,9 +84,7 @@ class TaskPrompts:
 
     def corrupted(self, method: Method, size: int, most: int) -> list[Batch]:
         """Some dev prompts with shuffled answers, whole up to their arrow as "queries alone"."""
-        prompts = [shuffled(one.prompt) for one in self.dev[:most]]
-        encoded = _encode(self.model, self.plan.template, prompts)
-        whole = [replace(one, alone=one.shared + one.suffixes[0]) for one in encoded]
+        whole = corrupted_prompts(self.model, self.plan.template, self.dev[:most])
         return self.batches(method, whole, size)
 
     def variants(
@@ -96,7 +100,7 @@ class TaskPrompts:
             elif control in given:
                 found[control] = variant(given=given[control])
         for template in self.plan.arrows:
-            test = _encode(self.model, template, [one.prompt for one in self.test])
+            test = encode_prompts(self.model, template, [one.prompt for one in self.test])
             puts = self.batches(method, test, size, template=template)
             found[f"arrow {template.arrow}"] = variant(puts=puts)
         for shots in self.plan.further_shots:
@@ -106,7 +110,7 @@ class TaskPrompts:
     def at_shots(self, method: Method, shots: int, size: int) -> Variant:
         """Vectors from prompts of another number of demonstrations, the queries being the same."""
         dev, test = (
-            _encode(self.model, self.plan.template, prompts)
+            encode_prompts(self.model, self.plan.template, prompts)
             for prompts in self.plan.prompts(self.task, shots)
         )
         reads = self.batches(method, test, size, contexts=dev)
@@ -120,13 +124,15 @@ class TaskPrompts:
         """The test prompts with the tokens that a variant's answers are compared with."""
         for template in self.plan.arrows:
             if name == f"arrow {template.arrow}":
-                return _encode(self.model, template, [one.prompt for one in self.test])
+                return encode_prompts(self.model, template, [one.prompt for one in self.test])
         return self.test
 
     def _shuffled(self, method: Method, size: int) -> Variant:
         def wrong(prompts: Sequence[EncodedPrompt]) -> list[Batch]:
             changed = [shuffled(one.prompt) for one in prompts]
-            return self.batches(method, _encode(self.model, self.plan.template, changed), size)
+            return self.batches(
+                method, encode_prompts(self.model, self.plan.template, changed), size
+            )
 
         if method.pooled:
             return variant(contexts=wrong(self.dev))
@@ -143,8 +149,3 @@ def variant(
 ) -> Variant:
     """A way to get vectors for the test prompts; without arguments, the method's own."""
     return {"contexts": contexts, "reads": reads, "puts": puts, "given": given, "noise": noise}
-
-
-def _encode(model: Model, template: Template, prompts: Sequence[Prompt]) -> list[EncodedPrompt]:
-    limit = positions_limit(model)
-    return [encode_prompt(model.tokenizer, template, prompt, limit) for prompt in prompts]

@@ -23,12 +23,11 @@ from icl_vectors.methods.cost import cost_of_ranking
 from icl_vectors.methods.function import FUNCTION, counts_of
 from icl_vectors.methods.method import Method
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
-from icl_vectors.methods.ranking import RANKING_PROMPTS
+from icl_vectors.methods.prepare import corrupted_at_once
+from icl_vectors.methods.ranking import RANKING_PROMPTS, best_first
 from icl_vectors.model import Model
 from icl_vectors.run_folder import RunFolder, Unit
 from icl_vectors.tasks import Task
-
-HEADS_A_PROMPT = 4  # heads patched at once that the memory reckoned for a prompt surely holds
 
 
 @dataclass
@@ -50,7 +49,7 @@ class Units:
 
         def run(size: int) -> tuple[Tensor, int]:
             contexts = own.batches(FUNCTION, own.dev, size)
-            fewer = max(1, min(size, size * HEADS_A_PROMPT // n_heads))
+            fewer = corrupted_at_once(size, n_heads)
             corrupted = own.corrupted(FUNCTION, fewer, RANKING_PROMPTS)
             told = self._progress(unit)
             job = jobs.job(f"batches of {size}")
@@ -79,11 +78,7 @@ class Units:
         else:
             done = [self.folder.done[f"{task.name}:heads", plan.seed] for task in plan.tasks]
             mean = torch.tensor([one["effects"] for one in done]).mean(0)  # (layer, head)
-            values, order = mean.flatten().sort(descending=True, stable=True)
-            ranked = [
-                (index // mean.shape[1], index % mean.shape[1], round(value, 6))
-                for value, index in zip(values.tolist(), order.tolist(), strict=True)
-            ]
+            ranked = best_first(mean)
             self._keep(ranked)
         counts = counts_of(len(ranked))
         self.settings = {"ranked": [one[:2] for one in ranked], "counts": counts}

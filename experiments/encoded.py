@@ -3,12 +3,10 @@
 Nothing is kept beyond the unit that runs, so that memory does not grow with the tasks.
 """
 
-from functools import partial
-
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.encoding import EncodedPrompt
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.plan_of_run import SweepPlan
-from icl_vectors.limits import positions_limit
+from icl_vectors.limits import encode_prompts
 from icl_vectors.models import Model
 from icl_vectors.prompts import Prompt
 from icl_vectors.run_folder import Unit
@@ -23,7 +21,7 @@ def encode_unit(model: Model, plan: SweepPlan, unit: Unit) -> Encoded:
         IclVectorsError: one of them can't be encoded.
     """
     dev, test = plan.prompts(unit)
-    return _encode(model, plan, dev), _encode(model, plan, test)
+    return encode_prompts(model, plan.template, dev), encode_prompts(model, plan.template, test)
 
 
 def units_that_fail(model: Model, plan: SweepPlan) -> dict[Unit, str]:
@@ -36,18 +34,14 @@ def units_that_fail(model: Model, plan: SweepPlan) -> dict[Unit, str]:
     first_error: IclVectorsError | None = None
     for unit in plan.units:
         try:
-            _encode(model, plan, [max(split, key=_length) for split in plan.prompts(unit) if split])
+            longest = [max(split, key=_length) for split in plan.prompts(unit) if split]
+            encode_prompts(model, plan.template, longest)
         except IclVectorsError as error:
             failures[unit] = str(error)
             first_error = first_error or error
     if first_error is not None and len(failures) == len(plan.units):
         raise first_error
     return failures
-
-
-def _encode(model: Model, plan: SweepPlan, prompts: list[Prompt]) -> list[EncodedPrompt]:
-    encode = partial(encode_prompt, model.tokenizer, plan.template, limit=positions_limit(model))
-    return [encode(prompt) for prompt in prompts]
 
 
 def _length(prompt: Prompt) -> int:

@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from math import isfinite
 from typing import Any
 from weakref import WeakSet
 
 from icl_vectors.batches import layer_groups, make_batches, whole_prompts
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.encoding import EncodedPrompt
 from icl_vectors.errors import IclVectorsError, RunError, not_finite
 from icl_vectors.graph import GROUP
 from icl_vectors.graph_of_checks import run_checks
-from icl_vectors.limits import positions_limit
+from icl_vectors.limits import encode_prompts
 from icl_vectors.memory import with_smaller_batches
 from icl_vectors.models import Model, as_model
 from icl_vectors.prompts import sample_prompts
@@ -144,8 +143,7 @@ _CHECKED: WeakSet[Any] = WeakSet()
 
 
 def _prompts(model: Model, form: Template) -> list[EncodedPrompt]:
-    encode = partial(encode_prompt, model.tokenizer, form, limit=positions_limit(model))
-    return [encode(one) for one in sample_prompts(load_task(TASK), dev=0, test=DRAWN)[1]]
+    return encode_prompts(model, form, sample_prompts(load_task(TASK), dev=0, test=DRAWN)[1])
 
 
 def _unlike(prompts: Sequence[EncodedPrompt]) -> list[EncodedPrompt]:

@@ -5,20 +5,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from icl_vectors.batches import make_batches
-from icl_vectors.encoding import encode_prompt
+from icl_vectors.encoding import EncodedPrompt
 from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.extraction_of_methods import (
+    MethodVectors,
     require_method,
     require_task,
-    vector_of,
     vectors_by_method,
 )
 from icl_vectors.graph_of_experiments import run_many_thetas
 from icl_vectors.layers import parse_layers
-from icl_vectors.limits import positions_limit
+from icl_vectors.limits import encode_prompts
 from icl_vectors.memory import choose_batch_size, with_smaller_batches
-from icl_vectors.models import as_model
+from icl_vectors.models import Model, as_model
 from icl_vectors.plain_text import fault_of_line
 from icl_vectors.prompts import Prompt, sample_prompts
 from icl_vectors.tasks import Outputs, Task
@@ -87,21 +89,16 @@ def extract(
     if method != "state":
         require_method(method)
         require_task(method, prompts, isinstance(demonstrations, Task))
-    encode, limit = encode_prompt, positions_limit(model)
-    encoded = [encode(model.tokenizer, form, prompt, limit) for prompt in asked]
-
-    def run(size: int) -> Any:
-        positions = model.architecture.takes_positions
-        return run_many_thetas(
-            model, make_batches(encoded, size, positions, with_query=False), None
-        )
-
-    largest = choose_batch_size(model, encoded)
-    thetas, _ = with_smaller_batches(run, largest, lambda text: None)  # (prompt, layer, hidden)
-    theta = thetas.float().mean(0)
+    encoded = encode_prompts(model, form, asked)
+    if method == "state":
+        found: MethodVectors = (_state(model, encoded), None, "")
+    else:
+        found = vectors_by_method(model, form, method, encoded, heads)
+    theta, best_layer, made_by = found
     if not theta.isfinite().all():
         raise not_finite("the states", model.dtype, model.device)
     only = asked[0] if len(asked) == 1 else None
+    averaged = "" if only else f"mean over {len(asked)} prompts of {shots} demonstrations"
     vector = TaskVector(
         vectors=theta,
         layers=tuple(range(model.n_layers)),
@@ -115,12 +112,24 @@ def extract(
         demonstrations=only.demonstrations if only else (),
         dummies=only.dummies if only else (),
         model_type=model.config.model_type,
-        made_by="" if only else f"mean over {len(asked)} prompts of {shots} demonstrations",
+        made_by="; ".join(filter(None, (made_by, averaged))),
+        best_layer=best_layer,
+        method=method,
     )
-    if method != "state":
-        found = vectors_by_method(model, form, method, asked, heads)
-        vector = vector_of(vector, found, method)
     return vector.only(parse_layers(layers, model.n_layers))
+
+
+def _state(model: Model, encoded: Sequence[EncodedPrompt]) -> Tensor:
+    """θ at every block, mean over the prompts, (layer, hidden)."""
+
+    def run(size: int) -> Tensor:
+        positions = model.architecture.takes_positions
+        batches = make_batches(encoded, size, positions, with_query=False)
+        return run_many_thetas(model, batches, None)
+
+    largest = choose_batch_size(model, encoded)
+    thetas, _ = with_smaller_batches(run, largest, lambda text: None)  # (prompt, layer, hidden)
+    return thetas.float().mean(0)
 
 
 def _draw(

@@ -1,43 +1,44 @@
 """Vectors of other methods than one state, to be kept and applied; see `icl_vectors.methods`."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.encoding import EncodedPrompt
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.graph_of_methods import run_ranking, run_vectors
-from icl_vectors.limits import positions_limit
 from icl_vectors.memory import choose_batch_size, with_smaller_batches
 from icl_vectors.methods.function import FUNCTION
-from icl_vectors.methods.prepare import Contexts, method_batches, shuffled
-from icl_vectors.methods.ranking import RANKING_PROMPTS, read_ranking
+from icl_vectors.methods.prepare import (
+    Contexts,
+    corrupted_at_once,
+    corrupted_prompts,
+    method_batches,
+)
+from icl_vectors.methods.ranking import RANKING_PROMPTS, best_first, read_ranking
 from icl_vectors.methods.registry import METHODS
 from icl_vectors.methods.state_vector import FORMS
 from icl_vectors.model import Model
-from icl_vectors.prompts import Prompt
 from icl_vectors.templates import Template
-from icl_vectors.vectors import TaskVector
 
 SHARE_OF_HEADS = 10 / 448  # Todd et al. take 10 of GPT-J's 448
 FEWEST_HEADS = 2
 STRENGTH = 0.01  # of an in-context vector, in the size of the states of all layers
 FORM = "inner"
+MethodVectors: TypeAlias = tuple[Tensor, int | None, str]  # (layer, hidden); its layer; how made
 
 
 def vectors_by_method(
     model: Model,
     template: Template,
     method: str,
-    prompts: Sequence[Prompt],
+    encoded: Sequence[EncodedPrompt],
     heads: str | Path | None,
-) -> tuple[Tensor, int | None, str]:
+) -> MethodVectors:
     """A method's mean vectors, (layer, hidden), their default layer, and how they were made."""
-    encoded = [_encode(model, template, prompt) for prompt in prompts]
     settings, made_by = _settings(model, template, method, encoded, heads)
     chosen = METHODS[method]
 
@@ -50,7 +51,7 @@ def vectors_by_method(
 
     largest = choose_batch_size(model, encoded)
     seen, _ = with_smaller_batches(run, largest, lambda text: None)  # (prompt, …, hidden)
-    found = seen.mean(0)
+    found = seen.float().mean(0)
     if method == "function":  # one vector, the same wherever it is added
         return found[-1].expand(model.n_layers, -1).clone(), model.n_layers // 3, made_by
     if method == "icv":
@@ -78,9 +79,7 @@ def _settings(
     if heads is not None:
         ranked = [one[:2] for one in read_ranking(heads, model.n_layers, n_heads)]
     else:
-        effects = _effects(model, template, encoded, n_heads).flatten()
-        order = effects.sort(descending=True, stable=True).indices.tolist()
-        ranked = [(index // n_heads, index % n_heads) for index in order]
+        ranked = [one[:2] for one in best_first(_effects(model, template, encoded, n_heads))]
     if len(ranked) < count:
         raise IclVectorsError(f"--heads {heads}: expected {count} heads, found {len(ranked)}.")
     named = ", ".join(f"{layer}.{head}" for layer, head in ranked[:count])
@@ -90,23 +89,17 @@ def _settings(
 def _effects(
     model: Model, template: Template, encoded: Sequence[EncodedPrompt], n_heads: int
 ) -> Tensor:
-    some = encoded[:RANKING_PROMPTS]
-    wrong = [_encode(model, template, shuffled(one.prompt)) for one in some]
-    whole = [replace(one, alone=one.shared + one.suffixes[0]) for one in wrong]
+    whole = corrupted_prompts(model, template, encoded[:RANKING_PROMPTS])
 
     def run(size: int) -> Tensor:
         contexts, corrupted = (
             method_batches(model, template, FUNCTION, part, Contexts(encoded), rows, 0)
-            for part, rows in ((encoded, size), (whole, max(1, size * 4 // n_heads)))
+            for part, rows in ((encoded, size), (whole, corrupted_at_once(size, n_heads)))
         )
         return run_ranking(model, contexts, corrupted, FUNCTION)
 
     effects, _ = with_smaller_batches(run, choose_batch_size(model, encoded), lambda text: None)
     return effects.mean(0)
-
-
-def _encode(model: Model, template: Template, prompt: Prompt) -> EncodedPrompt:
-    return encode_prompt(model.tokenizer, template, prompt, positions_limit(model))
 
 
 def require_method(method: str) -> None:
@@ -136,10 +129,3 @@ def require_task(method: str, prompts: int, drawn: bool) -> None:
             f"{'a task and one prompt' if drawn else 'demonstrations'}; give a Task and "
             "prompts=25 (--task or --task-file, --prompts 25)."
         )
-
-
-def vector_of(theta: TaskVector, found: tuple[Tensor, int | None, str], method: str) -> TaskVector:
-    """A vector of a method with the description of a state's."""
-    numbers, best, made_by = found
-    told = "; ".join(filter(None, (made_by, theta.made_by)))
-    return replace(theta, vectors=numbers.float(), best_layer=best, made_by=told, method=method)

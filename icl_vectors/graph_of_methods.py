@@ -165,7 +165,10 @@ def run_vectors(
             ]
             found: Any = {"vectors": torch.cat(parts)}
             found = found.save()
+    prompts = sum(batch["prompts"] for batch in batches)
     vectors: Tensor = found["vectors"]
+    first = {"vectors": vectors.flatten(1, -2)[:, 0]}  # what lies between is the method's own
+    require_shapes(first, {"vectors": (prompts, model.config.hidden_size)}, job)
     return vectors
 
 

@@ -258,23 +258,26 @@ def put_in(
             the attention's output at the last token becomes θ; "everywhere": θ is added to the
             states of all tokens, which keep their norms.
     """
-    for layer, block in enumerate(blocks):
-        if layer not in theta:
-            continue
+    for layer in sorted(theta):
         if mode == "attention":
             attention = projections[layer].output  # (prompt, token, hidden)
             attention[:, -1] = theta[layer].to(attention)
             continue
-        output = block.output
+        output = blocks[layer].output
         state = output[0] if isinstance(output, tuple) else output  # (prompt, token, hidden)
         vector = theta[layer].to(state)
         if mode == "everywhere":
-            moved = state.float() + vector.float()
-            size = state.float().norm(dim=-1, keepdim=True)
-            moved = moved * size / moved.norm(dim=-1, keepdim=True).clamp(min=1e-9)
-            state[:] = moved.to(state.dtype)
+            state[:] = moved_by(state, vector)
         else:
             state[:, -1] = state[:, -1] + vector if mode == "add" else vector
+
+
+def moved_by(state: Tensor, vector: Tensor) -> Tensor:
+    """States with a vector added, which keep their norms, (…, hidden)."""
+    moved = state.float() + vector.float()
+    size = state.float().norm(dim=-1, keepdim=True)
+    kept: Tensor = moved * size / moved.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+    return kept.to(state.dtype)
 
 
 def joined(parts: list[Tensor]) -> Tensor:

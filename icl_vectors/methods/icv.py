@@ -14,6 +14,7 @@ from torch import Tensor
 from icl_vectors.methods.cost import cost_of_everywhere
 from icl_vectors.methods.method import Candidate, Method, as_made, nothing
 from icl_vectors.methods.reading import look
+from icl_vectors.passes import moved_by
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)  # of the states' own size
 
@@ -60,10 +61,7 @@ def put_in(
             state = look(at, layer, "state")  # (row, token, hidden)
             added = vectors[:, layer].repeat_interleave(rows, 0)  # (row, hidden)
             added = (added * strengths.to(added.device))[:, None].to(state.device)
-            moved = state.float() + added
-            kept = state.float().norm(dim=-1, keepdim=True)
-            moved = moved * kept / moved.norm(dim=-1, keepdim=True).clamp(min=1e-9)
-            state[:] = moved.to(state.dtype)
+            state[:] = moved_by(state, added)
         at["head"].input = at["head"].input[:, -1:]
         logits: Tensor = model.output.logits[:, -1].view(prompts, rows, -1)
     return logits

@@ -11,10 +11,14 @@ from torch import Tensor
 from icl_vectors.batches import Batch, make_batches, whole_prompts
 from icl_vectors.encoding import EncodedPrompt, demonstration_arrows, encode_plain
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.methods.method import Method
+from icl_vectors.limits import encode_prompts
+from icl_vectors.methods.method import Candidate, Method
 from icl_vectors.model import Model
 from icl_vectors.prompts import Prompt
 from icl_vectors.templates import Template
+
+ROWS_A_PROMPT = 18  # rows of one token; where they do not fit, batches are halved
+HEADS_A_PROMPT = 4  # heads patched at once that the memory reckoned for a prompt surely holds
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,24 @@ def _shifted(places: Sequence[Sequence[int]], rows: Sequence[Sequence[int]]) -> 
         [place + width - len(row) for place in own] for own, row in zip(places, rows, strict=True)
     ]
     return torch.tensor(moved, dtype=torch.long)
+
+
+def prompts_at_once(size: int, groups: Sequence[Sequence[Candidate]]) -> int:
+    """How many prompts of a batch run where each is put in with every candidate of a group."""
+    return max(1, min(size, size * ROWS_A_PROMPT // max(map(len, groups))))
+
+
+def corrupted_at_once(size: int, n_heads: int) -> int:
+    """How many prompts of a batch run where every head of a block is patched in each."""
+    return max(1, min(size, size * HEADS_A_PROMPT // n_heads))
+
+
+def corrupted_prompts(
+    model: Model, template: Template, prompts: Sequence[EncodedPrompt]
+) -> list[EncodedPrompt]:
+    """The prompts with shuffled answers, whole up to their arrow as "queries alone"."""
+    encoded = encode_prompts(model, template, [shuffled(one.prompt) for one in prompts])
+    return [replace(one, alone=one.shared + one.suffixes[0]) for one in encoded]
 
 
 def shuffled(prompt: Prompt) -> Prompt:

@@ -4,6 +4,8 @@ import json
 from math import isfinite
 from pathlib import Path
 
+from torch import Tensor
+
 from icl_vectors.errors import IclVectorsError
 
 RANKING_PROMPTS = 25  # prompts with shuffled answers on which heads are ranked
@@ -36,3 +38,17 @@ def read_ranking(
             f"{expected}, found heads of another ({n_layers} blocks of {n_heads} heads here)."
         )
     return found
+
+
+def best_first(effects: Tensor) -> list[tuple[int, int, float]]:
+    """Heads as (layer, head, effect), the largest effect first, ties in the model's order.
+
+    Args:
+        effects: (layer, head).
+    """
+    values, order = effects.flatten().sort(descending=True, stable=True)
+    heads = effects.shape[1]
+    return [
+        (index // heads, index % heads, round(value, 6))
+        for value, index in zip(values.tolist(), order.tolist(), strict=True)
+    ]
