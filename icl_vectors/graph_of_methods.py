@@ -16,7 +16,14 @@ from torch import Tensor
 
 from icl_vectors.batches import Batch
 from icl_vectors.methods.function import indirect_effects
-from icl_vectors.methods.harness import answer_whole, measure, pooled, vectors_for
+from icl_vectors.methods.harness import (
+    answer_whole,
+    measure,
+    pooled,
+    uses_own,
+    vectors_for,
+    vectors_of,
+)
 from icl_vectors.methods.method import Candidate, Method
 from icl_vectors.methods.places import places
 from icl_vectors.methods.reading import look_closer
@@ -99,28 +106,16 @@ def run_method(
                 else pooled(read, nnsight, at, variant["contexts"])
                 for variant in variants
             ]
+            needs_own = any(uses_own(variant) for variant in variants)
             for number, batch in enumerate(test):
                 regular = answer_whole(nnsight, at, batch)  # (prompt, vocab)
                 measured[0].append(measure(regular, regular, batch["accepted"]))
-                own: Any = None
+                own = vectors_for(read, make, nnsight, at, batch, pool) if needs_own else None
                 for index, variant in enumerate(variants):
-                    source = batch if variant["reads"] is None else variant["reads"][number]
+                    vectors = vectors_of(
+                        variant, number, read, make, nnsight, at, batch, pools[index], own
+                    )
                     put = batch if variant["puts"] is None else variant["puts"][number]
-                    if variant["given"] is not None:
-                        vectors = variant["given"][None].expand(
-                            batch["prompts"], *variant["given"].shape
-                        )
-                    elif own is not None and source is batch and variant["contexts"] is None:
-                        vectors = own
-                    else:
-                        vectors = vectors_for(read, make, nnsight, at, source, pools[index])
-                        if source is batch and variant["contexts"] is None:
-                            own = vectors
-                    if variant["noise"] is not None:
-                        draw = torch.Generator().manual_seed(variant["noise"] + number)
-                        noise = torch.randn(vectors.shape, generator=draw).to(vectors)
-                        size = vectors.norm(dim=-1, keepdim=True)
-                        vectors = noise * size / noise.norm(dim=-1, keepdim=True)
                     started = start(nnsight, at, put)
                     logits = put_in(nnsight, at, put, started, vectors, choice)[:, 0]
                     measured[index + 1].append(measure(logits, regular, put["accepted"]))

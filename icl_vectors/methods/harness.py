@@ -36,6 +36,45 @@ def vectors_for(
     return make(model, at, mixed[:, 0] if mixed.shape[1] == 1 else mixed)
 
 
+def uses_own(variant: dict[str, Any]) -> bool:
+    """Whether a variant takes the test prompts' own vectors, as they are or for their norms."""
+    return all(variant[key] is None for key in ("given", "reads", "contexts"))
+
+
+def vectors_of(
+    variant: dict[str, Any],
+    number: int,
+    read: Callable[..., Tensor],
+    make: Callable[..., Tensor],
+    model: Any,
+    at: dict[str, Any],
+    batch: dict[str, Any],
+    pool: Tensor | None,
+    own: Any,
+) -> Tensor:
+    """A variant's vectors for one test batch, (prompt, …, hidden); see `run_method`.
+
+    Args:
+        number: of the batch.
+        own: the method's own vectors for it, where a variant uses them.
+    """
+    vectors: Tensor
+    if variant["given"] is not None:
+        vectors = variant["given"][None].expand(batch["prompts"], *variant["given"].shape)
+    elif uses_own(variant):
+        vectors = own
+    else:
+        source = batch if variant["reads"] is None else variant["reads"][number]
+        vectors = vectors_for(read, make, model, at, source, pool)
+    if variant["noise"] is None:
+        return vectors
+    draw = torch.Generator().manual_seed(variant["noise"] + number)
+    noise = torch.randn(vectors.shape, generator=draw).to(vectors)
+    size = vectors.norm(dim=-1, keepdim=True)
+    scaled: Tensor = noise * size / noise.norm(dim=-1, keepdim=True)
+    return scaled
+
+
 def answer_whole(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:
     """Logits after demonstrations and query, the regular answer, (prompt, vocab)."""
     with model.trace(batch["whole"], use_cache=False):
