@@ -26,10 +26,8 @@ def read_ranking(
         if not all(isfinite(effect) for _, _, effect in found):
             raise ValueError
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        missing = isinstance(error, FileNotFoundError)
-        found_instead = "no such file" if missing else "something else"
         raise IclVectorsError(
-            f"{expected}, found {found_instead}; make one with `icl-vectors compare "
+            f"{expected}, found {type(error).__name__}; make one with `icl-vectors compare "
             "--methods function`."
         ) from error
     inside = all(0 <= layer < n_layers and 0 <= head < n_heads for layer, head, _ in found)
