@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from icl_vectors.cli import options
-from icl_vectors.cli.loading import ModelOptions, choose_dtypes, require_one_on_server
+from icl_vectors.cli.loading import require_one_on_server
+from icl_vectors.cli.opening import AS_USUAL, Opening, opens_models
 from icl_vectors.cli.terminal import printable, show, show_json
 from icl_vectors.errors import RunError
 from icl_vectors.templates import load_template
@@ -12,18 +13,11 @@ if TYPE_CHECKING:
     from icl_vectors.checking import Checks
 
 
+@opens_models
 def check(
     model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
     template: options.TemplateText = "{input}→{output}",
-    dtype: options.Dtypes = "auto",
-    load_in_4bit: options.In4Bit = False,
-    load_in_8bit: options.In8Bit = False,
-    device: options.Device = None,
-    device_map: options.DeviceMap = None,
-    revision: options.Revision = None,
-    remote: options.Remote = False,
-    host: options.Host = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    opening: Opening = AS_USUAL,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -36,11 +30,9 @@ def check(
     Example: icl-vectors check --model ./my-model --dtype float32,bfloat16
     """
     load_template(template)
-    dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
-    require_one_on_server(host or remote, dtypes)
-    opener = ModelOptions(
-        device, device_map, revision, trust_remote_code, quiet or json, host or remote
-    )
+    dtypes = opening.dtypes
+    require_one_on_server(opening.on_server, dtypes)
+    opener = opening.opener(quiet or json)
     from icl_vectors.checking import check as run_check
     from icl_vectors.memory import release
 

@@ -6,13 +6,14 @@ import typer
 
 from icl_vectors.cli import options
 from icl_vectors.cli.experiment import Experiment
-from icl_vectors.cli.loading import ModelOptions, choose_dtypes
+from icl_vectors.cli.opening import AS_USUAL, Opening, opens_models
 from icl_vectors.cli.sweep import choose_tasks, parse_batch_size
 from icl_vectors.cli.tables import cluster_table
 from icl_vectors.experiments.checks import check_counts
 from icl_vectors.prompts import require_pairs
 
 
+@opens_models
 def cluster(
     tasks: options.Tasks = None,
     task_file: options.TaskFiles = None,
@@ -31,15 +32,7 @@ def cluster(
     seed: options.Seed = 41,
     template: options.TemplateText = "{input}→{output}",
     batch_size: options.BatchSize = "auto",
-    dtype: options.Dtypes = "auto",
-    load_in_4bit: options.In4Bit = False,
-    load_in_8bit: options.In8Bit = False,
-    device: options.Device = None,
-    device_map: options.DeviceMap = None,
-    revision: options.Revision = None,
-    remote: options.Remote = False,
-    host: options.Host = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    opening: Opening = AS_USUAL,
     output: options.Output = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -52,10 +45,8 @@ def cluster(
     check_counts(shots=shots, dummies=dummies, test=test, dev=dev, batch_size=size)
     check_counts(per_task=per_task)
     require_pairs(chosen, shots, dummies)
-    opener = ModelOptions(
-        device, device_map, revision, trust_remote_code, quiet or json, host or remote
-    )
-    dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
+    opener = opening.opener(quiet or json)
+    dtypes = opening.dtypes
     settings = {
         "tasks": chosen,
         "layer": layer,

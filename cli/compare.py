@@ -7,13 +7,14 @@ import typer
 
 from icl_vectors.cli import options
 from icl_vectors.cli.experiment import Experiment
-from icl_vectors.cli.loading import ModelOptions, choose_dtypes
+from icl_vectors.cli.opening import AS_USUAL, Opening, opens_models
 from icl_vectors.cli.sweep import choose_tasks, parse_batch_size
 from icl_vectors.cli.tables_of_compare import compare_table
 from icl_vectors.experiments.checks import check_counts
 from icl_vectors.prompts import require_pairs
 
 
+@opens_models
 def compare(
     methods: Annotated[
         str,
@@ -50,15 +51,7 @@ def compare(
     seed: options.Seed = 41,
     template: options.TemplateText = "{input}→{output}",
     batch_size: options.BatchSize = "auto",
-    dtype: options.Dtypes = "auto",
-    load_in_4bit: options.In4Bit = False,
-    load_in_8bit: options.In8Bit = False,
-    device: options.Device = None,
-    device_map: options.DeviceMap = None,
-    revision: options.Revision = None,
-    remote: options.Remote = False,
-    host: options.Host = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    opening: Opening = AS_USUAL,
     output: options.Output = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -76,10 +69,8 @@ def compare(
     parse_methods(methods)  # what can be refused is refused before a model is loaded
     parse_controls(controls)
     parse_curve(shots_curve)
-    opener = ModelOptions(
-        device, device_map, revision, trust_remote_code, quiet or json, host or remote
-    )
-    dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
+    opener = opening.opener(quiet or json)
+    dtypes = opening.dtypes
     settings = {
         "tasks": chosen,
         "methods": methods,

@@ -6,12 +6,13 @@ import typer
 
 from icl_vectors.cli import options
 from icl_vectors.cli.experiment import Experiment
-from icl_vectors.cli.loading import ModelOptions, choose_dtypes
+from icl_vectors.cli.opening import AS_USUAL, Opening, opens_models
 from icl_vectors.cli.sweep import parse_batch_size
 from icl_vectors.cli.tables import conflict_table
 from icl_vectors.experiments.checks import PAPER_PAIRS, check_counts, parse_pairs
 
 
+@opens_models
 def conflict(
     pairs: Annotated[str, typer.Option("--pairs", help="A:B,… of task names.")] = PAPER_PAIRS,
     model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
@@ -22,15 +23,7 @@ def conflict(
     seed: options.Seed = 41,
     template: options.TemplateText = "{input}→{output}",
     batch_size: options.BatchSize = "auto",
-    dtype: options.Dtypes = "auto",
-    load_in_4bit: options.In4Bit = False,
-    load_in_8bit: options.In8Bit = False,
-    device: options.Device = None,
-    device_map: options.DeviceMap = None,
-    revision: options.Revision = None,
-    remote: options.Remote = False,
-    host: options.Host = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    opening: Opening = AS_USUAL,
     output: options.Output = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -44,10 +37,8 @@ def conflict(
     parse_pairs(pairs)
     size = parse_batch_size(batch_size)
     check_counts(shots=shots, dummies=dummies, test=test, dev=dev, batch_size=size)
-    opener = ModelOptions(
-        device, device_map, revision, trust_remote_code, quiet or json, host or remote
-    )
-    dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
+    opener = opening.opener(quiet or json)
+    dtypes = opening.dtypes
     settings = {
         "pairs": pairs,
         "shots": shots,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from icl_vectors.cli import options
-from icl_vectors.cli.loading import ModelOptions, choose_dtypes, only_dtype
+from icl_vectors.cli.loading import only_dtype
+from icl_vectors.cli.opening import AS_USUAL, Opening, opens_models
 from icl_vectors.cli.terminal import show
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.checks import check_counts
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from icl_vectors.tasks import Task
 
 
+@opens_models
 def extract(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     task: Annotated[str | None, typer.Option("--task", help="A built-in task.")] = None,
@@ -45,15 +47,7 @@ def extract(
     seed: options.Seed = 41,
     template: options.TemplateText = "{input}→{output}",
     model: options.OneModel = "gemma-3-270m",
-    dtype: options.Dtypes = "auto",
-    load_in_4bit: options.In4Bit = False,
-    load_in_8bit: options.In8Bit = False,
-    device: options.Device = None,
-    device_map: options.DeviceMap = None,
-    revision: options.Revision = None,
-    remote: options.Remote = False,
-    host: options.Host = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    opening: Opening = AS_USUAL,
     quiet: options.Quiet = False,
 ) -> None:
     """Make a task vector from demonstrations and save it as safetensors.
@@ -75,8 +69,7 @@ def extract(
     if method != "state":  # before a model is loaded
         require_method(method)
         require_task(method, prompts, source is not None)
-    opener = ModelOptions(device, device_map, revision, trust_remote_code, quiet, host or remote)
-    opened = opener.open(model, only_dtype(choose_dtypes(dtype, load_in_4bit, load_in_8bit)))
+    opened = opening.opener(quiet).open(model, only_dtype(opening.dtypes))
     vector = run_extract(
         opened,
         source or pairs,

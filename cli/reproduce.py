@@ -4,13 +4,14 @@ from pathlib import Path
 
 from icl_vectors.cli import options
 from icl_vectors.cli.experiment import Experiment
-from icl_vectors.cli.loading import ModelOptions, choose_dtypes
+from icl_vectors.cli.opening import AS_USUAL, Opening, opens_models
 from icl_vectors.cli.sweep import choose_tasks, draw, parse_batch_size
 from icl_vectors.cli.tables import reproduce_table
 from icl_vectors.experiments.checks import check_counts
 from icl_vectors.prompts import require_pairs
 
 
+@opens_models
 def reproduce(
     model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
     tasks: options.Tasks = None,
@@ -22,15 +23,7 @@ def reproduce(
     seed: options.Seed = 41,
     template: options.TemplateText = "{input}→{output}",
     batch_size: options.BatchSize = "auto",
-    dtype: options.Dtypes = "auto",
-    load_in_4bit: options.In4Bit = False,
-    load_in_8bit: options.In8Bit = False,
-    device: options.Device = None,
-    device_map: options.DeviceMap = None,
-    revision: options.Revision = None,
-    remote: options.Remote = False,
-    host: options.Host = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    opening: Opening = AS_USUAL,
     output: options.Output = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -42,10 +35,8 @@ def reproduce(
     chosen, size = choose_tasks(tasks, task_file), parse_batch_size(batch_size)
     check_counts(shots=shots, dummies=dummies, test=test, dev=dev, batch_size=size)
     require_pairs(chosen, shots, dummies)
-    opener = ModelOptions(
-        device, device_map, revision, trust_remote_code, quiet or json, host or remote
-    )
-    dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
+    opener = opening.opener(quiet or json)
+    dtypes = opening.dtypes
     settings = {
         "tasks": chosen,
         "shots": shots,

@@ -7,7 +7,8 @@ from pathlib import Path
 import typer
 
 from icl_vectors.cli import options
-from icl_vectors.cli.loading import ModelOptions, choose_dtypes, require_one_on_server, say
+from icl_vectors.cli.loading import require_one_on_server, say
+from icl_vectors.cli.opening import AS_USUAL, Opening, opens_models
 from icl_vectors.cli.precision import Comparison, comparison_place
 from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.errors import IclVectorsError, MissingExtra
@@ -18,6 +19,7 @@ from icl_vectors.tasks import Task, select_tasks
 from icl_vectors.templates import load_template
 
 
+@opens_models
 def sweep(
     model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
     tasks: options.Tasks = None,
@@ -31,15 +33,7 @@ def sweep(
     seeds: options.Seeds = None,
     template: options.TemplateText = "{input}→{output}",
     batch_size: options.BatchSize = "auto",
-    dtype: options.Dtypes = "auto",
-    load_in_4bit: options.In4Bit = False,
-    load_in_8bit: options.In8Bit = False,
-    device: options.Device = None,
-    device_map: options.DeviceMap = None,
-    revision: options.Revision = None,
-    remote: options.Remote = False,
-    host: options.Host = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    opening: Opening = AS_USUAL,
     answer: options.Answer = "first-token",
     output: options.Output = None,
     json: options.Json = False,
@@ -60,15 +54,15 @@ def sweep(
     check_answer(answer)
     chosen = choose_tasks(tasks, task_file)
     require_pairs(chosen, shots, dummies)
-    dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
-    require_one_on_server(host or remote, dtypes)
-    opener = ModelOptions(
-        device, device_map, revision, trust_remote_code, quiet or json, host or remote
-    )
+    dtypes = opening.dtypes
+    require_one_on_server(opening.on_server, dtypes)
+    opener = opening.opener(quiet or json)
     if show_prompt:
         from icl_vectors.cli.show_prompt import show_prompts
 
-        return show_prompts(model[0], revision, trust_remote_code, chosen, template, shots, dummies)
+        return show_prompts(
+            model[0], opening.revision, opening.trust_remote_code, chosen, template, shots, dummies
+        )
     refuse_busy(output, model, dtypes, "sweep")
 
     from icl_vectors.cli.progress import Watcher

@@ -6,12 +6,13 @@ import typer
 
 from icl_vectors.cli import options
 from icl_vectors.cli.experiment import Experiment
-from icl_vectors.cli.loading import ModelOptions, choose_dtypes
+from icl_vectors.cli.opening import AS_USUAL, Opening, opens_models
 from icl_vectors.cli.sweep import choose_tasks
 from icl_vectors.cli.tables import vocabulary_table
 from icl_vectors.experiments.checks import check_counts
 
 
+@opens_models
 def vocabulary(
     tasks: options.Tasks = None,
     task_file: options.TaskFiles = None,
@@ -25,15 +26,7 @@ def vocabulary(
     dev: options.Dev = 50,
     seed: options.Seed = 41,
     template: options.TemplateText = "{input}→{output}",
-    dtype: options.Dtypes = "auto",
-    load_in_4bit: options.In4Bit = False,
-    load_in_8bit: options.In8Bit = False,
-    device: options.Device = None,
-    device_map: options.DeviceMap = None,
-    revision: options.Revision = None,
-    remote: options.Remote = False,
-    host: options.Host = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    opening: Opening = AS_USUAL,
     output: options.Output = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -44,10 +37,8 @@ def vocabulary(
     """
     chosen = choose_tasks(tasks, task_file)
     check_counts(top=top, test=test, dev=dev)
-    opener = ModelOptions(
-        device, device_map, revision, trust_remote_code, quiet or json, host or remote
-    )
-    dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
+    opener = opening.opener(quiet or json)
+    dtypes = opening.dtypes
     settings = {
         "tasks": chosen,
         "layer": layer,
