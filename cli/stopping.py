@@ -8,6 +8,7 @@ import signal
 import sys
 from types import FrameType
 
+SWALLOWED = 0.01  # seconds until an interruption that got lost is raised again
 INTERRUPTED, TERMINATED = 130, 143  # as shells have it: 128 and the number of the signal
 LINES = {
     INTERRUPTED: "error: interrupted; what was finished is kept.",
@@ -25,16 +26,19 @@ class Stopping:
     def __init__(self) -> None:
         self.code = 0
         self._has_said = False
+        self._hook = sys.unraisablehook
 
     def listen(self) -> None:
         """From now on; a signal that whoever started the command had ignored stays ignored."""
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._stop)
+        signal.signal(signal.SIGALRM, self._stop_again)
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._swallowed
 
     def close(self) -> int:
         """Say why the command ends, where it was asked to; nothing disturbs its end from now on."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)
         if self.code:
             self._say()
@@ -45,6 +49,16 @@ class Stopping:
             self._say()
             os._exit(self.code)
         self.code = 128 + number
+        raise KeyboardInterrupt
+
+    def _swallowed(self, lost: "sys.UnraisableHookArgs") -> None:
+        """A signal may come while a finalizer runs, where Python drops what is raised."""
+        if self.code and issubclass(lost.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, SWALLOWED)
+        else:
+            self._hook(lost)
+
+    def _stop_again(self, number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     def _say(self) -> None:
