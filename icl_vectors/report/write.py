@@ -8,7 +8,8 @@ from icl_vectors.files import write_whole
 from icl_vectors.report.alone import drawing_alone, refused_folders
 from icl_vectors.report.claims_of_sweep import same_depth
 from icl_vectors.report.drawing import Picture, render
-from icl_vectors.report.figures import figures_of, figures_of_all
+from icl_vectors.report.drawn import list_drawn, pictures_of
+from icl_vectors.report.figures import figures_of_all
 from icl_vectors.report.html import page
 from icl_vectors.report.paired import compare_precisions
 from icl_vectors.report.read import find_runs, read_run
@@ -18,7 +19,7 @@ from icl_vectors.report.tables import claims_table, tables_of
 from icl_vectors.report.tables_of_precision import cosine_figure, precision_tables, read_crossed
 from icl_vectors.report.tables_of_sweep import models_table
 
-PARTS = ("figures", "tables")
+FIGURES, TABLES = PARTS = ("figures", "tables")
 WIDEST_FIRST = ("float32", "bfloat16", "float16", "int8", "nf4", "fp4")
 
 
@@ -49,10 +50,10 @@ def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
 def _write_report(folders: Sequence[Path], places: Sequence[Path], path: Path) -> Path:
     runs = [read_run(place) for place in places]
     labels = _labels(runs)
-    pictures = [[render(drawing) for drawing in figures_of(run)] for run in runs]
+    pictures = [pictures_of(run, place / FIGURES) for run, place in zip(runs, places, strict=True)]
     shared = [render(drawing) for drawing in figures_of_all(runs, labels)]
     for place, run, own in zip(places, runs, pictures, strict=True):
-        _write_parts(place, own, tables_of(run))
+        _write_own(place, run, own)
     if len(runs) > 1:
         tables = [models_table(runs, labels), claims_table([same_depth(runs)], "claims_of_all")]
         _write_parts(Path(folders[0]), shared, tables if places[0] != folders[0] else tables[1:])
@@ -90,7 +91,7 @@ def write_figures_and_tables(folder: Path) -> None:
     """
     with drawing_alone([folder]):
         run = read_run(folder)
-        _write_parts(folder, [render(drawing) for drawing in figures_of(run)], tables_of(run))
+        _write_own(folder, run, pictures_of(run, folder / FIGURES))
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
@@ -102,13 +103,20 @@ def _labels(runs: Sequence[Run]) -> list[str]:
     ]
 
 
+def _write_own(folder: Path, run: Run, pictures: Sequence[Picture]) -> None:
+    _write_parts(folder, pictures, tables_of(run))
+    if pictures:
+        with refused_folders(folder):
+            list_drawn(run, pictures, folder / FIGURES)
+
+
 def _write_parts(folder: Path, pictures: Sequence[Picture], tables: Sequence[Table]) -> None:
     for picture in pictures:
-        _write(folder / "figures" / f"{picture.name}.svg", picture.svg.encode())
-        _write(folder / "figures" / f"{picture.name}.png", picture.png)
+        _write(folder / FIGURES / f"{picture.name}.svg", picture.svg.encode())
+        _write(folder / FIGURES / f"{picture.name}.png", picture.png)
     for table in tables:
-        _write(folder / "tables" / f"{table.name}.md", to_markdown(table).encode())
-        _write(folder / "tables" / f"{table.name}.tex", to_latex(table).encode())
+        _write(folder / TABLES / f"{table.name}.md", to_markdown(table).encode())
+        _write(folder / TABLES / f"{table.name}.tex", to_latex(table).encode())
 
 
 def _write(path: Path, content: bytes) -> None:
