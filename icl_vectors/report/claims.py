@@ -19,7 +19,9 @@ from icl_vectors.report.verdicts import Claim
 
 
 def claims_of(run: Run) -> list[Claim]:
-    """Every claim that one run can speak to."""
+    """Every claim that one run can speak to; a comparison of methods alone speaks to its own."""
+    if run.is_comparison_alone:
+        return comparison_claims(run.comparison)
     tasks = task_means(run.tasks)
     return [
         theta_carries_the_task(tasks),

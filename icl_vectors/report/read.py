@@ -11,7 +11,7 @@ from typing import Any
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.report import parse
 from icl_vectors.report.parse_comparison import read_comparison
-from icl_vectors.report.run import METHODS, Cluster, Example, Point, Run
+from icl_vectors.report.run import Cluster, Example, Point, Run
 from icl_vectors.run_shapes import SCHEMA, is_newer
 
 MARKS = ("run.json", "records.jsonl", "results.json")
@@ -226,8 +226,9 @@ def _examples(folder: Path, lacking: list[str]) -> Iterator[Example]:
             chosen[str(prompt.get("id"))] = prompt
     answers: dict[str, dict[str, Any]] = {}
     for sample in _lines(folder / "samples.jsonl", lacking):
-        if str(sample.get("id")) in chosen and sample.get("method") in METHODS:
-            answers.setdefault(str(sample["id"]), {})[sample["method"]] = sample
+        method = str(sample.get("method"))
+        if str(sample.get("id")) in chosen and ":" not in method:  # no control
+            answers.setdefault(str(sample["id"]), {})[method] = sample
     for identity, prompt in chosen.items():
         read = partial(parse.example, samples=answers.get(identity, {}))
         found = parse.parse_one(prompt, read, "prompts.jsonl", lacking)

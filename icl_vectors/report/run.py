@@ -144,6 +144,12 @@ class Run:
         return f"{self.model} ({self.dtype})"
 
     @property
+    def is_comparison_alone(self) -> bool:
+        """Whether the folder holds a comparison of methods and nothing else."""
+        others = self.tasks or self.conflicts or self.cluster or self.vocabulary
+        return self.comparison is not None and not others
+
+    @property
     def weights(self) -> str:
         """A remark on the weights ("dequantised from 4-bit …"), or ""."""
         model = self.about.get("model")

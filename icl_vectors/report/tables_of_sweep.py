@@ -113,16 +113,18 @@ def models_table(runs: Sequence[Run], labels: Sequence[str]) -> Table:
 
 def examples_table(examples: Sequence[Example]) -> Table:
     """Some test prompts with what each method answered: a first token, or a whole answer."""
+    named = tuple(dict.fromkeys(method for one in examples for method in one.predictions))
+    methods = METHODS if set(METHODS[:2]) & set(named) else named  # of a sweep, else of others
     return Table(
         "examples",
         "Answers, as examples",
-        (Column("task"), Column("query"), Column("accepted"), *map(Column, METHODS)),
+        (Column("task"), Column("query"), Column("accepted"), *map(Column, methods)),
         tuple(
             (
                 Cell(one.task),
                 Cell(visible(one.query)),
                 Cell(" | ".join(one.answers[:ANSWERS_SHOWN])),
-                *(_prediction(one.predictions.get(method)) for method in METHODS),
+                *(_prediction(one.predictions.get(method)) for method in methods),
             )
             for one in examples
         ),

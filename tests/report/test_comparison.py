@@ -1,3 +1,4 @@
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from icl_vectors.report.figures_of_comparison import comparison_drawings
 from icl_vectors.report.parse_comparison import read_comparison
 from icl_vectors.report.read import read_run
 from icl_vectors.report.table import to_markdown
+from icl_vectors.report.tables import tables_of
 from icl_vectors.report.tables_of_comparison import comparison_tables
 from icl_vectors.report.verdicts import FAILS, HOLDS, UNTESTED, WEAKLY
 from icl_vectors.report.write import write_report
@@ -78,6 +80,28 @@ def test_every_figure_is_drawn_and_told(tmp_path: Path, comparison: Comparison) 
         assert "state" in one.svg and "state" in one.alternative
     page = write_report([tmp_path / "run"]).read_text("utf-8")
     assert "Kinds of task vectors" in page and "one θ fails on bijections" in page
+
+
+def test_a_comparison_alone_shows_its_own_claims_and_answers(tmp_path: Path) -> None:
+    data = compared({**LEARNED, "state": (40, 38, 41)}, ("user",) * 3)
+    alone = {key: results()[key] for key in ("schema", "model", "dtype", "n_layers")} | data
+    folder = write_folder(tmp_path / "run", results())
+    (folder / "results.json").write_text(json.dumps(alone))
+    for name in ("cluster.csv", "records.jsonl"):
+        (folder / name).unlink()
+    prompt = {"id": "a", "task": "task0", "split": "test", "query": "hot", "answers": ["cold"]}
+    about = {"id": "a", "task": "task0", "prediction": "cold", "correct": True}
+    samples = [
+        about | {"method": name} for name in ("regular", "zero-shot", "state", "state:random")
+    ]
+    (folder / "prompts.jsonl").write_text(json.dumps(prompt) + "\n")
+    (folder / "samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in samples))
+    run = read_run(folder)
+    assert run.is_comparison_alone
+    tables = {one.name: to_markdown(one) for one in tables_of(run)}
+    assert "methods beat their controls" in tables["claims"]
+    assert "θ carries the task" not in tables["claims"]
+    assert "| task | query | accepted | regular | zero-shot | state |" in tables["examples"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from icl_vectors.report import drawn, write_report
 from icl_vectors.report.drawing import Drawing, Picture, render
 from icl_vectors.report.drawn import list_drawn, pictures_of
+from icl_vectors.report.figures import figures_of
 from icl_vectors.report.read import read_run
 
 N_FIGURES = 9
@@ -86,7 +87,7 @@ def test_a_damaged_list_is_no_hindrance(folder: Path, newly: list[str], content:
 def test_captions_are_those_of_today(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = read_run(folder)
     write_report([folder])
-    today = [replace(one, caption="Other words.") for one in drawn.figures_of(run)]
+    today = [replace(one, caption="Other words.") for one in figures_of(run)]
     monkeypatch.setattr(drawn, "figures_of", lambda _: today)
     found = pictures_of(run, folder / "figures")
     assert {one.caption for one in found} == {"Other words."}
