@@ -5,6 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from icl_vectors.report.claims_of_sweep import successes
+from icl_vectors.report.comparison import MethodSummary
 from icl_vectors.report.read import short_name
 from icl_vectors.report.run import METHODS, Run
 from icl_vectors.report.statistics import mean_curve, task_means
@@ -26,6 +27,8 @@ def provenance_table(run: Run) -> Table:
 
 def summary_line(run: Run) -> str:
     """The means over tasks in one sentence."""
+    if run.comparison is not None and run.is_comparison_alone and run.comparison.summary:
+        return _comparison_line(run.label, run.comparison.summary)
     tasks = task_means(run.tasks)
     if not tasks:
         return f"{run.label}: no finished task of a sweep."
@@ -61,6 +64,11 @@ def writes_answers(run: Run) -> bool:
     for key in ("experiments", "sweep", "configuration", "answer"):
         about = about.get(key) if isinstance(about, Mapping) else None
     return bool(about == "generate")
+
+
+def _comparison_line(label: str, summary: Sequence[MethodSummary]) -> str:
+    means = ", ".join(f"{one.method} {one.accuracy:.2f}" for one in summary)
+    return f"{label}, kinds of task vectors on {summary[0].n_tasks} task(s): {means}."
 
 
 def _flatten(path: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -44,7 +44,8 @@ class Cell:
     """What a cell shows and, where that is no plain number, what it is sorted by.
 
     Attributes:
-        mark: "good", "warn" or "bad" where the cell is a verdict or a flag.
+        mark: "good", "warn" or "bad" where the cell is a verdict or a flag,
+            "none" beside such ones.
     """
 
     text: str

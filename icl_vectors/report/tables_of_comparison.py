@@ -66,7 +66,7 @@ def methods_table(found: Comparison) -> Table:
                 ),
                 Cell(
                     {True: "all", False: "not all", None: "can't tell"}[one.beats_controls]
-                    if one.against and one.method != ZERO_SHOT
+                    if one.against and one.method not in (REGULAR, ZERO_SHOT)
                     else "–",
                     mark=MARKS.get(verdict, ""),
                 ),
@@ -118,7 +118,7 @@ def controls_table(found: Comparison) -> Table:
                 cells.append(number(None))
                 continue
             better = against.won > against.lost and against.p < 0.05
-            mark = "" if name == REGULAR else "good" if better else "bad"
+            mark = "none" if name == REGULAR else "good" if better else "bad"
             p = "p < .001" if against.p < 0.001 else f"p = {against.p:.3f}"
             text = f"{against.accuracy:.2f}; {against.won} : {against.lost}; {p}"
             cells.append(Cell(text, against.accuracy, mark))

@@ -13,6 +13,7 @@ from icl_vectors.report.comparison import Comparison
 from icl_vectors.report.drawing import render
 from icl_vectors.report.figures_of_comparison import comparison_drawings
 from icl_vectors.report.parse_comparison import read_comparison
+from icl_vectors.report.provenance import summary_line
 from icl_vectors.report.read import read_run
 from icl_vectors.report.table import to_markdown
 from icl_vectors.report.tables import tables_of
@@ -59,7 +60,7 @@ def test_controls_stand_beside_their_method() -> None:
     assert "0.06; 90 : 4; p \\< .001" in text
     assert "0.50; 10 : 12; p = 0.800" in text
     of_controls = next(one for one in comparison_tables(lost) if one.name == "controls")
-    assert [cell.mark for cell in of_controls.rows[0][2:]] == ["", *["good"] * 4, "bad"]
+    assert [cell.mark for cell in of_controls.rows[0][2:]] == ["none", *["good"] * 4, "bad"]
 
 
 def test_conditions_are_columns(comparison: Comparison) -> None:
@@ -98,6 +99,8 @@ def test_a_comparison_alone_shows_its_own_claims_and_answers(tmp_path: Path) -> 
     (folder / "samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in samples))
     run = read_run(folder)
     assert run.is_comparison_alone
+    line = "gemma-3-270m (float32), kinds of task vectors on 3 task(s): regular 0.90"
+    assert summary_line(run).startswith(line)
     tables = {one.name: to_markdown(one) for one in tables_of(run)}
     assert "methods beat their controls" in tables["claims"]
     assert "θ carries the task" not in tables["claims"]
