@@ -13,7 +13,7 @@ from icl_vectors.report.drawing import Drawing, Picture, render
 from icl_vectors.report.figures import figures_of
 from icl_vectors.report.run import Run
 
-LIST = ".drawn.json"  # in the folder of the figures
+LIST, FIGURES = ".drawn.json", "figures"
 
 
 def pictures_of(run: Run, folder: Path) -> list[Picture]:
@@ -21,7 +21,7 @@ def pictures_of(run: Run, folder: Path) -> list[Picture]:
     by the same code, and unchanged since; else drawn.
 
     Args:
-        folder: of the figures, which need not be there.
+        folder: of the run.
 
     Raises:
         MissingExtra: something has to be drawn, and matplotlib or scipy is not installed.
@@ -32,7 +32,7 @@ def pictures_of(run: Run, folder: Path) -> list[Picture]:
 
 
 def list_drawn(run: Run, pictures: Sequence[Picture], folder: Path) -> None:
-    """Write down what the figures in a folder were drawn from."""
+    """Write down what the figures of a run's folder were drawn from."""
     content = {"of": _data_and_code(run), "sha256": {one.name: _sha256(one) for one in pictures}}
     write_json(folder / LIST, content)
 
@@ -40,8 +40,8 @@ def list_drawn(run: Run, pictures: Sequence[Picture], folder: Path) -> None:
 def _standing(drawing: Drawing, folder: Path, listed: dict[str, str]) -> Picture | None:
     name = drawing.name
     try:
-        svg = (folder / f"{name}.svg").read_text("utf-8")
-        png = (folder / f"{name}.png").read_bytes()
+        svg = (folder / FIGURES / f"{name}.svg").read_text("utf-8")
+        png = (folder / FIGURES / f"{name}.png").read_bytes()
     except (OSError, UnicodeDecodeError):
         return None  # gone or damaged: it is drawn
     found = Picture(name, drawing.title, drawing.caption, drawing.alternative, svg, png)

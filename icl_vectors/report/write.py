@@ -8,7 +8,7 @@ from icl_vectors.files import write_whole
 from icl_vectors.report.alone import drawing_alone, refused_folders
 from icl_vectors.report.claims_of_sweep import same_depth
 from icl_vectors.report.drawing import Picture, render
-from icl_vectors.report.drawn import list_drawn, pictures_of
+from icl_vectors.report.drawn import FIGURES, list_drawn, pictures_of
 from icl_vectors.report.figures import figures_of_all
 from icl_vectors.report.html import page
 from icl_vectors.report.paired import compare_precisions
@@ -19,7 +19,8 @@ from icl_vectors.report.tables import claims_table, tables_of
 from icl_vectors.report.tables_of_precision import cosine_figure, precision_tables, read_crossed
 from icl_vectors.report.tables_of_sweep import models_table
 
-FIGURES, TABLES = PARTS = ("figures", "tables")
+TABLES = "tables"
+PARTS = (FIGURES, TABLES)
 WIDEST_FIRST = ("float32", "bfloat16", "float16", "int8", "nf4", "fp4")
 
 
@@ -50,7 +51,7 @@ def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
 def _write_report(folders: Sequence[Path], places: Sequence[Path], path: Path) -> Path:
     runs = [read_run(place) for place in places]
     labels = _labels(runs)
-    pictures = [pictures_of(run, place / FIGURES) for run, place in zip(runs, places, strict=True)]
+    pictures = [pictures_of(run, place) for run, place in zip(runs, places, strict=True)]
     shared = [render(drawing) for drawing in figures_of_all(runs, labels)]
     for place, run, own in zip(places, runs, pictures, strict=True):
         _write_own(place, run, own)
@@ -91,7 +92,7 @@ def write_figures_and_tables(folder: Path) -> None:
     """
     with drawing_alone([folder]):
         run = read_run(folder)
-        _write_own(folder, run, pictures_of(run, folder / FIGURES))
+        _write_own(folder, run, pictures_of(run, folder))
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
@@ -107,7 +108,7 @@ def _write_own(folder: Path, run: Run, pictures: Sequence[Picture]) -> None:
     _write_parts(folder, pictures, tables_of(run))
     if pictures:
         with refused_folders(folder):
-            list_drawn(run, pictures, folder / FIGURES)
+            list_drawn(run, pictures, folder)
 
 
 def _write_parts(folder: Path, pictures: Sequence[Picture], tables: Sequence[Table]) -> None:

@@ -26,7 +26,7 @@ from tests.experiments.compare import files_without_times, without_times
 from tests.reliability.forked import UNITS, ended, prepare, start
 
 LONGEST = 600.0  # seconds of one command
-OWN = {".lock", ".run.json", ".report.lock"}  # hidden files that stay
+OWN = {".lock", ".run.json", ".report.lock", ".drawn.json"}  # hidden files that stay
 OPERATIONS = {"open", "os.rename", "os.remove", "os.mkdir", "os.truncate"}  # audit events
 
 

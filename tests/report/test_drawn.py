@@ -79,7 +79,7 @@ def test_a_figure_that_was_changed_or_removed_is_drawn(
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[1]", b'{"of": 1}', b'{"sha256": 3}'])
 def test_a_damaged_list_is_no_hindrance(folder: Path, newly: list[str], content: bytes) -> None:
     write_report([folder])
-    (folder / "figures" / ".drawn.json").write_bytes(content)
+    (folder / ".drawn.json").write_bytes(content)
     write_report([folder])
     assert len(newly) == 2 * N_FIGURES
 
@@ -89,7 +89,7 @@ def test_captions_are_those_of_today(folder: Path, monkeypatch: pytest.MonkeyPat
     write_report([folder])
     today = [replace(one, caption="Other words.") for one in figures_of(run)]
     monkeypatch.setattr(drawn, "figures_of", lambda _: today)
-    found = pictures_of(run, folder / "figures")
+    found = pictures_of(run, folder)
     assert {one.caption for one in found} == {"Other words."}
-    list_drawn(run, found, folder / "figures")
-    assert pictures_of(run, folder / "figures") == found
+    list_drawn(run, found, folder)
+    assert pictures_of(run, folder) == found
