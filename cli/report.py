@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from icl_vectors.cli.loading import say
 from icl_vectors.cli.terminal import show
 from icl_vectors.errors import IclVectorsError
 
@@ -29,7 +30,7 @@ def report(
         )
     from icl_vectors.report import write_report
 
-    show(write_report(runs, output))
+    show(write_report(runs, output, say(quiet=False)))
 
 
 def _can_be_made(output: Path) -> bool:

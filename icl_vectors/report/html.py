@@ -19,6 +19,8 @@ from icl_vectors.report.tables import claims_table, tables_of
 from icl_vectors.report.tables_of_sweep import models_table
 from icl_vectors.report.verdicts import Claim, verdict_cell
 
+MOST_SHOWN = 24  # runs whose figures a page holds, half a megabyte each
+
 # Which figures and tables stand under which heading; a heading without any is left out.
 SECTIONS = (
     ("claims", "The paper's claims", (), ("claims",)),
@@ -75,7 +77,7 @@ def page(
     """The report of one or several runs.
 
     Args:
-        pictures: of each run.
+        pictures: of each run; none of them where there are more than `MOST_SHOWN` runs.
         shared: of all runs together.
         precision: figures and tables of a comparison of precisions, where it is one.
     """
@@ -91,6 +93,7 @@ def page(
             chapters=chapters,
             together=_together(runs, labels, shared, *precision) if len(runs) > 1 else (),
             depth=same_depth(runs) if len(runs) > 1 else None,
+            has_too_many=len(runs) > MOST_SHOWN,
             verdict=verdict_cell,
             style=Markup(_part("page.css")),
             script=Markup(_part("page.js")),

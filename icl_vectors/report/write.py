@@ -1,6 +1,6 @@
 """Writing the report: figures and tables into each run's folder, one page for all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from icl_vectors.errors import IclVectorsError
@@ -10,7 +10,7 @@ from icl_vectors.report.claims_of_sweep import same_depth
 from icl_vectors.report.drawing import Picture, render
 from icl_vectors.report.drawn import FIGURES, list_drawn, pictures_of
 from icl_vectors.report.figures import figures_of_all
-from icl_vectors.report.html import page
+from icl_vectors.report.html import MOST_SHOWN, page
 from icl_vectors.report.paired import compare_precisions
 from icl_vectors.report.read import find_runs, read_run
 from icl_vectors.report.run import Run
@@ -24,12 +24,17 @@ PARTS = (FIGURES, TABLES)
 WIDEST_FIRST = ("float32", "bfloat16", "float16", "int8", "nf4", "fp4")
 
 
-def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
+def write_report(
+    folders: Sequence[Path],
+    output: Path | None = None,
+    notice: Callable[[str], None] | None = None,
+) -> Path:
     """Write one page about one or several runs, and each run's figures and tables.
 
     Args:
         folders: of runs, or folders that hold several runs.
         output: the page; by default report.html in the first folder.
+        notice: is told of each run before its figures are drawn.
 
     Returns:
         The page's path.
@@ -45,16 +50,25 @@ def write_report(folders: Sequence[Path], output: Path | None = None) -> Path:
         with refused_folders(output):
             output.parent.mkdir(parents=True, exist_ok=True)
     with drawing_alone([*places, *([] if output else [path.parent])]):
-        return _write_report(folders, places, path)
+        return _write_report(folders, places, path, notice or _unheard)
 
 
-def _write_report(folders: Sequence[Path], places: Sequence[Path], path: Path) -> Path:
+def _unheard(message: str) -> None:
+    pass
+
+
+def _write_report(
+    folders: Sequence[Path], places: Sequence[Path], path: Path, notice: Callable[[str], None]
+) -> Path:
     runs = [read_run(place) for place in places]
     labels = _labels(runs)
-    pictures = [pictures_of(run, place) for run, place in zip(runs, places, strict=True)]
-    shared = [render(drawing) for drawing in figures_of_all(runs, labels)]
-    for place, run, own in zip(places, runs, pictures, strict=True):
+    pictures = []
+    for number, (place, run) in enumerate(zip(places, runs, strict=True), 1):
+        notice(f"Figures and tables, run {number} of {len(runs)}: {place}")
+        own = pictures_of(run, place)
         _write_own(place, run, own)
+        pictures.append(own if len(runs) <= MOST_SHOWN else [])
+    shared = [render(drawing) for drawing in figures_of_all(runs, labels)]
     if len(runs) > 1:
         tables = [models_table(runs, labels), claims_table([same_depth(runs)], "claims_of_all")]
         _write_parts(Path(folders[0]), shared, tables if places[0] != folders[0] else tables[1:])

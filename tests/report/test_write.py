@@ -116,3 +116,17 @@ def test_without_a_plotting_library_one_line_says_what_to_install(
         write_report([folder])
     assert str(error.value).endswith('pip install "icl-vectors[plots]"')
     assert "\n" not in str(error.value)
+
+
+def test_a_page_of_very_many_runs_leaves_their_figures_in_their_folders(
+    folder: Path, other_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = write_report([folder, other_folder]).read_text("utf-8")
+    for module in ("write", "html"):
+        monkeypatch.setattr(f"icl_vectors.report.{module}.MOST_SHOWN", 1)
+    small = write_report([folder, other_folder]).read_text("utf-8")
+    remark = "would be too large to open"
+    assert remark in small and remark not in whole
+    assert (small.count("<svg"), whole.count("<svg")) == (1, 1 + 2 * len(FIGURES))
+    assert "Is it the same depth?" in small and small.count("Claim by claim") > 1
+    assert names(other_folder / "figures", "png") == FIGURES
