@@ -72,7 +72,7 @@ def read_run(folder: Path) -> Run:
     there = {"sweep": tasks, "conflict": conflicts, "cluster": cluster, "vocabulary": vocabulary}
     if comparison is None or any(there.values()):
         lacking += [f"{name}: not in this folder" for name, part in there.items() if not part]
-    lacking += _unfinished(folder, about, {(one.task, one.seed) for one in tasks})
+    lacking += _unfinished(folder, about, {(one.task, str(one.seed)) for one in tasks})
     return Run(
         model=_model_name(about, results),
         dtype=str(results.get("dtype") or _model(about).get("dtype") or "unknown dtype"),
@@ -146,8 +146,13 @@ def _results(folder: Path, lacking: list[str]) -> dict[str, Any]:
 
 
 def _since(written: list[Any], recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    known = {(one.get("task"), one.get("seed")) for one in written if isinstance(one, dict)}
-    return [one for one in recorded if (one.get("task"), one.get("seed")) not in known]
+    known = {_unit(one) for one in written if isinstance(one, dict)}
+    return [one for one in recorded if _unit(one) not in known]
+
+
+def _unit(record: Mapping[str, Any]) -> tuple[str, str]:
+    """What tells one unit from another, as text: a damaged file may hold anything there."""
+    return str(record.get("task")), str(record.get("seed"))
 
 
 def _lines(path: Path, lacking: list[str]) -> list[dict[str, Any]]:
@@ -237,16 +242,17 @@ def _examples(folder: Path, lacking: list[str]) -> Iterator[Example]:
 
 
 def _unfinished(
-    folder: Path, about: Mapping[str, Any], done: set[tuple[str, int]]
+    folder: Path, about: Mapping[str, Any], done: set[tuple[str, str]]
 ) -> Iterator[str]:
     """The units of the sweep that were asked for and have no result."""
     try:
         configuration = about["experiments"]["sweep"]["configuration"]
-        asked = [(task, seed) for task in configuration["tasks"] for seed in configuration["seeds"]]
+        tasks, seeds = configuration["tasks"], configuration["seeds"]
+        asked = [(str(task), str(seed)) for task in tasks for seed in seeds]
     except (KeyError, TypeError):
         return
     errors = {
-        (record.get("task"), record.get("seed")): record.get("error")
+        _unit(record): record.get("error")
         for record in _lines(folder / "records.jsonl", [])
         if record.get("event") == "failed"
     }

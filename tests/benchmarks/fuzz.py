@@ -30,6 +30,7 @@ from icl_vectors.run_folder import RunFolder, read_records, read_results
 from icl_vectors.run_shapes import require_entries
 from icl_vectors.tasks import Task
 from icl_vectors.vectors import TaskVector
+from tests.report.compared import compared
 from tests.report.folders import about, results, write_folder
 
 ODD: list[Any] = [None, True, -1, 0, 10**30, 1e308, 1.5, "", "x", "\ud800", "\x1b[31m", "../x",
@@ -199,8 +200,8 @@ def _open_config(path: Path) -> object:
 
 
 def _small_results() -> dict[str, Any]:
-    whole = results()
-    return {**whole, "tasks": whole["tasks"][:3], "compare": []}
+    whole, hits = results(), {"regular": (45,), "zero-shot": (2,), "state": (40,)}
+    return {**whole, "tasks": whole["tasks"][:3], **compared(hits, ("user",))}
 
 
 def _vector(place: Path) -> bytes:

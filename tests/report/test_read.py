@@ -120,3 +120,18 @@ def test_counts_and_shares_of_tokens_in_outputs_are_told_apart(folder: Path) -> 
 )
 def test_of_a_local_model_only_the_last_part_is_shown(reference: str, name: str) -> None:
     assert short_name(reference) == name
+
+
+@pytest.mark.parametrize("odd", [{}, [], None, {"a": [1]}])
+def test_a_name_or_seed_of_another_type_is_damage_like_any_other(folder: Path, odd: object) -> None:
+    for key in ("task", "seed"):
+        results = json.loads((folder / "results.json").read_text("utf-8"))
+        results["tasks"][0][key] = odd
+        (folder / "results.json").write_text(json.dumps(results), "utf-8")
+        run = read_run(folder)
+        assert len(run.tasks) == len(results["tasks"])  # of the damaged one, its record is shown
+        assert run.lacking, "the damage is not named"
+    failed = {"event": "failed", "task": odd, "seed": odd, "error": "x"}
+    with (folder / "records.jsonl").open("a") as stream:
+        stream.write(json.dumps(failed) + "\n")
+    assert read_run(folder).tasks == run.tasks
