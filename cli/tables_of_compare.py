@@ -12,7 +12,7 @@ HEAD = (
 VERDICTS = {
     True: "beats all controls that were run",
     False: "does NOT beat all controls",
-    None: "too few prompts to tell",
+    None: "too few prompts to tell of all controls",
 }
 
 

@@ -91,7 +91,8 @@ def _work(plan: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _methods(costs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield "compare, layer-tokens over all tasks (answers: at most, their block is not known yet)"
+    yield "What stands above is of `sweep`. `compare`, layer-tokens over all tasks (answers: at"
+    yield "most, their block is not known yet; controls, other arrows and shots are not counted):"
     yield f"{'method':<16}{'answers':>14}{'to choose':>14}{'heads':>12}{'jobs':>6}"
     for one in costs:
         yield (

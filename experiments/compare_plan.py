@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from icl_vectors.bijections import are_related
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.experiments.checks import check_counts, gather_tasks
 from icl_vectors.experiments.measures import COMPARISON
@@ -114,11 +115,13 @@ class ComparePlan:
         return [shots for shots in self.curve if shots not in (0, self.shots)]
 
     def other(self, task: Task) -> Task | None:
-        """The task whose vectors are a control: the next one of another category, else the next."""
+        """The task whose vectors are a control: the next one of another category that is not made
+        from the same pairs; where there is none, the next unrelated one, else the next."""
         start = self.tasks.index(task)
         following = [*self.tasks[start + 1 :], *self.tasks[:start]]
-        elsewhere = [other for other in following if other.category != task.category]
-        return next(iter([*elsewhere, *following]), None)
+        strange = [other for other in following if not are_related(task.name, other.name)]
+        elsewhere = [other for other in strange if other.category != task.category]
+        return next(iter([*elsewhere, *strange, *following]), None)
 
     def prompts(self, task: Task, shots: int | None = None) -> tuple[list[Prompt], list[Prompt]]:
         """Dev and test prompts of a task; the queries are the same for every number of shots."""

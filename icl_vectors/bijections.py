@@ -29,6 +29,15 @@ SOURCES = {  # task: (the task of its pairs, the task of the reverse direction, 
 CATEGORY = "bijection"
 
 
+def are_related(task: str, other: str) -> bool:
+    """Whether one of two tasks is made from the other, or both from the same pairs."""
+    return bool(_family(task) & _family(other))
+
+
+def _family(task: str) -> set[str | None]:
+    return {task, *SOURCES.get(task, ())[:2]} - {None}
+
+
 def bijection(name: str, read: Callable[[str], Mapping[str, Any]]) -> dict[str, Any]:
     """The data of a bijection task, in the form of a task file.
 

@@ -70,6 +70,7 @@ REGULAR = Method(
     candidates=only,
     names=(),
     cost=cost_of_demonstrating,
+    inputs=("whole",),  # so that with other demonstrations it answers those
 )
 ZERO_SHOT = Method(
     name="zero-shot",

@@ -74,6 +74,12 @@ def methods_beat_their_controls(found: Comparison) -> Claim:
         failing = [one.method for one in held if not one.beats_controls]
         verdict = HOLDS if not failing else WEAKLY if beating else FAILS
         ours = f"beat all: {', '.join(beating) or 'none'}; do not: {', '.join(failing) or 'none'}"
+        untold = [
+            one.method
+            for one in found.summary
+            if one.beats_controls is None and any(":" in other.other for other in one.against)
+        ]
+        ours += f"; too few prompts to tell: {', '.join(untold)}" if untold else ""
     return Claim(
         "methods beat their controls",
         "A method's vectors do more than vectors that should not carry the task.",
@@ -82,5 +88,5 @@ def methods_beat_their_controls(found: Comparison) -> Claim:
         verdict,
         "A method beats a control where it alone is right on more prompts than the control alone, "
         "McNemar's exact p < .05, all tasks together; controls: zero-shot and those that were run. "
-        "All methods beat all controls holds, some weakly.",
+        "All methods of which it can be told beat all controls holds, some weakly.",
     )

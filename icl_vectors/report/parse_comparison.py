@@ -11,9 +11,13 @@ def read_comparison(results: Mapping[str, Any], lacking: list[str]) -> Compariso
     """The comparison of results.json, as far as it can be read; None where there is none."""
     if "compare" not in results:
         return None
+    entries = parse_each(results["compare"], _compared, "compare", lacking)
+    summary = parse_each(results.get("compare_summary"), _summary, "compare_summary", lacking)
+    known = {one.method for one in entries}
+    lacking += [f"compare: {m.method} has no entry" for m in summary if m.method not in known]
     return Comparison(
-        entries=parse_each(results["compare"], _compared, "compare", lacking),
-        summary=parse_each(results.get("compare_summary"), _summary, "compare_summary", lacking),
+        entries=entries,
+        summary=tuple(one for one in summary if one.method in known),
         arrows=parse_each(results.get("compare_arrows"), _compared, "compare_arrows", lacking),
         shots=parse_each(results.get("compare_shots"), _compared, "compare_shots", lacking),
     )

@@ -26,6 +26,13 @@ FEW: dict[str, Any] = {"methods": "state,function", "controls": "random", "dev":
 TIMES = ("seconds",)
 
 
+def plan_of(tasks: list[str]) -> ComparePlan:
+    return ComparePlan.make(
+        4, 4, tasks, "all", "all", shots=5, dummies=2, dev=3, test=4, layers="all", seed=41,
+        template="{input}→{output}", arrows="", shots_curve="", heads=None,
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def folder(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("compared")
@@ -117,6 +124,36 @@ def test_the_curve_has_every_number_of_demonstrations(data: dict[str, Any]) -> N
             assert one["accuracy"] == by_key[one["task"], "zero-shot"]["accuracy"]
 
 
+def test_the_curve_is_that_of_a_comparison_with_so_many_demonstrations(
+    llama: Model, data: dict[str, Any], tmp_path: Path
+) -> None:
+    fewer = compare(
+        llama, TASKS, "state,multi", "none", shots=2, dev=3, test=4, output=tmp_path / "fewer"
+    )
+    at_two = {(o["task"], o["method"]): o for o in data["compare_shots"] if o["shots"] == 2}
+    at_five = {(o["task"], o["method"]): o for o in data["compare"]}
+    for one in fewer["compare"]:
+        if one["method"] == "regular":
+            key = (one["task"], "regular")
+            for measure in ("accuracy", "log_probability", "rank"):
+                assert at_two[key][measure] == one[measure], (key, measure)
+            assert at_two[key]["log_probability"] != at_five[key]["log_probability"]
+
+
+def test_the_other_task_is_not_made_from_the_same_pairs() -> None:
+    names = ["to_upper", "letter_case_both", "next_letter", "en_fr_both", "fr_en"]
+    plan = plan_of(names)
+    found = {task.name: plan.other(task) for task in plan.tasks}
+    others = {name: other.name for name, other in found.items() if other is not None}
+    assert others == {
+        "to_upper": "en_fr_both",
+        "letter_case_both": "next_letter",
+        "next_letter": "en_fr_both",
+        "en_fr_both": "to_upper",
+        "fr_en": "to_upper",
+    }
+
+
 def test_vectors_are_put_in_under_every_arrow(data: dict[str, Any]) -> None:
     found = {(one["task"], one["method"], one["arrow"]) for one in data["compare_arrows"]}
     assert found == {(t, m, a) for t in TASKS for m in METHODS for a in ("->", ":")}
@@ -206,10 +243,7 @@ def test_a_sweep_and_a_comparison_share_a_folder(llama: Model, tmp_path: Path) -
 
 
 def test_the_plan_counts_what_is_run(llama: Model, data: dict[str, Any]) -> None:
-    plan = ComparePlan.make(
-        4, 4, TASKS, "all", "all", shots=5, dummies=2, dev=3, test=4, layers="all", seed=41,
-        template="{input}→{output}", arrows="", shots_curve="", heads=None,
-    )  # fmt: skip
+    plan = plan_of(TASKS)
     sized = []
     for task in plan.tasks:
         parts = plan.prompts(task)

@@ -146,3 +146,22 @@ def test_a_damaged_entry_is_named_and_left_out() -> None:
     assert len(comparison.entries) == len(data["compare"]) - 1
     assert len(lacking) == 2 and "share between 0 and 1" in lacking[0]
     assert read_comparison({}, lacking) is None
+
+
+def test_a_method_without_entries_is_named_and_left_out() -> None:
+    data = compared({**LEARNED, "state": (40, 38, 41)}, ("user",) * 3)
+    data["compare"] = [one for one in data["compare"] if one["method"] != "zero-shot"]
+    lacking: list[str] = []
+    comparison = read_comparison(data, lacking)
+    assert comparison is not None and lacking == ["compare: zero-shot has no entry"]
+    assert "zero-shot |" not in table(comparison, "methods_compared")
+
+
+def test_methods_of_which_nothing_can_be_told_are_named() -> None:
+    hits = {**LEARNED, "state": (40, 38, 41), "icv": (1, 0, 2)}
+    data = compared(hits, ("user",) * 3)
+    next(one for one in data["compare_summary"] if one["method"] == "icv")["beats_controls"] = None
+    comparison = read_comparison(data, [])
+    assert comparison is not None
+    ours = methods_beat_their_controls(comparison).ours
+    assert ours == "beat all: state; do not: none; too few prompts to tell: icv"
