@@ -27,7 +27,7 @@ WIDEST_FIRST = ("float32", "bfloat16", "float16", "int8", "nf4", "fp4")
 def write_report(
     folders: Sequence[Path],
     output: Path | None = None,
-    notice: Callable[[str], None] | None = None,
+    notice: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Write one page about one or several runs, and each run's figures and tables.
 
@@ -50,11 +50,7 @@ def write_report(
         with refused_folders(output):
             output.parent.mkdir(parents=True, exist_ok=True)
     with drawing_alone([*places, *([] if output else [path.parent])]):
-        return _write_report(folders, places, path, notice or _unheard)
-
-
-def _unheard(message: str) -> None:
-    pass
+        return _write_report(folders, places, path, notice)
 
 
 def _write_report(
@@ -65,8 +61,7 @@ def _write_report(
     pictures = []
     for number, (place, run) in enumerate(zip(places, runs, strict=True), 1):
         notice(f"Figures and tables, run {number} of {len(runs)}: {place}")
-        own = pictures_of(run, place)
-        _write_own(place, run, own)
+        own = _write_own(place, run)
         pictures.append(own if len(runs) <= MOST_SHOWN else [])
     shared = [render(drawing) for drawing in figures_of_all(runs, labels)]
     if len(runs) > 1:
@@ -106,7 +101,7 @@ def write_figures_and_tables(folder: Path) -> None:
     """
     with drawing_alone([folder]):
         run = read_run(folder)
-        _write_own(folder, run, pictures_of(run, folder))
+        _write_own(folder, run)
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
@@ -118,11 +113,14 @@ def _labels(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _write_own(folder: Path, run: Run, pictures: Sequence[Picture]) -> None:
+def _write_own(folder: Path, run: Run) -> list[Picture]:
+    """Write a run's figures and tables into its folder; returns the figures."""
+    pictures = pictures_of(run, folder)
     _write_parts(folder, pictures, tables_of(run))
     if pictures:
         with refused_folders(folder):
             list_drawn(run, pictures, folder)
+    return pictures
 
 
 def _write_parts(folder: Path, pictures: Sequence[Picture], tables: Sequence[Table]) -> None:

@@ -128,7 +128,7 @@ def test_the_curve_is_that_of_a_comparison_with_so_many_demonstrations(
     llama: Model, data: dict[str, Any], tmp_path: Path
 ) -> None:
     fewer = compare(
-        llama, TASKS, "state,multi", "none", shots=2, dev=3, test=4, output=tmp_path / "fewer"
+        llama, TASKS, "state", "none", shots=2, dev=3, test=4, output=tmp_path / "fewer"
     )
     at_two = {(o["task"], o["method"]): o for o in data["compare_shots"] if o["shots"] == 2}
     at_five = {(o["task"], o["method"]): o for o in data["compare"]}
