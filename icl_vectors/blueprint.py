@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from icl_vectors.architecture import require_decoder
-from icl_vectors.errors import IclVectorsError
+from icl_vectors.errors import IclVectorsError, first_line
 
 # Sizes that a configuration may state: far beyond any model, but such that a blueprint is made in
 # no time. The largest models have 126 blocks, width 18,432 and 262,208 tokens.
@@ -26,7 +26,7 @@ def blueprint(config: Any, *, trust_remote_code: bool = False) -> Any:
         with torch.device("meta"):
             return maker.from_config(config, trust_remote_code=trust_remote_code)
     except Exception as error:  # each type of model fails in its own way on sizes that are none
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
+        first = first_line(error, 150)
         raise IclVectorsError(
             f"model type {config.model_type!r}: expected a decoder-only language model of "
             f"transformers, found a configuration that gives none ({first})."

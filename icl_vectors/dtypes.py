@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from icl_vectors.errors import IclVectorsError, MissingExtra, unknown_name
+from icl_vectors.errors import IclVectorsError, MissingExtra, first_line, unknown_name
 
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "nf4", "fp4")
 QUANTISED = ("int8", "nf4", "fp4")
@@ -31,15 +31,25 @@ def check_dtype(dtype: str) -> None:
         raise MissingExtra(f"--dtype {dtype}", "bitsandbytes", "quantised")
 
 
-def options_of_bitsandbytes() -> dict[str, Any]:
-    """How nnsight is to load a quantised model; left alone it lets int8 compute in float16.
+def loading_options(dtype: str, config: Any) -> dict[str, Any]:
+    """What `from_pretrained` is given so that weights are held in a dtype.
 
     bitsandbytes logs at every product of int8 that it casts the input: once is enough.
     """
+    if quantised_as(config) is not None:  # transformers reads how from the checkpoint
+        return {"dtype": config.get_text_config().dtype or COMPUTE}
+    if dtype not in QUANTISED:
+        return {"dtype": getattr(torch, dtype)}
     logger = logging.getLogger("bitsandbytes.autograd._functions")
     if not any(isinstance(one, _Once) for one in logger.filters):
         logger.addFilter(_Once())
-    return {"compute_dtype": str(COMPUTE).removeprefix("torch.")}
+    from transformers import BitsAndBytesConfig
+
+    make: Any = BitsAndBytesConfig
+    if dtype == "int8":
+        return {"dtype": COMPUTE, "quantization_config": make(load_in_8bit=True)}
+    four_bit = {"bnb_4bit_quant_type": dtype, "bnb_4bit_compute_dtype": COMPUTE}
+    return {"dtype": COMPUTE, "quantization_config": make(load_in_4bit=True, **four_bit)}
 
 
 class _Once(logging.Filter):
@@ -106,7 +116,7 @@ def require_computes(dtype: str, device: str, width: int = BLOCK) -> None:
         finite = bool(attempt(dtype, device, width).isfinite().all())
         reason = "" if finite else "one small product holds NaN or infinity"
     except Exception as error:  # whatever a backend raises for what it can't do
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+        reason = first_line(error, 120)
     if reason:
         raise IclVectorsError(
             f"--dtype {dtype}: {device} does not compute in it at width {width} ({reason}); use "

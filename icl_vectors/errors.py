@@ -50,6 +50,12 @@ def not_finite(where: str, dtype: str, device: str) -> RunError:
     )
 
 
+def first_line(error: BaseException, most: int = 200) -> str:
+    """What an error of a library says first, or the name of its class where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[0][:most]
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> IclVectorsError:
     """The error for a name that is not known, with the known ones, the nearest first."""
     names = sorted(known)

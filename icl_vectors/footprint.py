@@ -4,6 +4,7 @@ Works on a module of the meta device (`blueprint`). bitsandbytes quantises linea
 embeddings, norms, the head and experts held as stacked parameters stay in bfloat16.
 """
 
+import errno
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,17 +12,34 @@ import psutil
 import torch
 
 from icl_vectors.dtypes import QUANTISED
-from icl_vectors.errors import IclVectorsError
+from icl_vectors.errors import IclVectorsError, OutOfMemory
 
 FLOAT32, FLOAT16 = 4, 2
 BITS_OF_WEIGHT = {"int8": 8, "nf4": 4, "fp4": 4}
 SCALE_OF_BLOCK = {"nf4": FLOAT32 / 64, "fp4": FLOAT32 / 64}  # bytes a weight, one scale in 64
+SAID_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "annot allocate memory",
+    "not enough memory",
+    "CUDA out of memory",
+    "std::bad_alloc",
+)
 PLACES = ("auto", "balanced", "balanced_low_0", "sequential")
 
 
 def width_of(dtype: str) -> int:
     """Bytes of one number of states, caches and what is not quantised."""
     return FLOAT32 if dtype == "float32" else FLOAT16
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a GPU or in RAM (torch has no class of its own for RAM)."""
+    text = str(error)
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError | OutOfMemory)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or any(said in text for said in SAID_OUT_OF_MEMORY)
+    )
 
 
 def weight_bytes(module: Any, dtype: str) -> int:

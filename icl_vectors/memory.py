@@ -12,8 +12,8 @@ import psutil
 import torch
 
 from icl_vectors.encoding import EncodedPrompt
-from icl_vectors.errors import OutOfMemory, RunError
-from icl_vectors.footprint import bytes_of_prompt
+from icl_vectors.errors import RunError
+from icl_vectors.footprint import bytes_of_prompt, is_out_of_memory
 from icl_vectors.graph import GROUP
 from icl_vectors.models import Model
 
@@ -116,17 +116,6 @@ def with_smaller_batches(
         torch.cuda.empty_cache()
         batch_size //= 2
         notice(f"Out of memory: going on with batches of {batch_size} prompts.")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on a GPU or in RAM (torch has no class of its own for RAM)."""
-    text = str(error)
-    return (
-        isinstance(error, torch.OutOfMemoryError | MemoryError | OutOfMemory)
-        or "can't allocate memory" in text
-        or "not enough memory" in text
-        or "CUDA out of memory" in text
-    )
 
 
 def _bytes_per_prompt(model: Model, prompts: Sequence[EncodedPrompt]) -> int:

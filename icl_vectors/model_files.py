@@ -3,19 +3,16 @@
 No weights are read here.
 """
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer
 
-from icl_vectors.checkpoint import require_weights
+from icl_vectors.checkpoint import HUB_ID, require_weights
 from icl_vectors.embedded import EMBEDDED, prepare_embedded
-from icl_vectors.errors import IclVectorsError
+from icl_vectors.errors import IclVectorsError, first_line
 from icl_vectors.text_start import remarks_on, require_one_start
-
-HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 def load_config(
@@ -103,8 +100,10 @@ def cannot_load(reference: str, what: str, error: BaseException) -> IclVectorsEr
             f"model {reference!r}: its {what} comes with code of its own, which is not run "
             "unasked; read that code, and if you trust it add --trust-remote-code."
         )
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    return IclVectorsError(f"model {reference!r}: no {what} found ({first}); {_what_is_a_model()}")
+    return IclVectorsError(
+        f"model {reference!r}: cannot read its {what} ({type(error).__name__}: "
+        f"{first_line(error)}); {_what_is_a_model()}"
+    )
 
 
 def _what_is_a_model() -> str:

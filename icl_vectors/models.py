@@ -4,36 +4,29 @@ With `graph` and `remote` the only modules that know nnsight.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from nnsight import TransformersModel
-from safetensors import SafetensorError
 
 from icl_vectors.architecture import find_architecture
 from icl_vectors.blueprint import blueprint
-from icl_vectors.checkpoint import commit_of, fingerprint_of_folder
-from icl_vectors.dtypes import (
-    COMPUTE,
-    QUANTISED,
-    check_dtype,
-    choose_dtype,
-    options_of_bitsandbytes,
-    quantised_as,
-    require_computes,
+from icl_vectors.checkpoint import (
+    commit_in_cache,
+    commit_of,
+    fingerprint_of_folder,
+    fingerprint_of_module,
+    left_out,
 )
-from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.dtypes import check_dtype, choose_dtype, quantised_as, require_computes
+from icl_vectors.errors import IclVectorsError
 from icl_vectors.footprint import devices_of, require_fit
-from icl_vectors.loading_report import watched_loading
 from icl_vectors.model import Model as Model  # part of this module's own names
-from icl_vectors.model_files import (
-    cannot_load,
-    checked_tokenizer,
-    find_source,
-    read_config,
-)
+from icl_vectors.model_files import checked_tokenizer, find_source, read_config
+from icl_vectors.weights import held_dtype, read_weights
 
 
 def load_model(
@@ -81,7 +74,7 @@ def load_model(
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     config = read_config(reference, source, options)
     module = blueprint(config, trust_remote_code=trust_remote_code)
-    find_architecture(module)  # refuses what can't be read from before anything is loaded
+    architecture = find_architecture(module)  # refuses what can't be read from before loading
     tokenizer = checked_tokenizer(reference, source, options, config, notice)
     chosen = choose_dtype(dtype, config)
     placement = device_map if device_map is not None else {"": choose_device(device)}
@@ -90,20 +83,28 @@ def load_model(
     if quantised_as(config) is None:
         require_fit(reference, module, chosen, placement)
     notice(f"Loading {reference} in {chosen} …")
-    with watched_loading() as report:
-        opened = _open(reference, source, config, tokenizer, chosen, placement, options)
-    architecture = find_architecture(opened._module)
-    further = getattr(config.get_text_config(), "num_nextn_predict_layers", None) or 0
-    path = architecture.blocks[0].removesuffix(".0")
-    report.require_whole(reference, path, len(architecture.blocks) + further)
+    module = read_weights(
+        reference,
+        source,
+        module,
+        architecture,
+        dtype=chosen,
+        placement=placement,
+        revision=revision,
+    )
+    held = held_dtype(module, chosen)
+    if held != chosen:
+        notice(f"{reference}: this machine holds its {chosen} weights as {held}, dequantised.")
     folder = Path(source) if Path(source).is_dir() else None
+    for remark in left_out(folder) if folder else ():
+        notice(f"{reference}: {remark}")
     return Model(
-        nnsight=opened,
+        nnsight=TransformersModel(module, task="text-generation", tokenizer=tokenizer),
         tokenizer=tokenizer,
         reference=reference,
         revision=revision,
         fingerprint=_fingerprint(folder, config, reference, revision),
-        dtype=chosen,
+        dtype=held,
         weights=weights,
         folder=folder,
         architecture=architecture,
@@ -169,18 +170,18 @@ def as_model(model: Any) -> Model:
         )
     reference = str(model.repo_id)
     folder = Path(reference) if Path(reference).is_dir() else None
-    config = model._module.config
-    held = str(next(model._module.parameters()).dtype).removeprefix("torch.")
+    module = model._module
+    config = module.config
     return Model(
         nnsight=model,
         tokenizer=model.tokenizer,
         reference=reference,
         revision=model.revision,
-        fingerprint=_fingerprint(folder, config, reference, model.revision),
-        dtype=held,
+        fingerprint=_fingerprint_of_opened(model, folder),
+        dtype=held_dtype(module, quantised_as(config) or "quantised"),
         weights="opened by the user",
         folder=folder,
-        architecture=find_architecture(model._module),
+        architecture=find_architecture(module),
     )
 
 
@@ -188,35 +189,15 @@ def _fingerprint(folder: Path | None, config: Any, reference: str, revision: str
     return fingerprint_of_folder(folder) if folder else commit_of(config, reference, revision)
 
 
-def _open(
-    reference: str,
-    source: str,
-    config: Any,
-    tokenizer: Any,
-    dtype: str,
-    placement: Any,
-    options: dict[str, Any],
-) -> Any:
-    if quantised_as(config) is not None:  # transformers reads how from the checkpoint
-        dtype = str(config.get_text_config().dtype or COMPUTE).removeprefix("torch.")
-    elif dtype in QUANTISED:
-        options = {**options, **options_of_bitsandbytes()}
-    try:
-        return TransformersModel(
-            source,
-            task="text-generation",
-            tokenizer=tokenizer,
-            dtype=dtype,
-            device_map=placement,
-            dispatch=True,
-            **options,
-        )
-    except torch.OutOfMemoryError as error:
-        raise RunError(
-            f"model {reference!r} does not fit in {dtype}; try --dtype nf4 or --device-map auto."
-        ) from error
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError) as error:
-        raise cannot_load(reference, "weights", error) from error
+def _fingerprint_of_opened(model: TransformersModel, folder: Path | None) -> str:
+    """The fingerprint of what a user opened: of its files where they are all that it holds."""
+    module, reference = model._module, str(model.repo_id or "")
+    adapted = model.peft is not None or getattr(module, "peft_config", None)
+    if not adapted and folder and (folder / "config.json").is_file():
+        with suppress(IclVectorsError):  # no safetensors: other files were read
+            return fingerprint_of_folder(folder)
+    known = not adapted and not folder and commit_in_cache(module.config, reference, model.revision)
+    return known or fingerprint_of_module(module)
 
 
 def choose_device(device: str | None) -> str:

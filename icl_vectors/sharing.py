@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.errors import IclVectorsError, RunError, first_line
 from icl_vectors.files import write_whole
 from icl_vectors.plain_text import in_one_line
 from icl_vectors.report.table import markdown_text
@@ -178,7 +178,7 @@ def _push(folder: Path, repository: str, private: bool) -> None:
         api.create_repo(repository, private=private, exist_ok=True)
         api.upload_folder(repo_id=repository, folder_path=folder)
     except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        first = first_line(error, 160)
         raise RunError(
             f"push to {repository}: refused ({first}); the folder {folder} is complete, "
             "log in with `hf auth login` and push it again."

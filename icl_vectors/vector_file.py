@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from icl_vectors.errors import IclVectorsError
+from icl_vectors.errors import IclVectorsError, first_line
 from icl_vectors.files import write_whole
 
 FORMAT = "icl_vectors.task_vector.1"
@@ -81,4 +81,4 @@ def _with_sorted_header(content: bytes) -> bytes:
 def _reason(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    return first_line(error, 160)

@@ -47,7 +47,7 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     random_model("llama").save_pretrained(tmp_path)
-    with pytest.raises(IclVectorsError, match="no tokenizer found .* expected .* tokenizer"):
+    with pytest.raises(IclVectorsError, match="cannot read its tokenizer .* expected .* tokenizer"):
         load_model(str(tmp_path))
 
 
@@ -126,5 +126,5 @@ def test_a_revision_is_the_commit_that_is_loaded(hub: str) -> None:
 
 
 def test_a_revision_that_is_not_there_is_refused(hub: str) -> None:
-    with pytest.raises(IclVectorsError, match="no configuration found"):
+    with pytest.raises(IclVectorsError, match="cannot read its configuration"):
         load_model(hub, revision="v3")

@@ -15,7 +15,7 @@ from icl_vectors.blueprint import blueprint
 from icl_vectors.dtypes import (
     DTYPES,
     choose_dtype,
-    options_of_bitsandbytes,
+    loading_options,
     quantised_as,
     require_computes,
 )
@@ -184,8 +184,8 @@ def test_transformers_alone_opens_what_was_saved(llama_folder: Path) -> None:
 def test_bitsandbytes_says_once_what_it_says_at_every_product(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    options_of_bitsandbytes()
-    options_of_bitsandbytes()
+    for _ in range(2):
+        loading_options("int8", random_model("llama").config)
     logger = logging.getLogger("bitsandbytes.autograd._functions")
     with caplog.at_level(logging.WARNING, logger=logger.name):  # a command may have calmed it
         for said in ("cast from bfloat16", "cast from bfloat16", "something else"):

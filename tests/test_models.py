@@ -106,7 +106,9 @@ def test_a_reference_that_can_be_no_model_is_refused(reference: str, message: st
 
 def test_a_hub_id_that_cannot_be_fetched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(IclVectorsError, match="model 'nobody/nothing': no configuration found"):
+    with pytest.raises(
+        IclVectorsError, match="model 'nobody/nothing': cannot read its configuration"
+    ):
         load_model("nobody/nothing")
 
 
@@ -114,13 +116,13 @@ def test_a_hub_id_that_cannot_be_fetched_is_refused(monkeypatch: pytest.MonkeyPa
     ("name", "content", "message"),
     [
         ("config.json", None, "expected config.json, found none"),
-        ("config.json", "{", "no configuration found"),
-        ("config.json", "{}", "no configuration found"),
-        ("config.json", '{"model_type": "no_such_type"}', "no configuration found"),
+        ("config.json", "{", "cannot read its configuration"),
+        ("config.json", "{}", "cannot read its configuration"),
+        ("config.json", '{"model_type": "no_such_type"}', "cannot read its configuration"),
         ("model.safetensors", None, "pickled weights are never read"),
-        ("model.safetensors", "damaged", "no weights found"),
-        ("tokenizer.json", "{", "no tokenizer found"),
-        ("tokenizer.json", None, "no tokenizer found"),
+        ("model.safetensors", "damaged", "cannot read its weights"),
+        ("tokenizer.json", "{", "cannot read its tokenizer"),
+        ("tokenizer.json", None, "cannot read its tokenizer"),
     ],
 )
 def test_a_damaged_folder_is_refused_in_one_line(

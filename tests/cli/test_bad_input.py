@@ -12,7 +12,7 @@ BAD = {
     "an unknown model": (["--model", "./no-such-model"], "expected a Hugging Face id, a folder"),
     "a folder that is no model": (["--model", "empty"], "expected config.json, found none"),
     "a file for a model": (["--model", "mine.csv"], "found a file; expected a Hugging Face id"),
-    "damaged weights": (["--model", "damaged"], "no weights found"),
+    "damaged weights": (["--model", "damaged"], "cannot read its weights"),
     "a template without {input}": (["--template", "→{output}"], "expected {input} exactly once"),
     "a template without {output}": (["--template", "{input}→"], "expected {output} exactly once"),
     "a template without an arrow": (["--template", "{input} {output}"], "expected an arrow"),

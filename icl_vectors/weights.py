@@ -1,0 +1,150 @@
+"""Reading weights: from safetensors alone, once, in the dtype that was chosen, whole.
+
+transformers may retry in float32, read pickled files, apply an adapter that is in the same folder,
+and fill missing weights with random numbers; none of this happens here.
+"""
+
+import logging
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from huggingface_hub import constants
+from safetensors import SafetensorError
+
+from icl_vectors.architecture import Architecture
+from icl_vectors.dtypes import loading_options, quantised_as
+from icl_vectors.errors import IclVectorsError, RunError, first_line
+from icl_vectors.footprint import is_out_of_memory
+from icl_vectors.model_files import cannot_load
+
+NO_ADAPTER = "no-adapter"  # a folder that no checkpoint has: transformers finds no adapter there
+PACKED = {torch.uint8, torch.int8, torch.int32, torch.float8_e4m3fn, torch.float8_e5m2}
+
+
+def read_weights(
+    reference: str,
+    source: str,
+    meta: Any,
+    architecture: Architecture,
+    *,
+    dtype: str,
+    placement: Any,
+    revision: str | None,
+) -> Any:
+    """The module of `meta`, a model on the meta device, with the weights of a checkpoint.
+
+    Raises:
+        IclVectorsError: the weights can't be read, some are missing or have other shapes, or they
+            are held in another dtype than `dtype`.
+        RunError: they do not fit in memory.
+    """
+    try:
+        with _silent_transformers():
+            module, info = type(meta).from_pretrained(
+                source,
+                config=meta.config,
+                revision=revision,
+                device_map=placement,
+                use_safetensors=True,
+                adapter_kwargs={"subfolder": NO_ADAPTER},
+                ignore_mismatched_sizes=True,  # refused below, with both shapes
+                output_loading_info=True,
+                **loading_options(dtype, meta.config),
+            )
+    except Exception as error:
+        raise _explained(reference, dtype, error) from error
+    _require_whole(reference, meta.config.get_text_config(), architecture, info)
+    held = held_dtype(module, dtype)
+    if held != dtype and quantised_as(meta.config) is None:
+        raise IclVectorsError(
+            f"model {reference!r}: expected weights in {dtype}, found them in {held} after "
+            f"loading; use --dtype {held}, or another --device."
+        )
+    return module
+
+
+def held_dtype(module: Any, quantisation: str) -> str:
+    """The dtype that most weights are held in; `quantisation` where any are packed."""
+    tensors = [*module.parameters(), *module.buffers()]
+    if any(one.dtype in PACKED and one.dim() >= 2 for one in tensors):
+        return quantisation
+    counts: Counter[str] = Counter()
+    for one in module.parameters():
+        counts[str(one.dtype).removeprefix("torch.")] += one.numel()
+    return counts.most_common(1)[0][0]
+
+
+def _explained(reference: str, dtype: str, error: Exception) -> Exception:
+    """What is told to the user for an error while weights are read; a bug stays as it is."""
+    if is_out_of_memory(error):
+        return RunError(
+            f"model {reference!r} does not fit in memory in {dtype} ({first_line(error)}); "
+            "try --dtype nf4 or --device-map auto."
+        )
+    if "cannot be loaded with `safetensors`" in str(error):
+        offline = constants.HF_HUB_OFFLINE
+        found = "none in the local cache (HF_HUB_OFFLINE is set)" if offline else "none there"
+        return IclVectorsError(
+            f"model {reference!r}: expected its weights as model.safetensors, or in shards with "
+            f"model.safetensors.index.json, found {found}; pickled weights are never read."
+        )
+    known = (OSError, ValueError, ImportError, KeyError, RuntimeError, TypeError, SafetensorError)
+    return cannot_load(reference, "weights", error) if isinstance(error, known) else error
+
+
+def _require_whole(
+    reference: str, config: Any, architecture: Architecture, info: Mapping[str, Any]
+) -> None:
+    """Refuse weights that are missing, have other shapes, or belong to further blocks.
+
+    Raises:
+        IclVectorsError: naming one of them.
+    """
+    if wrong := sorted(info["mismatched_keys"]):
+        name, found, expected = wrong[0]
+        raise IclVectorsError(
+            f"model {reference!r}: expected {name} of shape {tuple(expected)} by its config.json, "
+            f"found {tuple(found)} in its weights; use both of the same checkpoint."
+        )
+    if info["missing_keys"]:
+        raise IclVectorsError(
+            f"model {reference!r}: expected all weights that its config.json describes, found "
+            f"no {min(info['missing_keys'])}; fetch the checkpoint again, or mend its config.json."
+        )
+    further = getattr(config, "num_nextn_predict_layers", None) or 0
+    count, path = len(architecture.blocks) + further, architecture.blocks[0].removesuffix(".0")
+    surplus = [key for key in info["unexpected_keys"] if _block_of(key, path) >= count]
+    if surplus:
+        raise IclVectorsError(
+            f"model {reference!r}: expected the {count} blocks of its config.json, found "
+            f"weights of more ({min(surplus)}); mend its config.json."
+        )
+
+
+def _block_of(key: str, path: str) -> int:
+    """The block of a weight such as model.layers.3.mlp.weight; −1 for one of no block."""
+    found = re.match(re.escape(path) + r"\.(\d+)\.", key)
+    return int(found.group(1)) if found else -1
+
+
+@contextmanager
+def _silent_transformers() -> Iterator[None]:
+    """No warnings while weights are read (what matters is checked after it), no conversions.
+
+    For a hub id without safetensors transformers would ask a service of the hub to convert it.
+    """
+    logger = logging.getLogger("transformers")
+    level, converts = logger.level, os.environ.get("DISABLE_SAFETENSORS_CONVERSION")
+    os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if converts is None:
+            del os.environ["DISABLE_SAFETENSORS_CONVERSION"]
