@@ -100,9 +100,10 @@ def cannot_load(reference: str, what: str, error: BaseException) -> IclVectorsEr
             f"model {reference!r}: its {what} comes with code of its own, which is not run "
             "unasked; read that code, and if you trust it add --trust-remote-code."
         )
+    hint = "fetch its files again." if what == "weights" else _what_is_a_model()
     return IclVectorsError(
         f"model {reference!r}: cannot read its {what} ({type(error).__name__}: "
-        f"{first_line(error)}); {_what_is_a_model()}"
+        f"{first_line(error)}); {hint}"
     )
 
 

@@ -7,6 +7,7 @@ and fill missing weights with random numbers; none of this happens here.
 import logging
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from huggingface_hub import constants
 from safetensors import SafetensorError
+from transformers.utils import logging as transformers_logging
 
 from icl_vectors.architecture import Architecture
 from icl_vectors.dtypes import loading_options, quantised_as
@@ -134,7 +136,8 @@ def _block_of(key: str, path: str) -> int:
 
 @contextmanager
 def _silent_transformers() -> Iterator[None]:
-    """No warnings while weights are read (what matters is checked after it), no conversions.
+    """While weights are read: no warnings (what matters is checked after), no bars in logs.
+
 
     For a hub id without safetensors transformers would ask a service of the hub to convert it.
     """
@@ -142,9 +145,14 @@ def _silent_transformers() -> Iterator[None]:
     level, converts = logger.level, os.environ.get("DISABLE_SAFETENSORS_CONVERSION")
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
     logger.setLevel(logging.ERROR)
+    shows_bars = transformers_logging.is_progress_bar_enabled()
+    if not sys.stderr.isatty():
+        transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
         logger.setLevel(level)
+        if shows_bars:
+            transformers_logging.enable_progress_bar()
         if converts is None:
             del os.environ["DISABLE_SAFETENSORS_CONVERSION"]
