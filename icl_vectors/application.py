@@ -16,6 +16,7 @@ from icl_vectors.encoding import encode_to_arrow
 from icl_vectors.errors import IclVectorsError, not_finite, unknown_name
 from icl_vectors.graph import run_application
 from icl_vectors.injection import MODES, Mode, mode_of, what_goes_in
+from icl_vectors.limits import positions_limit, require_room
 from icl_vectors.memory import LARGEST_ON_CPU, LARGEST_ON_GPU, with_smaller_batches
 from icl_vectors.models import Model, as_model
 from icl_vectors.plain_text import fault_of_line
@@ -130,7 +131,8 @@ def apply(
         an `Answers` that holds them too.
 
     Raises:
-        IclVectorsError: the vector belongs to another model, or no layer can be told.
+        IclVectorsError: the vector belongs to another model, no layer can be told, or a query
+            with its answer is longer than the model takes.
     """
     model = as_model(model)
     asked = _checked(queries, max_new_tokens, mode, top_k, model)
@@ -213,6 +215,9 @@ def _answer(
     """Answers to texts that end at an arrow, some at a time."""
     tokenizer = model.tokenizer
     rows = [encode_to_arrow(tokenizer, form, text, None) for text in texts]
+    limit = positions_limit(model)
+    for query, row in zip(queries, rows, strict=True):
+        require_room(f"query {query[:40]!r}", len(row), steps, limit)
     of_text = ending_tokens(model.nnsight._module, tokenizer)
     ends = (*of_text, *tokens_that_end_a_line(tokenizer, form))
     options = {"ends": ends, "with_logits": False, **asked}

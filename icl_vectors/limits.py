@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.errors import IclVectorsError
 from icl_vectors.models import Model
 from icl_vectors.prompts import Prompt
 from icl_vectors.templates import Template
@@ -18,14 +19,40 @@ def positions_limit(model: Model) -> int:
     return UNBOUNDED
 
 
+def require_room(where: str, tokens: int, written: int, limit: int) -> None:
+    """Refuse a text that, with what is written after it, is longer than the model takes.
+
+    Args:
+        written: tokens of the answer that follow; the last of them is not read again.
+
+    Raises:
+        IclVectorsError: naming both lengths.
+    """
+    needed = tokens + max(0, written - 1)
+    if needed > limit:
+        more = f" and {written} to be written" if written > 1 else ""
+        raise IclVectorsError(
+            f"{where}: found {tokens} tokens{more}, expected at most {limit} in all, which is "
+            "what the model takes; shorten the text, lower --shots or --max-new-tokens (a "
+            "truncated prompt would lose demonstrations)."
+        )
+
+
 def encode_prompts(
-    model: Model, template: Template, prompts: Iterable[Prompt]
+    model: Model, template: Template, prompts: Iterable[Prompt], written: int = 0
 ) -> list[EncodedPrompt]:
     """Prompts as token ids, in order.
+
+    Args:
+        written: tokens of the answers that are to be written after them.
 
     Raises:
         IclVectorsError: the tokenizer joins an arrow with its answer, or a prompt is longer than
             the model takes.
     """
     limit = positions_limit(model)
-    return [encode_prompt(model.tokenizer, template, prompt, limit) for prompt in prompts]
+    encoded = [encode_prompt(model.tokenizer, template, prompt, limit) for prompt in prompts]
+    for one in encoded if written else ():
+        tokens = len(one.shared) + len(one.suffixes[0])
+        require_room(f"prompt {one.prompt.id}", tokens, written, limit)
+    return encoded

@@ -145,14 +145,15 @@ def _silent_transformers() -> Iterator[None]:
     level, converts = logger.level, os.environ.get("DISABLE_SAFETENSORS_CONVERSION")
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
     logger.setLevel(logging.ERROR)
-    shows_bars = transformers_logging.is_progress_bar_enabled()
+    bars: Any = transformers_logging  # its functions have no types
+    shows_bars = bars.is_progress_bar_enabled()
     if not sys.stderr.isatty():
-        transformers_logging.disable_progress_bar()
+        bars.disable_progress_bar()
     try:
         yield
     finally:
         logger.setLevel(level)
         if shows_bars:
-            transformers_logging.enable_progress_bar()
+            bars.enable_progress_bar()
         if converts is None:
             del os.environ["DISABLE_SAFETENSORS_CONVERSION"]

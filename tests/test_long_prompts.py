@@ -7,7 +7,8 @@ from torch.testing import assert_close
 
 import icl_vectors as icl
 from icl_vectors.batches import make_batches
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.encoding import EncodedPrompt, encode_plain, encode_prompt
+from icl_vectors.errors import IclVectorsError
 from icl_vectors.graph_of_experiments import run_many_thetas
 from icl_vectors.memory import LARGEST_ON_CPU, WORK_ON_CPU, choose_batch_size, prompts_at_once
 from icl_vectors.models import Model, load_model
@@ -63,3 +64,36 @@ def test_more_prompts_make_no_larger_batches(folder: Path) -> None:
     model = load_model(str(folder))
     sizes = [choose_batch_size(model, encoded(model, 5, count)) for count in (50, 100, 400)]
     assert len(set(sizes)) == 1
+
+
+SHORT = 40
+
+
+@pytest.fixture(scope="module", params=["gpt2", "llama"])
+def short(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A model that takes 40 tokens, with learned positions or with rotary ones."""
+    name = {"gpt2": "n_positions", "llama": "max_position_embeddings"}[request.param]
+    model = random_of_family(request.param, **{name: SHORT})
+    folder = save_model(tmp_path_factory.mktemp(request.param), model, bytes_tokenizer())
+    return load_model(str(folder))
+
+
+def test_a_query_with_its_answer_fits_or_is_refused_before_anything_runs(short: Model) -> None:
+    theta = icl.extract(short, {"a": "b", "c": "d"}, ["e"])
+    query = "q" * 20
+    tokens = len(encode_plain(short.tokenizer, f"{query}→"))
+    room = SHORT - tokens + 1  # the last token that is written is not read again
+    options: dict[str, Any] = {"layer": 1, "return_logits": True}
+    assert icl.apply(short, theta, [query], max_new_tokens=room, **options).logits is not None
+    for asked, new in (([query], room + 1), (["e", "q" * SHORT], 1), (["e"], 200)):
+        with pytest.raises(IclVectorsError, match=f"expected at most {SHORT} in all"):
+            icl.apply(short, theta, asked, max_new_tokens=new, **options)
+
+
+def test_a_task_whose_answers_have_no_room_is_told_and_the_others_run(short: Model) -> None:
+    long = Task.from_pairs("long", {f"{i}": f"{i}" * 10 for i in range(10, 24)})
+    letters = Task.from_pairs("letters", {chr(97 + i): chr(65 + i) for i in range(20)})
+    options: dict[str, Any] = {"shots": 1, "dev": 2, "test": 30, "dummies": 1}
+    found = icl.sweep(short, [long, letters], answer="generate", **options)
+    assert [entry["task"] for entry in found.data["tasks"]] == ["letters"]
+    assert f"to be written, expected at most {SHORT} in all" in found.failures[("long", 41)]
