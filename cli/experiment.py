@@ -43,11 +43,11 @@ class Experiment:
                 with Watcher(self.opener.quiet) as watcher:
                     provenance = {"argv": sys.argv[1:]}
                     run(opened, output=folder, observer=watcher, provenance=provenance, **settings)
-                draw([folder], self.opener.quiet)
                 folders.append(folder)
                 found.append({**read_json(folder / "results.json"), "folder": str(folder)})
                 if not self.json:
                     show(f"{table(found[-1])}\n\nThe run's folder: {folder}")
+                draw([folder], self.opener.quiet)
         if self.json:
             show_json(found[0] if len(found) == 1 else found)
         return folders

@@ -7,7 +7,7 @@ import typer
 
 from icl_vectors.cli import commands
 from icl_vectors.cli.stopping import Stopping
-from icl_vectors.cli.terminal import printable, show
+from icl_vectors.cli.terminal import adapt_streams, close_stdout, printable, show
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.version import VERSION
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Task vectors of in-context learning: extract them, put them in, study them.",
 )
 
@@ -49,6 +50,7 @@ def main() -> None:
 
     0 done, 2 the user's mistake, 1 the run could not go on, 130 Ctrl-C, 143 SIGTERM.
     """
+    adapt_streams()
     stopping = Stopping()
     stopping.listen()
     try:
@@ -85,6 +87,9 @@ def _explain(error: BaseException) -> int:
         return _complain(f"{_sentence(error.format_message())} See `{command} --help`.", EXIT_USER)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return _complain("interrupted; what was finished is kept.", EXIT_INTERRUPTED)
+    if isinstance(error, BrokenPipeError):  # the reader has seen enough, as with `head`
+        close_stdout()
+        return 0
     if isinstance(error, OSError) and error.errno is not None:
         where = f" ({error.filename})" if error.filename else ""
         return _complain(f"the run could not go on: {error.strerror}{where}.", EXIT_RUN)

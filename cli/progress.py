@@ -26,8 +26,9 @@ class Watcher(Observer):
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        self._console = Console(stderr=True, highlight=False)
-        self._is_terminal = self._console.is_terminal and not quiet
+        is_terminal = sys.stderr.isatty()  # rich would also take FORCE_COLOR for one
+        self._console = Console(stderr=True, highlight=False, force_terminal=is_terminal)
+        self._is_terminal = is_terminal and not quiet
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),

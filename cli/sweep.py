@@ -1,5 +1,6 @@
 """`icl-vectors sweep`: the paper's experiment, task by task."""
 
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from icl_vectors.cli.loading import require_one_on_server, say
 from icl_vectors.cli.opening import AS_USUAL, Opening, opens_models
 from icl_vectors.cli.precision import Comparison, comparison_place
 from icl_vectors.cli.terminal import show, show_json
-from icl_vectors.errors import IclVectorsError, MissingExtra
+from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.checks import check_answer, check_counts
 from icl_vectors.prompts import require_pairs
 from icl_vectors.run_folder import require_free
@@ -96,12 +97,12 @@ def sweep(
                     provenance={"argv": sys.argv[1:]},
                 )
             found.append(results)
-            draw([folder], quiet or json)
             if not json:
                 show(sweep_table(results.data))
                 if whole := answers_table(results.data):
                     show(f"\n{whole}")
                 show(f"\nThe run's folder: {folder}")
+            draw([folder], quiet or json)
             if len(dtypes) > 1 and results.data["tasks"]:
                 precisions.add(opened, folder)
             del opened
@@ -118,16 +119,19 @@ def sweep(
 
 
 def draw(folders: list[Path], quiet: bool, output: Path | None = None) -> None:
-    """Figures, tables and report of runs; without matplotlib this is said, and is no error.
+    """Figures, tables and report of runs, whose results are complete: a failure is one line.
 
-    The results are in the folders by then, and `icl-vectors report` draws them later.
+    `icl-vectors report` draws them later.
     """
     from icl_vectors.report import write_report
 
     try:
         page = write_report(folders, output)
-    except MissingExtra as error:
-        return say(quiet)(f"No figures and no report: {error}")
+    except Exception as error:  # whatever fails in drawing, nothing that was measured is lost
+        reason = str(error) if isinstance(error, IclVectorsError) else repr(error)
+        command = shlex.join(["icl-vectors", "report", *map(str, folders)])
+        line = f"No figures and no report: {reason} The results are complete; draw later: {command}"
+        return show(" ".join(line.split()), sys.stderr)
     say(quiet)(f"Report: {page}")
 
 

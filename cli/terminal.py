@@ -3,6 +3,8 @@
 Every command prints through here; a test forbids `print` elsewhere.
 """
 
+import codecs
+import json
 import os
 import sys
 from typing import Any, TextIO
@@ -12,6 +14,25 @@ from icl_vectors.plain_text import in_one_line, is_order, without_orders
 
 KEYS = ("NDIF_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 SHORTEST_KEY = 8
+IN_ASCII = {
+    **dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True)),
+    "θ": "theta",
+    "→": "->",
+    "↵": "|",
+    "…": "...",
+    "–": "-",
+    "−": "-",
+    "×": "x",
+    "±": "+-",
+    "·": ".",
+    "⟦": "[[",
+    "⟧": "]]",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+    "ℓ": "l",
+}
+ERRORS = "icl_vectors.in_ascii"
 
 
 def show(text: object, file: TextIO | None = None) -> None:
@@ -23,9 +44,40 @@ def show(text: object, file: TextIO | None = None) -> None:
 
 
 def show_json(value: Any) -> None:
-    """Print one JSON document; what a terminal would obey is escaped as JSON does it."""
+    """Print one JSON document; what a terminal would obey or lacks is escaped as JSON does it."""
     text = to_json(value)
-    print("".join(f"\\u{ord(c):04x}" if is_order(c) else c for c in text))
+    plain = all(not is_order(c) and _has(sys.stdout, c) for c in set(text))
+    shown = (c if not is_order(c) and _has(sys.stdout, c) else json.dumps(c)[1:-1] for c in text)
+    print(text if plain else "".join(shown), flush=True)
+
+
+def adapt_streams() -> None:
+    """From now on characters that stdout or stderr lacks are written in ASCII: no write fails."""
+    codecs.register_error(ERRORS, _in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors=ERRORS)
+
+
+def close_stdout() -> None:
+    """Write to nowhere from now on: whoever read stdout has closed it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    shown = (IN_ASCII.get(c) or c.encode("ascii", "backslashreplace").decode() for c in lost)
+    return "".join(shown), error.end
+
+
+def _has(stream: TextIO, character: str) -> bool:
+    try:
+        character.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def printable(text: str) -> str:

@@ -18,7 +18,7 @@ from icl_vectors.checking import require_checked
 from icl_vectors.encoding import encode_prompt
 from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.experiments.checks import check_counts, gather_tasks
-from icl_vectors.experiments.geometry import describe_clusters, embed, require_sklearn, silhouette
+from icl_vectors.experiments.geometry import describe_clusters, embed, silhouette
 from icl_vectors.experiments.jobs import Jobs
 from icl_vectors.experiments.layers_from_sweep import best_layer_of_mean, swept_entries
 from icl_vectors.experiments.observer import Observer
@@ -75,7 +75,6 @@ def cluster(
     """
     model, observer = as_model(model), observer or default_observer()
     check_counts(shots=shots, dummies=dummies, per_task=per_task, batch_size=batch_size)
-    require_sklearn()
     chosen, form = gather_tasks(tasks), load_template(template)
     require_pairs(chosen, shots, dummies)
     if len(chosen) < 2:

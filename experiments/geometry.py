@@ -1,28 +1,16 @@
 """Where points lie: cosine distances, silhouette, nearest tasks, t-SNE and PCA (scikit-learn)."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from icl_vectors.errors import MissingExtra
 from icl_vectors.scoring import stable
 
 BINS = 40
 PERPLEXITY = 30.0
-
-
-def require_sklearn() -> None:
-    """Check that scikit-learn is there, before anything is computed.
-
-    Raises:
-        IclVectorsError: it is not installed.
-    """
-    if find_spec("sklearn") is None:
-        raise MissingExtra("cluster", "scikit-learn", "plots")
 
 
 def silhouette(points: Float[ndarray, "point hidden"], labels: Int[ndarray, " point"]) -> float:

@@ -4,13 +4,13 @@ matplotlib is imported inside the functions.
 """
 
 import io
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from icl_vectors.errors import MissingExtra
 from icl_vectors.plain_text import without_orders
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ PIXELS_PER_INCH = 200
 NAME_LENGTH = 28
 LONGEST_LABEL = 60
 MOST_TASKS = 48  # in one figure
-PLOTTING = ("matplotlib", "scipy")
 Item = TypeVar("Item")
 
 
@@ -67,17 +66,24 @@ class Picture:
 
 
 def render(drawing: Drawing) -> Picture:
-    """Draw as SVG and PNG; the same data gives the same bytes.
+    """Draw as SVG and PNG; the same data gives the same bytes. No display or backend is needed."""
+    _import_matplotlib()
+    with _style():
+        figure = drawing.draw()
+        figure.draw_without_rendering()  # lays out once
+        figure.set_layout_engine("none")
+        from matplotlib.text import Text
 
-    Raises:
-        MissingExtra: matplotlib or scipy is not installed.
-    """
-    try:
-        return _render(drawing)
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in PLOTTING:
-            raise
-        raise MissingExtra("the report's figures", str(error.name), "plots") from error
+        for label in figure.findobj(Text):
+            label.set_text("\n".join(map(_shortened, label.get_text().split("\n"))))
+        return Picture(
+            drawing.name,
+            drawing.title,
+            drawing.caption,
+            drawing.alternative,
+            _save(figure, "svg", {"Date": None, "Creator": None}).decode("utf-8"),
+            _save(figure, "png", {"Software": None}),
+        )
 
 
 def drawn_of(items: Sequence[Item]) -> tuple[Sequence[Item], str]:
@@ -124,23 +130,20 @@ def category_style(category: str, categories: Sequence[str]) -> tuple[str, str]:
     return OTHER_STYLES[others.index(category) % len(OTHER_STYLES)]
 
 
-def _render(drawing: Drawing) -> Picture:
-    with _style():
-        figure = drawing.draw()
-        figure.draw_without_rendering()  # lays out once
-        figure.set_layout_engine("none")
-        from matplotlib.text import Text
+def _import_matplotlib() -> None:
+    """Import matplotlib whatever MPLBACKEND says: a backend that it does not know ends the import.
 
-        for label in figure.findobj(Text):
-            label.set_text("\n".join(map(_shortened, label.get_text().split("\n"))))
-        return Picture(
-            drawing.name,
-            drawing.title,
-            drawing.caption,
-            drawing.alternative,
-            _save(figure, "svg", {"Date": None, "Creator": None}).decode("utf-8"),
-            _save(figure, "png", {"Software": None}),
-        )
+    A backend that it does know stays the user's; nothing here uses one.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    if backend:
+        with suppress(ValueError):  # not a backend of this matplotlib
+            matplotlib.rcParams["backend"] = backend
 
 
 def _shortened(label: str) -> str:

@@ -22,9 +22,6 @@ def pictures_of(run: Run, folder: Path) -> list[Picture]:
 
     Args:
         folder: of the run.
-
-    Raises:
-        MissingExtra: something has to be drawn, and matplotlib or scipy is not installed.
     """
     drawings = figures_of(run)
     listed = _listed(folder, _data_and_code(run))

@@ -40,7 +40,7 @@ def write_report(
         The page's path.
 
     Raises:
-        IclVectorsError: a folder is no run, can't be written, or matplotlib is missing.
+        IclVectorsError: a folder is no run, or can't be written.
     """
     if not folders:
         raise IclVectorsError("expected the folder of at least one run, found none.")
@@ -97,7 +97,7 @@ def write_figures_and_tables(folder: Path) -> None:
     """Write figures/*.svg and *.png and tables/*.md and *.tex of one run into its folder.
 
     Raises:
-        IclVectorsError: the folder is no run, can't be written, or matplotlib is missing.
+        IclVectorsError: the folder is no run, or can't be written.
     """
     with drawing_alone([folder]):
         run = read_run(folder)

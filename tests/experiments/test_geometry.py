@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from itertools import combinations
 from typing import Any
 
@@ -8,13 +6,10 @@ import pytest
 from scipy.spatial.distance import cosine, pdist
 from sklearn.metrics import silhouette_score
 
-from icl_vectors.errors import MissingExtra
-from icl_vectors.experiments import geometry
 from icl_vectors.experiments.geometry import (
     cosine_distances,
     describe_clusters,
     embed,
-    require_sklearn,
     silhouette,
 )
 
@@ -134,16 +129,3 @@ def test_maps_keep_the_clusters_apart_and_are_the_same_for_the_same_seed(
 
 def test_a_handful_of_points_can_be_mapped(points: Any) -> None:
     assert embed(points[:4], 1)["tsne"].shape == (4, 2)
-
-
-def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    require_sklearn()
-    monkeypatch.setattr(geometry, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"expected scikit-learn, found none; .*\[plots\]"):
-        require_sklearn()
-
-
-def test_scikit_learn_is_imported_only_where_it_is_used() -> None:
-
-    code = "import sys, icl_vectors.experiments.geometry; sys.exit('sklearn' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

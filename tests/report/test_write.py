@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -107,15 +108,29 @@ def test_no_model_library_and_no_pyplot_is_loaded(folder: Path) -> None:
     assert (found.stdout, found.stderr) == ("\n", "")
 
 
-@pytest.mark.parametrize("library", ["matplotlib", "scipy.cluster.hierarchy"])
-def test_without_a_plotting_library_one_line_says_what_to_install(
-    library: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("backend", ["no_such_backend", "module://gone", "TkAgg", "agg"])
+def test_figures_need_no_display_and_leave_the_backend_to_the_user(
+    backend: str, folder: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(IclVectorsError) as error:
-        write_report([folder])
-    assert str(error.value).endswith('pip install "icl-vectors[plots]"')
-    assert "\n" not in str(error.value)
+    code = (
+        "import os, sys; from pathlib import Path; from icl_vectors.report import write_report; "
+        "write_report([Path(sys.argv[1])]); import matplotlib; "
+        "print(matplotlib.rcParams._get('backend'), os.environ['MPLBACKEND'], sep='|')"
+    )
+    (folder / ".drawn.json").unlink(missing_ok=True)
+    environment = {**os.environ, "MPLBACKEND": backend}
+    environment.pop("DISPLAY", None)
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    held, asked = found.stdout.strip().split("|")
+    assert asked == backend
+    assert held.lower() == backend.lower() or backend == "no_such_backend"
+    assert names(folder / "figures", "png") == FIGURES
 
 
 def test_a_page_of_very_many_runs_leaves_their_figures_in_their_folders(
