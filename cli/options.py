@@ -51,7 +51,11 @@ Layers = Annotated[
 Seed = Annotated[int, typer.Option("--seed", help="Seed of prompts and demonstrations.")]
 Seeds = Annotated[str | None, typer.Option("--seeds", help="Several seeds: 41,42,…")]
 TemplateText = Annotated[
-    str, typer.Option("--template", help="A line with {input} and {output}, or: paper.")
+    str,
+    typer.Option(
+        "--template",
+        help=r"A text with {input} and {output} (\n: newline, \t: tab), or: paper.",
+    ),
 ]
 BatchSize = Annotated[
     str, typer.Option("--batch-size", help="Prompts at once; auto: from free memory.")
