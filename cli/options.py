@@ -34,12 +34,16 @@ TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run code that comes with the checkpoint.")
 ]
 Tasks = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option("--tasks", help="Names, comma-separated, or a category, or all (the default)."),
 ]
 TaskFiles = Annotated[
     list[Path] | None,
     typer.Option("--task-file", help="Your own task: JSON, JSONL, CSV or TSV. Repeatable."),
+]
+StrictTasks = Annotated[
+    bool,
+    typer.Option("--strict-tasks", help="Refuse task files that give an input different outputs."),
 ]
 Shots = Annotated[int, typer.Option("--shots", help="Demonstrations in a prompt.")]
 Dummies = Annotated[int, typer.Option("--dummies", help="Dummy queries that θ is averaged over.")]

@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 from time import process_time
 
+import pandas
 import pytest
 
 from icl_vectors.errors import IclVectorsError
@@ -111,18 +112,30 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_pairs(folder)
 
 
-def test_two_outputs_for_one_input_are_refused_unless_they_stand_in_a_list(tmp_path: Path) -> None:
-    file = write(tmp_path, "a.csv", "input,output\na,b\nc,d\na,x\n")
-    with pytest.raises(
-        IclVectorsError, match="line 4 gives 'a' the output 'x', line 2 gave it 'b'"
-    ):
-        read_pairs(file)
-    repeated = write(tmp_path, "b.csv", "input,output\na,b\na,b\n")
-    found = read_pairs(repeated)
-    assert found.pairs == [("a", ["b"])]
+def test_all_outputs_of_an_input_are_accepted_and_the_first_is_demonstrated(tmp_path: Path) -> None:
+    file = write(tmp_path, "a.csv", "input,output\na,b\nc,d\na,x\na,b\n")
+    found = read_pairs(file)
+    assert found.pairs == [("a", ["b", "x"]), ("c", ["d"])]
     assert found.notes == (
-        f"task file {repeated}: line 3 repeats line 2 ('a'); each is used once.",
+        f"task file {file}: line 5 repeats line 2 ('a'); each is used once.",
+        f"task file {file}: 1 input has several outputs; all are accepted, the first is "
+        "demonstrated (such as 'a': line 2: 'b'; line 4: 'x').",
     )
+    assert Task.from_file(file).demonstration("a") == ("a", "b")
+    twice = write(tmp_path, "b.json", '{"e": ["f", "g"],\n"a": "b",\n"c": "d",\n"a": ["x", "b"]}')
+    assert read_pairs(twice).pairs == [("e", ["f", "g"]), ("a", ["b", "x"]), ("c", ["d"])]
+    (note,) = Task.from_file(twice).notes
+    assert "2 inputs have several outputs" in note and "'a': line 2: 'b'; line 4: 'x'" in note
+
+
+def test_lines_that_repeat_are_used_once_and_strict_files_may_have_them(tmp_path: Path) -> None:
+    repeated = write(tmp_path, "b.csv", "input,output\na,b\na,b\n")
+    for strict in (False, True):
+        found = read_pairs(repeated, strict)
+        assert found.pairs == [("a", ["b"])]
+        assert found.notes == (
+            f"task file {repeated}: line 3 repeats line 2 ('a'); each is used once.",
+        )
 
 
 @pytest.mark.parametrize(
@@ -149,18 +162,18 @@ def test_two_outputs_for_one_input_are_refused_unless_they_stand_in_a_list(tmp_p
         ("a.csv", "input,output\na,b\na,c\nd,e\nd,f\n", "line 3 gives 'a' the output 'c'"),
     ],
 )
-def test_contradictions_are_named_with_their_lines(
+def test_strict_reading_names_contradictions_with_their_lines(
     tmp_path: Path, name: str, text: str, said: str
 ) -> None:
     with pytest.raises(IclVectorsError) as raised:
-        read_pairs(write(tmp_path, name, text))
+        Task.from_file(write(tmp_path, name, text), strict=True)
     assert said in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_all_contradictions_are_counted(tmp_path: Path) -> None:
     rows = "".join(f"k{i},b\nk{i},c\n" for i in range(10))
     with pytest.raises(IclVectorsError, match="line 3 gives .*; line 5 .*; and 7 more; to accept"):
-        read_pairs(write(tmp_path, "a.csv", f"input,output\n{rows}"))
+        read_pairs(write(tmp_path, "a.csv", f"input,output\n{rows}"), strict=True)
 
 
 def test_line_separators_of_unicode_are_text_and_end_no_line(tmp_path: Path) -> None:
@@ -191,6 +204,100 @@ def test_an_output_of_a_table_may_be_a_list(tmp_path: Path) -> None:
     )
     pairs = Task.from_file(file).pairs
     assert pairs == (("lime", ("green", "lime green")), ("snow", ('["white',)))
+
+
+CELLS = {  # as DataFrame.to_csv writes lists, tuples and sets; as JSON; and texts that are none
+    "['green', 'lime green']": ("green", "lime green"),
+    "['it\\'s', \"it's\"]": ("it's",),
+    "('green',)": ("green",),
+    "{'lime', 'green'}": ("green", "lime"),
+    '["gr\\u00fcn"]': ("grün",),
+    '["[1, 2]"]': ("[1, 2]",),
+    "[MASK]": ("[MASK]",),
+    "(1)": ("(1)",),
+    "[a, b]": ("[a, b]",),
+    "{x}": ("{x}",),
+}
+UNCLEAR = ["[1, 2]", "[1 2]", "['a' 'b']", "[]", "(1, 2)", "{'a': 1}", "['a', 1]", "['a', None]"]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_list_in_a_cell_is_read_as_the_answers_that_it_was_written_for(
+    tmp_path: Path, cell: str
+) -> None:
+    frame = pandas.DataFrame({"input": ["lime"], "output": [cell]})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert Task.from_file(tmp_path / "t.csv").pairs == (("lime", CELLS[cell]),)
+    assert Task.from_frame("t", frame).pairs == (("lime", CELLS[cell]),)
+
+
+@pytest.mark.parametrize("cell", UNCLEAR)
+def test_a_cell_that_can_be_read_in_two_ways_is_refused_with_the_cure(
+    tmp_path: Path, cell: str
+) -> None:
+    frame = pandas.DataFrame({"input": ["lime"], "output": [cell]})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    for read, place in (
+        (lambda: Task.from_file(tmp_path / "t.csv"), "t.csv, line 2: found"),
+        (lambda: Task.from_frame("t", frame), "task 't', row 0: found"),
+    ):
+        with pytest.raises(IclVectorsError, match="list of one") as raised:
+            read()
+        assert place in str(raised.value) and cell in str(raised.value)
+
+
+def test_lists_that_a_frame_writes_as_csv_are_read_as_they_were(tmp_path: Path) -> None:
+    answers = [["green", "lime green"], ("red", "crimson"), ["l'or"]]
+    frame = pandas.DataFrame({"input": ["lime", "apple", "gold"], "output": answers})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert Task.from_file(tmp_path / "t.csv").pairs == Task.from_frame("t", frame).pairs
+    assert Task.from_frame("t", frame).answers["lime"] == ("green", "lime green")
+
+
+COLOURS = pandas.DataFrame({"input": ["apple", "lime"], "output": ["red", "green"], "n": [1, 2]})
+ROWS = [{"input": "apple", "output": "red"}, {"input": "lime", "output": "green"}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(COLOURS[["input", "output"]].to_dict("list")),
+        json.dumps(COLOURS.to_dict("list"), indent=1),
+        COLOURS.to_json(orient="records"),
+        COLOURS.to_json(orient="records", lines=True),
+        json.dumps([["apple", "red"], ["lime", "green"]]),
+        json.dumps([["input", "output"], ["apple", "red"], ["lime", "green"]]),
+    ],
+)
+def test_json_as_other_programs_write_it_is_read_as_it_was_meant(tmp_path: Path, text: str) -> None:
+    file = write(tmp_path, "t.json", text)
+    assert Task.from_file(file).pairs == (("apple", ("red",)), ("lime", ("green",)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (json.dumps({"train": ROWS, "test": ROWS}), "lists of rows named train, test, such as spl"),
+        (COLOURS.to_json(), 'a frame\'s to_json() writes; give orient="records"'),
+        (COLOURS.to_json(orient="index"), 'give orient="records"'),
+        (COLOURS.to_json(orient="split"), "a frame in parts (columns, index, data)"),
+        (COLOURS.to_json(orient="table"), "a frame in parts (schema, data)"),
+        ('{"input": ["a", "b"], "output": ["c"]}', "2 under input and 1 under output"),
+        ('[{"question": "a", "answer": "b"}]', "(the keys question, answer)"),
+        ('[["a", "b", "c"]]', "a row without the keys input and output (list)"),
+    ],
+)
+def test_json_of_another_form_is_refused_by_what_it_looks_like(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    with pytest.raises(IclVectorsError) as raised:
+        Task.from_file(write(tmp_path, "t.json", text))
+    assert said in str(raised.value) and "expected JSON" in str(raised.value)
+
+
+def test_a_mapping_of_the_words_input_and_output_among_others_stays_one(tmp_path: Path) -> None:
+    text = '{"input": "output", "output": "input", "big": "small"}'
+    assert len(Task.from_file(write(tmp_path, "t.json", text)).pairs) == 3
 
 
 def test_a_table_that_would_lose_cells_is_refused(tmp_path: Path) -> None:
