@@ -17,6 +17,7 @@ from icl_vectors.prompts import require_pairs
 def cluster(
     tasks: options.Tasks = None,
     task_file: options.TaskFiles = None,
+    strict_tasks: options.StrictTasks = False,
     layer: Annotated[
         str, typer.Option("--layer", help="A block, or best: of the sweep's mean curve.")
     ] = "best",
@@ -41,7 +42,7 @@ def cluster(
 
     Example: icl-vectors cluster --output runs/first --layer best
     """
-    chosen, size = choose_tasks(tasks, task_file), parse_batch_size(batch_size)
+    chosen, size = choose_tasks(tasks, task_file, strict_tasks), parse_batch_size(batch_size)
     check_counts(shots=shots, dummies=dummies, test=test, dev=dev, batch_size=size)
     check_counts(per_task=per_task)
     require_pairs(chosen, shots, dummies)

@@ -31,6 +31,7 @@ def compare(
     ] = "all",
     tasks: options.Tasks = None,
     task_file: options.TaskFiles = None,
+    strict_tasks: options.StrictTasks = False,
     arrows: Annotated[
         str,
         typer.Option("--arrows", help="Also put vectors in under these arrows, such as '-> : ='."),
@@ -60,7 +61,7 @@ def compare(
 
     Example: icl-vectors compare --tasks antonyms,to_upper --methods state,function,icv
     """
-    chosen, size = choose_tasks(tasks, task_file), parse_batch_size(batch_size)
+    chosen, size = choose_tasks(tasks, task_file, strict_tasks), parse_batch_size(batch_size)
     check_counts(dummies=dummies, test=test, dev=dev, batch_size=size)
     require_pairs(chosen, shots, dummies)
     from icl_vectors.experiments.compare_plan import parse_controls, parse_curve

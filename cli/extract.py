@@ -1,5 +1,6 @@
 """`icl-vectors extract`: one task vector, made and saved."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,7 @@ def extract(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     task: Annotated[str | None, typer.Option("--task", help="A built-in task.")] = None,
     task_file: Annotated[Path | None, typer.Option("--task-file", help="Your own task.")] = None,
+    strict_tasks: options.StrictTasks = False,
     demo: Annotated[
         list[str] | None, typer.Option("--demo", help='A demonstration, "IN→OUT". Repeatable.')
     ] = None,
@@ -55,7 +57,7 @@ def extract(
     Example: icl-vectors extract --demo "France→Paris" --demo "Japan→Tokyo" --demo "Egypt→Cairo"
     --dummy Kenya --dummy Cuba -o capital.safetensors
     """
-    source = _only_source(task, task_file, demo)
+    source = _only_source(task, task_file, demo, strict_tasks)
     if not output.parent.is_dir():
         raise IclVectorsError(f"--output {output}: expected an existing folder, found none.")
     if output.is_dir():
@@ -87,7 +89,9 @@ def extract(
     show(f"{output}: {vector}")
 
 
-def _only_source(task: str | None, task_file: Path | None, demo: list[str] | None) -> "Task | None":
+def _only_source(
+    task: str | None, task_file: Path | None, demo: list[str] | None, strict: bool
+) -> "Task | None":
     from icl_vectors.tasks import Task, load_task
 
     given = [name for name, value in (("--task", task), ("--task-file", task_file)) if value]
@@ -96,7 +100,10 @@ def _only_source(task: str | None, task_file: Path | None, demo: list[str] | Non
             "expected demonstrations from one place: --task NAME, --task-file F, or --demo …"
         )
     if task_file is not None:
-        return Task.from_file(task_file)
+        own = Task.from_file(task_file, strict=strict)
+        for note in own.notes:
+            show(f"note: {note}", sys.stderr)
+        return own
     return load_task(task) if task else None
 
 

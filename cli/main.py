@@ -14,6 +14,7 @@ from icl_vectors.version import VERSION
 UsageError: Any = typer.BadParameter.__base__  # of click, which newer typer carries within
 EXIT_USER, EXIT_RUN, EXIT_INTERRUPTED = 2, 1, 130
 LINES_SHOWN = 6
+QUERY_HINT = " Queries that begin with - go behind --: apply FILE [OPTIONS] -- -5."
 
 app = typer.Typer(
     name="icl-vectors",
@@ -84,7 +85,9 @@ def _explain(error: BaseException) -> int:
         return _complain(str(error), EXIT_USER)
     if isinstance(error, UsageError):
         command = error.ctx.command_path if error.ctx else "icl-vectors"
-        return _complain(f"{_sentence(error.format_message())} See `{command} --help`.", EXIT_USER)
+        hint = QUERY_HINT if hasattr(error, "option_name") and command.endswith(" apply") else ""
+        text = f"{_sentence(error.format_message())}{hint} See `{command} --help`."
+        return _complain(text, EXIT_USER)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return _complain("interrupted; what was finished is kept.", EXIT_INTERRUPTED)
     if isinstance(error, BrokenPipeError):  # the reader has seen enough, as with `head`

@@ -34,12 +34,16 @@ TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run code that comes with the checkpoint.")
 ]
 Tasks = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option("--tasks", help="Names, comma-separated, or a category, or all (the default)."),
 ]
 TaskFiles = Annotated[
     list[Path] | None,
     typer.Option("--task-file", help="Your own task: JSON, JSONL, CSV or TSV. Repeatable."),
+]
+StrictTasks = Annotated[
+    bool,
+    typer.Option("--strict-tasks", help="Refuse task files that give an input different outputs."),
 ]
 Shots = Annotated[int, typer.Option("--shots", help="Demonstrations in a prompt.")]
 Dummies = Annotated[int, typer.Option("--dummies", help="Dummy queries that θ is averaged over.")]
@@ -51,7 +55,11 @@ Layers = Annotated[
 Seed = Annotated[int, typer.Option("--seed", help="Seed of prompts and demonstrations.")]
 Seeds = Annotated[str | None, typer.Option("--seeds", help="Several seeds: 41,42,…")]
 TemplateText = Annotated[
-    str, typer.Option("--template", help="A line with {input} and {output}, or: paper.")
+    str,
+    typer.Option(
+        "--template",
+        help=r"A text with {input} and {output} (\n: newline, \t: tab), or: paper.",
+    ),
 ]
 BatchSize = Annotated[
     str, typer.Option("--batch-size", help="Prompts at once; auto: from free memory.")

@@ -21,6 +21,7 @@ def plan(
     model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
     tasks: options.Tasks = None,
     task_file: options.TaskFiles = None,
+    strict_tasks: options.StrictTasks = False,
     shots: options.Shots = 5,
     dummies: options.Dummies = 2,
     test: options.Test = 50,
@@ -99,7 +100,7 @@ def plan(
         "trust_remote_code": trust_remote_code,
         "notice": say(quiet or json),
     }
-    chosen, plans = choose_tasks(tasks, task_file), []
+    chosen, plans = choose_tasks(tasks, task_file, strict_tasks), []
     for reference in model:
         found = plan_sweep(reference, chosen, **settings)
         found["command"] = _command(context, reference, found["dtype"], on_server)

@@ -16,6 +16,7 @@ def reproduce(
     model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
     tasks: options.Tasks = None,
     task_file: options.TaskFiles = None,
+    strict_tasks: options.StrictTasks = False,
     shots: options.Shots = 5,
     dummies: options.Dummies = 2,
     test: options.Test = 50,
@@ -32,7 +33,7 @@ def reproduce(
 
     Example: icl-vectors reproduce --output runs/paper
     """
-    chosen, size = choose_tasks(tasks, task_file), parse_batch_size(batch_size)
+    chosen, size = choose_tasks(tasks, task_file, strict_tasks), parse_batch_size(batch_size)
     check_counts(shots=shots, dummies=dummies, test=test, dev=dev, batch_size=size)
     require_pairs(chosen, shots, dummies)
     opener = opening.opener(quiet or json)

@@ -25,6 +25,7 @@ def sweep(
     model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
     tasks: options.Tasks = None,
     task_file: options.TaskFiles = None,
+    strict_tasks: options.StrictTasks = False,
     shots: options.Shots = 5,
     dummies: options.Dummies = 2,
     test: options.Test = 50,
@@ -53,7 +54,7 @@ def sweep(
     check_counts(shots=shots, dummies=dummies, dev=dev, test=test, batch_size=prompts_a_batch)
     load_template(template)
     check_answer(answer)
-    chosen = choose_tasks(tasks, task_file)
+    chosen = choose_tasks(tasks, task_file, strict_tasks)
     require_pairs(chosen, shots, dummies)
     dtypes = opening.dtypes
     require_one_on_server(opening.on_server, dtypes)
@@ -135,10 +136,12 @@ def draw(folders: list[Path], quiet: bool, output: Path | None = None) -> None:
     say(quiet)(f"Report: {page}")
 
 
-def choose_tasks(tasks: str | None, task_files: list[Path] | None) -> list[Task]:
+def choose_tasks(
+    tasks: list[str] | None, task_files: list[Path] | None, strict: bool
+) -> list[Task]:
     """The tasks that are meant: those named, those of files, or all where neither is given."""
-    names = tasks if tasks is not None else ("" if task_files else "all")
-    chosen = list(select_tasks(names, task_files or []))
+    names = ",".join(tasks) if tasks else ("" if task_files else "all")
+    chosen = list(select_tasks(names, task_files or [], strict=strict))
     for note in (note for task in chosen for note in task.notes):
         show(f"note: {note}", sys.stderr)
     return chosen

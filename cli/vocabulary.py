@@ -16,6 +16,7 @@ from icl_vectors.experiments.checks import check_counts
 def vocabulary(
     tasks: options.Tasks = None,
     task_file: options.TaskFiles = None,
+    strict_tasks: options.StrictTasks = False,
     layer: Annotated[
         int | None, typer.Option("--layer", help="A block; by default each task's best + 2, best.")
     ] = None,
@@ -35,7 +36,7 @@ def vocabulary(
 
     Example: icl-vectors vocabulary --tasks country_capital --output runs/first
     """
-    chosen = choose_tasks(tasks, task_file)
+    chosen = choose_tasks(tasks, task_file, strict_tasks)
     check_counts(top=top, test=test, dev=dev)
     opener = opening.opener(quiet or json)
     dtypes = opening.dtypes

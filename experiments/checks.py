@@ -1,8 +1,10 @@
 """What must hold before anything is run; imports nothing heavy."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from icl_vectors.cells import in_order
 from icl_vectors.errors import IclVectorsError, unknown_name
+from icl_vectors.given import whole_number, whole_numbers
 from icl_vectors.tasks import Task, load_task, select_tasks
 
 PAPER_PAIRS = (
@@ -30,18 +32,19 @@ def check_counts(*, batch_size: int | None = None, **counts: int) -> None:
 
 def is_whole(value: object) -> bool:
     """Whether a value is a whole number (True is none)."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    return whole_number(value) is not None
 
 
-def check_seeds(seeds: Sequence[int]) -> None:
-    """Refuse seeds that are no whole numbers, and none at all.
+def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
+    """The seeds, each once; refuses seeds that are no whole numbers, and none at all.
 
     Raises:
         IclVectorsError: naming what was found.
     """
-    listed = [] if isinstance(seeds, str | int) else list(seeds)
-    if not listed or not all(map(is_whole, listed)):
+    listed = whole_numbers(seeds)
+    if not listed:
         raise IclVectorsError(f"seeds {seeds!r}: expected whole numbers, such as (41, 42).")
+    return tuple(dict.fromkeys(listed))
 
 
 def check_answer(answer: str) -> None:
@@ -54,14 +57,14 @@ def check_answer(answer: str) -> None:
         raise unknown_name("--answer", answer, ANSWERS)
 
 
-def gather_tasks(tasks: str | Sequence[str | Task]) -> tuple[Task, ...]:
+def gather_tasks(tasks: str | Iterable[str | Task]) -> tuple[Task, ...]:
     """Tasks from names, categories, `all`, and tasks of one's own."""
     if isinstance(tasks, str):
         return select_tasks(tasks)
     if not isinstance(tasks, Iterable):
         raise IclVectorsError(f"tasks {tasks!r}: expected names, or a list of tasks.")
     found: dict[str, Task] = {}
-    for item in tasks:
+    for item in in_order(tasks):
         if not isinstance(item, Task | str):
             raise IclVectorsError(f"expected tasks or their names, found {item!r}.")
         for task in (item,) if isinstance(item, Task) else select_tasks(item):

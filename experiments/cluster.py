@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -24,6 +24,7 @@ from icl_vectors.experiments.layers_from_sweep import best_layer_of_mean, swept_
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.plan_of_run import open_folder
 from icl_vectors.files import write_whole
+from icl_vectors.given import takes_numbers
 from icl_vectors.graph_of_experiments import run_many_thetas
 from icl_vectors.layers import parse_layer
 from icl_vectors.limits import positions_limit
@@ -37,9 +38,10 @@ from icl_vectors.tasks import Task
 from icl_vectors.templates import Template, load_template
 
 
+@takes_numbers
 def cluster(
     model: Any,
-    tasks: str | Sequence[str | Task] = "all",
+    tasks: str | Iterable[str | Task] = "all",
     *,
     output: str | Path,
     layer: str | int = "best",

@@ -1,6 +1,6 @@
 """Every kind of task vector on the same prompts, each beside its controls."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from icl_vectors.experiments.compare_units import Units
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.plan_of_run import open_folder
 from icl_vectors.files import read_lines
+from icl_vectors.given import takes_numbers
 from icl_vectors.memory import forget_peak, peak_bytes
 from icl_vectors.methods.places import places
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
@@ -22,9 +23,10 @@ from icl_vectors.run_folder import Unit
 from icl_vectors.tasks import Task
 
 
+@takes_numbers
 def compare(
     model: Any,
-    tasks: str | Sequence[str | Task] = "all",
+    tasks: str | Iterable[str | Task] = "all",
     methods: str | Sequence[str] = "all",
     controls: str | Sequence[str] = "all",
     *,
@@ -33,7 +35,7 @@ def compare(
     dummies: int = 2,
     dev: int = 50,
     test: int = 50,
-    layers: str = "all",
+    layers: str | Iterable[int] = "all",
     seed: int = 41,
     template: str = "{input}→{output}",
     arrows: str = "",

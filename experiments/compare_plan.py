@@ -1,6 +1,6 @@
 """What `compare` will run, checked before anything is computed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class ComparePlan:
         cls,
         n_layers: int,
         n_heads: int,
-        tasks: str | Sequence[str | Task],
+        tasks: str | Iterable[str | Task],
         methods: str | Sequence[str],
         controls: str | Sequence[str],
         *,
@@ -58,7 +58,7 @@ class ComparePlan:
         dummies: int,
         dev: int,
         test: int,
-        layers: str,
+        layers: str | Iterable[int],
         seed: int,
         template: str,
         arrows: str,
@@ -217,7 +217,7 @@ def joined(names: str | Sequence[str]) -> str:
     """
     if isinstance(names, str):
         return names
-    listed: list[object] = list(names) if isinstance(names, Sequence) else [names]
+    listed: list[object] = list(names) if isinstance(names, Iterable) else [names]
     if not all(isinstance(name, str) for name in listed):
         raise IclVectorsError(f"expected names, or a text with commas, found {names!r}.")
     return ",".join(map(str, listed))

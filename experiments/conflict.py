@@ -15,6 +15,7 @@ from icl_vectors.experiments.jobs import Jobs
 from icl_vectors.experiments.layers_from_sweep import swept_entries
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.plan_of_run import open_folder
+from icl_vectors.given import takes_numbers
 from icl_vectors.graph_of_experiments import run_conflict
 from icl_vectors.limits import positions_limit
 from icl_vectors.memory import choose_batch_size, peak_bytes, with_smaller_batches
@@ -26,6 +27,7 @@ from icl_vectors.tasks import Task
 from icl_vectors.templates import load_template
 
 
+@takes_numbers
 def conflict(
     model: Any,
     pairs: str = PAPER_PAIRS,

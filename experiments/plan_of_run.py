@@ -1,7 +1,7 @@
 """What a sweep will run: tasks, seeds, prompts and layers, checked before anything is computed."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -38,13 +38,13 @@ class SweepPlan:
     def make(
         cls,
         n_layers: int,
-        tasks: str | Sequence[str | Task],
+        tasks: str | Iterable[str | Task],
         shots: int,
         dummies: int,
         dev: int,
         test: int,
-        layers: str,
-        seeds: Sequence[int],
+        layers: str | Iterable[int],
+        seeds: Iterable[int],
         template: str,
         batch_size: int | None,
         answer: str = "first-token",
@@ -55,7 +55,6 @@ class SweepPlan:
             IclVectorsError: a count is too small, a task too short, a layer out of range.
         """
         check_answer(answer)
-        check_seeds(seeds)
         check_counts(shots=shots, dummies=dummies, dev=dev, test=test, batch_size=batch_size)
         plan = cls(
             tasks=gather_tasks(tasks),
@@ -64,7 +63,7 @@ class SweepPlan:
             dev=dev,
             test=test,
             layers=parse_layers(layers, n_layers),
-            seeds=tuple(dict.fromkeys(seeds)),
+            seeds=check_seeds(seeds),
             template=load_template(template),
             batch_size=batch_size,
             answer=answer,

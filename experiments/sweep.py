@@ -19,6 +19,7 @@ from icl_vectors.experiments.parts import run_in_parts
 from icl_vectors.experiments.plan_of_run import SweepPlan
 from icl_vectors.experiments.summary import summary
 from icl_vectors.experiments.written import with_written, write_answers_of, written_samples
+from icl_vectors.given import takes_numbers
 from icl_vectors.graph import run_task
 from icl_vectors.memory import choose_batch_size, forget_peak, peak_bytes, with_smaller_batches
 from icl_vectors.models import Model, as_model
@@ -62,20 +63,22 @@ class SweepResults:
         """One row a task × seed × method, and one a layer swept on dev."""
         import pandas
 
-        return pandas.DataFrame([row for entry in self.data["tasks"] for row in _rows(entry)])
+        frame = pandas.DataFrame([row for entry in self.data["tasks"] for row in _rows(entry)])
+        return frame.astype({"layer": "Int64"}) if len(frame) else frame  # baseline has none
 
 
+@takes_numbers
 def sweep(
     model: Any,
-    tasks: str | Sequence[str | Task] = "all",
+    tasks: str | Iterable[str | Task] = "all",
     *,
     output: str | Path | None = None,
     shots: int = 5,
     dummies: int = 2,
     dev: int = 50,
     test: int = 50,
-    layers: str = "all",
-    seeds: Sequence[int] = (41,),
+    layers: str | Iterable[int] = "all",
+    seeds: Iterable[int] = (41,),
     template: str = "{input}→{output}",
     batch_size: int | None = None,
     answer: str = "first-token",
@@ -90,7 +93,7 @@ def sweep(
     Args:
         tasks: names, categories, `all`, or tasks of one's own.
         output: the run's folder; the same call again resumes it. Without it nothing is written.
-        layers: candidate blocks: "all", "A:B[:STEP]" or "I,J,…".
+        layers: candidate blocks: "all", "A:B[:STEP]", "I,J,…" or [I, J, …].
         batch_size: prompts at once; chosen from free memory where None.
         answer: "first-token" compares the first token; "generate" also writes the answers to the
             test prompts out, up to the template's end, and compares them whole.

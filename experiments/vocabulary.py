@@ -1,7 +1,7 @@
 """What θ says: its top tokens through the final norm and the unembedding."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -18,6 +18,7 @@ from icl_vectors.experiments.layers_from_sweep import swept_entries
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.plan_of_run import open_folder
 from icl_vectors.files import read_lines
+from icl_vectors.given import takes_numbers
 from icl_vectors.graph_of_experiments import run_projection
 from icl_vectors.layers import parse_layer
 from icl_vectors.memory import peak_bytes
@@ -32,9 +33,10 @@ ABOVE_BEST = 2  # blocks; where the authors' code projects θ
 FETCHED = 400  # tokens that come back, from which words are filtered
 
 
+@takes_numbers
 def vocabulary(
     model: Any,
-    tasks: str | Sequence[str | Task] = "all",
+    tasks: str | Iterable[str | Task] = "all",
     *,
     output: str | Path,
     layer: int | None = None,

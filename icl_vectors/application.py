@@ -1,9 +1,10 @@
 """`apply` is f(x; θ): the rule applied to queries, θ put in, no demonstrations."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from numbers import Real
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 import torch
@@ -14,6 +15,7 @@ from icl_vectors.answers import cut_answer, ending_tokens, tokens_that_end_a_lin
 from icl_vectors.batches import whole_prompts
 from icl_vectors.encoding import encode_to_arrow
 from icl_vectors.errors import IclVectorsError, not_finite, unknown_name
+from icl_vectors.given import takes_numbers, texts
 from icl_vectors.graph import run_application
 from icl_vectors.injection import MODES, Mode, mode_of, what_goes_in
 from icl_vectors.limits import positions_limit, require_room
@@ -51,7 +53,7 @@ class Answers:
 class Options(TypedDict, total=False):
     """What every form of `apply` takes."""
 
-    layer: int | Sequence[int] | None
+    layer: int | Iterable[int] | None
     max_new_tokens: int
     mode: Mode | None
     scale: float
@@ -63,7 +65,7 @@ class Options(TypedDict, total=False):
 def apply(
     model: Any,
     theta: TaskVector | None,
-    queries: str | Sequence[str],
+    queries: str | Iterable[str],
     *,
     top_k: None = None,
     return_logits: Literal[False] = False,
@@ -75,7 +77,7 @@ def apply(
 def apply(
     model: Any,
     theta: TaskVector | None,
-    queries: str | Sequence[str],
+    queries: str | Iterable[str],
     *,
     top_k: int,
     return_logits: bool = False,
@@ -87,7 +89,7 @@ def apply(
 def apply(
     model: Any,
     theta: TaskVector | None,
-    queries: str | Sequence[str],
+    queries: str | Iterable[str],
     *,
     top_k: int | None = None,
     return_logits: Literal[True],
@@ -95,12 +97,13 @@ def apply(
 ) -> Answers: ...
 
 
+@takes_numbers
 def apply(
     model: Any,
     theta: TaskVector | None,
-    queries: str | Sequence[str],
+    queries: str | Iterable[str],
     *,
-    layer: int | Sequence[int] | None = None,
+    layer: int | Iterable[int] | None = None,
     max_new_tokens: int = 8,
     mode: Mode | None = None,
     scale: float = 1.0,
@@ -141,9 +144,9 @@ def apply(
             f"expected a task vector, found {type(theta).__name__}; read a file with "
             "TaskVector.load(…)."
         )
-    if not isinstance(scale, int | float) or not math.isfinite(scale):
+    if not isinstance(scale, Real) or not math.isfinite(scale):
         raise IclVectorsError(f"--scale {scale}: expected a finite number.")
-    put_in = {} if theta is None else what_goes_in(model, theta, layer, scale, force)
+    put_in = {} if theta is None else what_goes_in(model, theta, layer, float(scale), force)
     form = Template(theta.template) if theta else Template()
     answers = _answer(
         model,
@@ -171,20 +174,18 @@ def regular(
     """Ordinary in-context learning: answers to queries after the demonstrations."""
     model, form = as_model(model), load_template(template)
     as_mapping: dict[str, str] = dict(demonstrations)
-    texts = [form.prompt(list(as_mapping.items()), query) for query in queries]
-    return list(_answer(model, form, list(queries), texts, {}, max_new_tokens).texts)
+    prompts = [form.prompt(list(as_mapping.items()), query) for query in queries]
+    return list(_answer(model, form, list(queries), prompts, {}, max_new_tokens).texts)
 
 
 def _checked(
-    queries: str | Sequence[str],
+    queries: str | Iterable[str],
     max_new_tokens: int,
     mode: str | None,
     top_k: int | None,
     model: Model,
 ) -> list[str]:
-    if not isinstance(queries, str | Sequence):
-        raise IclVectorsError(f"expected queries, a list of texts, found {queries!r}.")
-    asked = [queries] if isinstance(queries, str) else list(queries)
+    asked = texts([queries] if isinstance(queries, str) else queries, "queries")
     if wrong := [query for query in asked if not isinstance(query, str)]:
         raise IclVectorsError(f"expected queries that are text, found {wrong[0]!r}.")
     if not asked or not all(query.strip() for query in asked):

@@ -1,6 +1,6 @@
 """`extract` is A(S): what the demonstrations teach, as a vector θ at every layer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from icl_vectors.extraction_of_methods import (
     require_task,
     vectors_by_method,
 )
+from icl_vectors.given import takes_numbers, texts
 from icl_vectors.graph_of_experiments import run_many_thetas
 from icl_vectors.layers import parse_layers
 from icl_vectors.limits import encode_prompts
@@ -32,12 +33,13 @@ LEFT_AT_LEAST = 2  # demonstrations that must remain then
 SEED = 41  # of that draw
 
 
+@takes_numbers
 def extract(
     model: Any,
-    demonstrations: Task | Mapping[str, Outputs] | Sequence[tuple[str, Outputs]],
-    dummies: Sequence[str] = (),
+    demonstrations: Task | Mapping[str, Outputs] | Iterable[tuple[str, Outputs]],
+    dummies: Iterable[str] = (),
     *,
-    layers: str = "all",
+    layers: str | Iterable[int] = "all",
     template: str = "{input}→{output}",
     task: str = "",
     seed: int | None = None,
@@ -54,7 +56,7 @@ def extract(
             they are drawn, with two dummies, by `seed`.
         dummies: inputs x′ that stand in for a query (paper, section 2). Without any, the inputs
             of the last two demonstrations are held out and used.
-        layers: decoder blocks to keep: "all", "A:B[:STEP]" or "I,J,…".
+        layers: decoder blocks to keep: "all", "A:B[:STEP]", "I,J,…" or [I, J, …].
         task: a name, kept with the vector, for people.
         seed: kept with the vector; of the draw from a task, 41 where none is given.
         shots: demonstrations of a prompt that is drawn from a task.
@@ -75,6 +77,7 @@ def extract(
     model, form = as_model(model), load_template(template)
     if isinstance(dummies, str):
         raise IclVectorsError(f"dummies {dummies!r}: expected a list of texts: [{dummies!r}].")
+    dummies = texts(dummies, "dummies")
     if isinstance(demonstrations, Task):
         seed = SEED if seed is None else seed
         asked = _draw(demonstrations, dummies, seed, shots, draw_dummies, prompts)
@@ -148,7 +151,7 @@ def _draw(
 
 
 def _given(
-    demonstrations: Mapping[str, Outputs] | Sequence[tuple[str, Outputs]],
+    demonstrations: Mapping[str, Outputs] | Iterable[tuple[str, Outputs]],
     dummies: Sequence[str],
     task: str,
     seed: int | None,

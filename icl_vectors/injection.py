@@ -1,11 +1,12 @@
 """Where and how a kept vector goes in, by what was asked and by the vector's method."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from torch import Tensor
 
 from icl_vectors.errors import IclVectorsError
+from icl_vectors.given import whole_number, whole_numbers
 from icl_vectors.layers import parse_layer
 from icl_vectors.models import Model
 from icl_vectors.vectors import TaskVector
@@ -40,20 +41,22 @@ def takes_layers(theta: TaskVector) -> bool:
     return theta.method != "icv"
 
 
-def choose_layers(theta: TaskVector, layer: int | Sequence[int] | None = None) -> tuple[int, ...]:
+def choose_layers(theta: TaskVector, layer: int | Iterable[int] | None = None) -> tuple[int, ...]:
     """The layers to use: those asked for, else the vector's best one, else its only one.
 
     Raises:
         IclVectorsError: the vector holds several layers and names no best one.
     """
-    if isinstance(layer, str | float | bool):
-        raise IclVectorsError(f"layer {layer!r}: expected a block, such as 10, or [9, 10].")
-    if isinstance(layer, int):
-        return (layer,)
     if layer is not None:
-        if not layer:
+        single = whole_number(layer)
+        several = whole_numbers(layer) if single is None else [single]
+        if several is None:
+            raise IclVectorsError(
+                f"layer {layer!r}: expected a block, such as 10, or [9, 10], as whole numbers."
+            )
+        if not several:
             raise IclVectorsError("layer: expected one layer or several, found an empty list.")
-        return tuple(layer)
+        return tuple(several)
     if theta.best_layer is not None:
         return (theta.best_layer,)
     if len(theta.layers) == 1:
@@ -65,7 +68,7 @@ def choose_layers(theta: TaskVector, layer: int | Sequence[int] | None = None) -
 
 
 def what_goes_in(
-    model: Model, theta: TaskVector, layer: int | Sequence[int] | None, scale: float, force: bool
+    model: Model, theta: TaskVector, layer: int | Iterable[int] | None, scale: float, force: bool
 ) -> dict[int, Tensor]:
     """What is put in at which blocks, (hidden,) each.
 

@@ -1,21 +1,27 @@
 """Which decoder blocks are meant by `--layers`: all, A:B[:STEP] as in Python, or I,J,…"""
 
 import re
+from collections.abc import Iterable
 
 from icl_vectors.errors import IclVectorsError
+from icl_vectors.given import whole_number, whole_numbers
 
 NAMED = re.compile(r"-?\d+(\s*,\s*-?\d+)*")
 SLICE = re.compile(r"(-?\d+)?:(-?\d+)?(?::(-?\d+)?)?")
 
 
-def parse_layers(text: str, n_layers: int) -> tuple[int, ...]:
+def parse_layers(text: str | int | Iterable[int], n_layers: int) -> tuple[int, ...]:
     """Layers as 0-based indices, ascending; negative ones count from the end.
 
     Raises:
         IclVectorsError: the text can't be read, or names a layer that the model has not.
     """
     if not isinstance(text, str):
-        raise _bad(repr(text), n_layers)
+        single = whole_number(text)
+        numbers = whole_numbers(text) if single is None else [single]
+        if not numbers:
+            raise _bad(text, n_layers)
+        text = ",".join(map(str, numbers))
     text = text.strip()
     if text == "all":
         return tuple(range(n_layers))
@@ -53,13 +59,16 @@ def parse_layer(layer: int, n_layers: int) -> int:
     Raises:
         IclVectorsError: the model has no such layer.
     """
-    whole = isinstance(layer, int) and not isinstance(layer, bool)
-    if not whole or not -n_layers <= layer < n_layers:
-        raise _bad(str(layer), n_layers)
-    return layer % n_layers
+    whole = whole_number(layer)
+    if whole is None or not -n_layers <= whole < n_layers:
+        raise IclVectorsError(
+            f"layer {layer!r}: expected a whole number within 0 to {n_layers - 1} "
+            f"(the model has {n_layers} blocks; −1 is the last)."
+        )
+    return whole % n_layers
 
 
-def _bad(text: str, n_layers: int) -> IclVectorsError:
+def _bad(text: object, n_layers: int) -> IclVectorsError:
     return IclVectorsError(
         f"layers {text!r}: expected all, A:B[:STEP] or I,J,… within 0 to {n_layers - 1} "
         f"(the model has {n_layers} blocks; −1 is the last)."

@@ -17,23 +17,46 @@ Row: TypeAlias = tuple[str, Any, Any]  # where it stands ("line 3"), input, outp
 
 
 def rows_of_json(path: Path, text: str) -> Iterator[Row]:
-    """Where it stands, input and output of each pair of a JSON mapping or list.
+    """Where it stands, input and output of each pair of a JSON mapping, list, or two columns.
 
     Raises:
         IclVectorsError: broken JSON, or of another form.
     """
+    if _is_lines(text):
+        yield from rows_of_lines(path, text)
+        return
     data = _parsed(path, text)
     lines = _Lines(text)
     if isinstance(data, dict) and isinstance(data.get("pairs"), list):
         start = next(at for _, key, at, _ in _members(text) if key == "pairs")
         yield from _rows_of_list(path, text, start, lines)
+    elif isinstance(data, dict) and _are_columns(data):
+        yield from _rows_of_columns(path, text, lines)
     elif isinstance(data, dict):
+        if form := _other_form(data):
+            raise bad(path, "line 1", form)
         for at, key, _, value in _members(text):
             yield f"line {lines.of(at)}", key, value
     elif isinstance(data, list):
         yield from _rows_of_list(path, text, 0, lines)
     else:
         raise bad(path, "line 1", f"JSON of type {type(data).__name__}")
+
+
+def rows_of_lines(path: Path, text: str) -> Iterator[Row]:
+    """The same of JSON lines, an object a line.
+
+    Raises:
+        IclVectorsError: a line is not such an object.
+    """
+    for number, line in enumerate(text.split("\n"), start=1):  # not at U+2028 and the like
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise bad(path, f"line {number}", "broken JSON") from error
+        yield row_of_object(path, f"line {number}", row)
 
 
 def row_of_object(path: Path, at: str, row: Any) -> Row:
@@ -43,7 +66,8 @@ def row_of_object(path: Path, at: str, row: Any) -> Row:
         IclVectorsError: it is not such an object.
     """
     if not isinstance(row, dict) or not {"input", "output"} <= set(row):
-        raise bad(path, at, "a row without the keys input and output")
+        has = f"the keys {', '.join(row)}" if isinstance(row, dict) else type(row).__name__
+        raise bad(path, at, f"a row without the keys input and output ({has[:60]})")
     return at, row["input"], row["output"]
 
 
@@ -62,9 +86,62 @@ def _parsed(path: Path, text: str) -> Any:
         raise bad(path, "line 1", f"JSON {found}") from error
 
 
+def _is_lines(text: str) -> bool:
+    """Whether a text is JSON lines: its first one is a whole pair, with others or without more."""
+    line, _, others = text.strip().partition("\n")
+    try:
+        first = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    pair = isinstance(first, dict) and {"input", "output"} <= set(first)
+    if not pair or _are_columns(first) or _other_form(first):
+        return False
+    return bool(others) or set(first) == {"input", "output"}
+
+
+def _are_columns(data: dict[str, Any]) -> bool:
+    """Whether an object is a table by columns, as `DataFrame.to_dict("list")` gives."""
+    return {"input", "output"} <= set(data) and all(isinstance(one, list) for one in data.values())
+
+
+def _other_form(data: dict[str, Any]) -> str | None:
+    """What an object looks like that is no mapping of inputs to outputs."""
+    named = ", ".join(data)[:60]
+    values = list(data.values())
+    if values and all(isinstance(one, list) and any(map(_holds, one)) for one in values):
+        return f"lists of rows named {named}, such as splits; save one of them as a file"
+    if len(values) > 1 and all(isinstance(one, dict) for one in values):
+        return f'objects named {named}, as a frame\'s to_json() writes; give orient="records"'
+    if {"columns", "data"} <= set(data) or {"schema", "data"} <= set(data):
+        return f'a frame in parts ({named}); write it with orient="records"'
+    return None
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, list | dict)
+
+
+def _rows_of_columns(path: Path, text: str, lines: "_Lines") -> Iterator[Row]:
+    starts = {key: at for _, key, at, _ in _members(text)}
+    inputs, outputs = (list(_entries(text, starts[key])) for key in ("input", "output"))
+    if len(inputs) != len(outputs):
+        raise bad(path, "line 1", f"{len(inputs)} under input and {len(outputs)} under output")
+    for number, ((at, input), (_, output)) in enumerate(zip(inputs, outputs, strict=True), start=1):
+        yield f"line {lines.of(at)} (entry {number})", input, output
+
+
 def _rows_of_list(path: Path, text: str, start: int, lines: "_Lines") -> Iterator[Row]:
+    """Pairs of a list of objects, or of lists of two, of which ["input", "output"] is a header."""
     for number, (at, row) in enumerate(_entries(text, start), start=1):
-        yield row_of_object(path, f"line {lines.of(at)} (entry {number})", row)
+        place = f"line {lines.of(at)} (entry {number})"
+        if number == 1:
+            in_pairs = isinstance(row, list) and len(row) == 2
+            if row == ["input", "output"]:
+                continue
+        if in_pairs and isinstance(row, list) and len(row) == 2:
+            yield place, *row
+        else:
+            yield row_of_object(path, place, row)
 
 
 def _entries(text: str, start: int) -> Iterator[tuple[int, Any]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from icl_vectors.bijections import CATEGORY as BIJECTION
 from icl_vectors.bijections import SOURCES, bijection
+from icl_vectors.cells import UnclearCell, answers_of_cell, in_order, is_several
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.generated import GENERATED
 from icl_vectors.plain_text import fault_of_line, in_one_line, is_order
@@ -84,12 +85,13 @@ class Task:
         """A task from a mapping or an iterable of (input, output or outputs).
 
         Raises:
-            IclVectorsError: no pairs, or a blank input or output. Repeated inputs are merged.
+            IclVectorsError: no pairs, or a blank input or output. Repeated inputs are merged, sets
+                are sorted.
         """
-        merged: dict[str, list[str]] = {}
+        merged: dict[str, dict[str, None]] = {}  # of each input, its outputs in order
         for input, given in _items(name, pairs):
-            accepted = list(given) if isinstance(given, Iterable) else [given]
-            accepted = [given] if isinstance(given, str) else accepted
+            several = is_several(given) and not isinstance(given, Mapping)
+            accepted = in_order(given) if several else [given]
             if not all(isinstance(text, str) for text in (input, *accepted)):
                 raise IclVectorsError(
                     f"task {name!r}: expected text for input and output, "
@@ -105,26 +107,31 @@ class Task:
                     f"task {name!r}: expected one line for input and output, found {fault} in "
                     f"{input!r}: {accepted!r}."
                 )
-            known = merged.setdefault(input.strip(), [])
-            known += [out.strip() for out in accepted if out.strip() not in known]
+            known = merged.setdefault(str(input).strip(), {})
+            known |= {str(out).strip(): None for out in accepted}
         return cls(name, tuple((input, tuple(outputs)) for input, outputs in merged.items()))
 
     @classmethod
-    def from_file(cls, path: str | Path) -> "Task":
+    def from_file(cls, path: str | Path, *, strict: bool = False) -> "Task":
         """A user's own task from JSON, JSONL, CSV or TSV; the file's stem is its name.
 
+        An input with several outputs accepts all of them, the first is demonstrated; that, and
+        lines that repeat others, stands in `notes`.
+
+        Args:
+            strict: refuse a file that gives an input different outputs in different places.
+
         Raises:
-            IclVectorsError: the file is damaged, or gives an input two different outputs; path
-                and line are named. Lines that repeat others stand in `notes`.
+            IclVectorsError: the file is damaged; path and line are named.
         """
-        found = read_pairs(Path(path))
+        found = read_pairs(Path(path), strict)
         return replace(cls.from_pairs(Path(path).stem, found.pairs), notes=found.notes)
 
     @classmethod
     def from_frame(
         cls, name: str, frame: "pandas.DataFrame", input: str = "input", output: str = "output"
     ) -> "Task":
-        """A task from two columns of a pandas frame; a cell of `output` may be a list.
+        """A task from two columns of a pandas frame; a cell of `output` may be a list or an array.
 
         Numbers become text. Rows with the same input are merged: each output is accepted.
 
@@ -139,6 +146,11 @@ class Task:
         for column in (input, output):
             if column not in frame.columns:
                 raise unknown_name("column", column, map(str, frame.columns))
+            if frame[column].ndim != 1:
+                raise IclVectorsError(
+                    f"task {name!r}: expected one column {column!r}, found "
+                    f"{frame[column].shape[1]}; rename or drop all but one."
+                )
         rows = zip(frame.index, frame[input], frame[output], strict=True)
         return cls.from_pairs(name, [_cells(name, *row) for row in rows])
 
@@ -178,25 +190,37 @@ def load_task(name: str) -> Task:
     return _from_data(bijection(name, _data) if name in SOURCES else _data(name))
 
 
-def select_tasks(names: str, task_files: Iterable[str | Path] = ()) -> tuple[Task, ...]:
-    """The tasks of a comma-separated list of names, categories or `all`, then the user's own."""
+def select_tasks(
+    names: str, task_files: Iterable[str | Path] = (), *, strict: bool = False
+) -> tuple[Task, ...]:
+    """The tasks of a comma-separated list of names, categories or `all`, then the user's own.
+
+    Those of task files can be named too; a file whose task is not named comes after the others.
+    """
+    groups = {**CATEGORIES, **OUTSIDE_ALL, "all": list_tasks()}
+    own = _from_files(task_files, {*known_tasks(), *groups}, strict)
     wanted: dict[str, Task] = {}
-    categories = {**CATEGORIES, **OUTSIDE_ALL}
     for name in filter(None, (part.strip() for part in names.split(","))):
-        for member in list_tasks() if name == "all" else categories.get(name, (name,)):
-            if member not in known_tasks():
-                raise unknown_name("task", member, [*known_tasks(), *categories, "all"])
-            wanted[member] = load_task(member)
-    for path in task_files:
-        task = Task.from_file(path)
-        if task.name in wanted or task.name in known_tasks():
-            raise IclVectorsError(
-                f"task file {path}: the name {task.name!r} is taken; rename the file."
-            )
-        wanted[task.name] = task
+        for member in groups.get(name, (name,)):
+            if member not in own and member not in known_tasks():
+                raise unknown_name("task", member, [*known_tasks(), *groups, *own])
+            wanted[member] = own.get(member) or load_task(member)
+    wanted = {**wanted, **own}
     if not wanted:
         raise IclVectorsError("expected at least one task, found none; see `icl-vectors tasks`.")
     return tuple(wanted.values())
+
+
+def _from_files(paths: Iterable[str | Path], taken: set[str], strict: bool) -> dict[str, Task]:
+    found: dict[str, Task] = {}
+    for path in paths:
+        task = Task.from_file(path, strict=strict)
+        if task.name in taken or task.name in found:
+            raise IclVectorsError(
+                f"task file {path}: the name {task.name!r} is taken; rename the file."
+            )
+        found[task.name] = task
+    return found
 
 
 def _is_file_name(name: str) -> bool:
@@ -217,20 +241,37 @@ def _items(name: str, pairs: Any) -> Iterator[tuple[Any, Any]]:
             f"task {name!r}: expected a mapping of inputs to outputs, or pairs of them, found "
             f"{pairs!r}{hint}."
         )
-    for item in pairs.items() if isinstance(pairs, Mapping) else pairs:
-        if isinstance(item, str) or not isinstance(item, Sequence) or len(item) != 2:
+    if hasattr(pairs, "columns"):
+        raise IclVectorsError(
+            f"task {name!r}: expected pairs, found a frame; use Task.from_frame({name!r}, frame)."
+        )
+    with_keys: Any = pairs if hasattr(pairs, "items") else None  # a mapping, a pandas Series
+    for item in in_order(pairs) if with_keys is None else with_keys.items():
+        pair = list(item) if is_several(item) and not isinstance(item, Set | Mapping) else []
+        if len(pair) != 2:
             raise IclVectorsError(
                 f"task {name!r}: expected pairs of input and output, found {item!r}."
             )
-        yield item[0], item[1]
+        yield pair[0], pair[1]
 
 
 def _cells(name: str, row: Any, input: Any, output: Any) -> tuple[str, list[str]]:
     """Two cells of a frame as text."""
-    outputs = list(output) if isinstance(output, list | tuple) else [output]
+    from pandas import isna
+
+    at = f"task {name!r}, row {row}"
+    try:
+        outputs = answers_of_cell(output)
+    except UnclearCell as unclear:
+        raise IclVectorsError(f"{at}: found {unclear}.") from unclear
+    if is_several(input):
+        raise IclVectorsError(f"{at}: expected text for the input, found {str(input)[:60]!r}.")
+    if not outputs:
+        raise IclVectorsError(f"{at}: expected an output, found an empty list.")
     for cell in (input, *outputs):
-        if cell is None or cell != cell:  # NaN
-            raise IclVectorsError(f"task {name!r}, row {row}: expected text, found a missing cell.")
+        if isna(cell) or not str(cell).strip():
+            found = "a missing cell" if isna(cell) else "a blank one"
+            raise IclVectorsError(f"{at}: expected text, found {found}.")
     return str(input), [str(cell) for cell in outputs]
 
 

@@ -1,8 +1,9 @@
-"""How pairs become text: one line a demonstration, the query ending in the arrow.
+"""How pairs become text: one line or several a demonstration, the query ending in the arrow.
 
 The paper's figures write "Apple→Red"; the authors' code "example:Apple->Red" (preset "paper").
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,23 +13,25 @@ from icl_vectors.plain_text import fault_of_line
 DEFAULT_TEMPLATE = "{input}→{output}"
 PRESETS = {"default": DEFAULT_TEMPLATE, "paper": "example:{input}->{output}"}
 NEWLINE = "\n"
+ESCAPES = {r"\n": NEWLINE, r"\t": "\t", r"\\": "\\"}  # as they are typed in a shell
 
 
 @dataclass(frozen=True)
 class Template:
-    """A line `before {input} arrow {output} after`; lines are joined by newline.
+    """A text `before {input} arrow {output} after`; demonstrations are joined by newline.
 
     Attributes:
-        text: the line as the user wrote it, with `{input}` and `{output}` once each.
+        text: with `{input}` and `{output}` once each; it may have newlines and tabs, so that
+            "Q: {input}\\nA: {output}" gives two lines a demonstration.
     """
 
     text: str = DEFAULT_TEMPLATE
 
     def __post_init__(self) -> None:
-        if fault := fault_of_line(self.text):
+        if fault_of_line(self.text.replace(NEWLINE, "").replace("\t", "")):
             raise IclVectorsError(
-                f"template {self.text!r}: found {fault}; expected one line, as each demonstration "
-                "is one; lines are joined by newline."
+                f"template {self.text!r}: expected text whose only control characters are "
+                r"newline and tab (\n and \t), found another, or half of a character; remove it."
             )
         for field in ("{input}", "{output}"):
             if (found := self.text.count(field)) != 1:
@@ -81,11 +84,14 @@ class Template:
 
 
 def load_template(text: str) -> Template:
-    """A template from its text or the name of a preset (`default`, `paper`).
+    r"""A template from its text or the name of a preset (`default`, `paper`).
+
+    `\n` and `\t` in the text mean newline and tab, `\\` a backslash.
 
     Raises:
         IclVectorsError: `{input}` or `{output}` is missing, or nothing stands between them.
     """
     if not isinstance(text, str):
         raise IclVectorsError(f"template {text!r}: expected text, such as {DEFAULT_TEMPLATE!r}.")
-    return Template(PRESETS.get(text, text))
+    preset = PRESETS.get(text, text)
+    return Template(re.sub(r"\\[nt\\]", lambda found: ESCAPES[found[0]], preset))

@@ -2,8 +2,9 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from icl_vectors.errors import IclVectorsError
+from icl_vectors.given import plain, whole_number, whole_numbers
 from icl_vectors.vector_file import no_vector, read_vector, write_vector
 from icl_vectors.version import VERSION
 
@@ -60,6 +62,8 @@ class TaskVector:
     version: str = VERSION
     method: str = "state"
 
+    __array_ufunc__ = None  # so that NumPy leaves `np.float32(2) * theta` to `__rmul__`
+
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or len(self.layers) != len(self.vectors):
             raise IclVectorsError(
@@ -73,18 +77,25 @@ class TaskVector:
         Raises:
             IclVectorsError: this vector does not hold that layer.
         """
-        count = len(self.layers)
-        if isinstance(layer, int) and -count <= layer < 0 and self.layers == (*range(count),):
-            layer += count
-        if layer not in self.layers:
+        count, whole = len(self.layers), whole_number(layer)
+        if whole is not None and -count <= whole < 0 and self.layers == (*range(count),):
+            whole += count
+        if whole is None or whole not in self.layers:
             held = ", ".join(map(str, self.layers))
             raise IclVectorsError(f"layer {layer}: this task vector holds the layers {held}.")
-        return self.vectors[self.layers.index(layer)]
+        return self.vectors[self.layers.index(whole)]
 
-    def only(self, layers: Sequence[int]) -> "TaskVector":
-        """The same vector at fewer layers."""
-        kept = torch.stack([self.at(layer) for layer in layers])
-        return replace(self, vectors=kept, layers=tuple(layers))
+    def only(self, layers: Iterable[int]) -> "TaskVector":
+        """The same vector at fewer layers.
+
+        Raises:
+            IclVectorsError: they are no whole numbers, or this vector does not hold one of them.
+        """
+        numbers = whole_numbers(layers)
+        if not numbers:
+            raise IclVectorsError(f"layers {layers!r}: expected whole numbers, such as [9, 10].")
+        kept = torch.stack([self.at(layer) for layer in numbers])
+        return replace(self, vectors=kept, layers=tuple(numbers))
 
     def norms(self) -> list[float]:
         """The Euclidean length of θ at each of `layers`."""
@@ -97,7 +108,7 @@ class TaskVector:
         return found
 
     @staticmethod
-    def mean(vectors: "Sequence[TaskVector]") -> "TaskVector":
+    def mean(vectors: "Iterable[TaskVector]") -> "TaskVector":
         """The mean of several vectors, such as those of one task from many demonstrations.
 
         Raises:
@@ -119,12 +130,13 @@ class TaskVector:
         return _combined([self, other], numbers, f"{_name(self)} - {_name(other)}")
 
     def __mul__(self, factor: float) -> "TaskVector":
-        if not isinstance(factor, int | float) or not math.isfinite(factor):
+        factor = plain(factor)
+        if not isinstance(factor, Real) or not math.isfinite(factor):
             raise IclVectorsError(
                 f"task vector: expected a finite number to multiply by, found {factor!r}."
             )
-        numbers = self.vectors * factor  # (layer, hidden)
-        return replace(self, vectors=numbers, made_by=f"{factor:g} * {_name(self)}")
+        numbers = self.vectors * float(factor)  # (layer, hidden)
+        return replace(self, vectors=numbers, made_by=f"{float(factor):g} * {_name(self)}")
 
     __rmul__ = __mul__
 

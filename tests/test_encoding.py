@@ -38,6 +38,8 @@ TEMPLATES = [
     "{input} → {output}",
     "Q: {input} A: {output} ok",
     "{input}->{output}",
+    "Q: {input}\nA: {output}",
+    "Q: {input}\nA: {output}\n",
 ]
 
 every_tokenizer = pytest.mark.parametrize("tokenizer", TOKENIZERS.values(), ids=list(TOKENIZERS))

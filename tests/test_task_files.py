@@ -111,18 +111,30 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_pairs(folder)
 
 
-def test_two_outputs_for_one_input_are_refused_unless_they_stand_in_a_list(tmp_path: Path) -> None:
-    file = write(tmp_path, "a.csv", "input,output\na,b\nc,d\na,x\n")
-    with pytest.raises(
-        IclVectorsError, match="line 4 gives 'a' the output 'x', line 2 gave it 'b'"
-    ):
-        read_pairs(file)
-    repeated = write(tmp_path, "b.csv", "input,output\na,b\na,b\n")
-    found = read_pairs(repeated)
-    assert found.pairs == [("a", ["b"])]
+def test_all_outputs_of_an_input_are_accepted_and_the_first_is_demonstrated(tmp_path: Path) -> None:
+    file = write(tmp_path, "a.csv", "input,output\na,b\nc,d\na,x\na,b\n")
+    found = read_pairs(file)
+    assert found.pairs == [("a", ["b", "x"]), ("c", ["d"])]
     assert found.notes == (
-        f"task file {repeated}: line 3 repeats line 2 ('a'); each is used once.",
+        f"task file {file}: line 5 repeats line 2 ('a'); each is used once.",
+        f"task file {file}: 1 input has several outputs; all are accepted, the first is "
+        "demonstrated (such as 'a': line 2: 'b'; line 4: 'x').",
     )
+    assert Task.from_file(file).demonstration("a") == ("a", "b")
+    twice = write(tmp_path, "b.json", '{"e": ["f", "g"],\n"a": "b",\n"c": "d",\n"a": ["x", "b"]}')
+    assert read_pairs(twice).pairs == [("e", ["f", "g"]), ("a", ["b", "x"]), ("c", ["d"])]
+    (note,) = Task.from_file(twice).notes
+    assert "2 inputs have several outputs" in note and "'a': line 2: 'b'; line 4: 'x'" in note
+
+
+def test_lines_that_repeat_are_used_once_and_strict_files_may_have_them(tmp_path: Path) -> None:
+    repeated = write(tmp_path, "b.csv", "input,output\na,b\na,b\n")
+    for strict in (False, True):
+        found = read_pairs(repeated, strict)
+        assert found.pairs == [("a", ["b"])]
+        assert found.notes == (
+            f"task file {repeated}: line 3 repeats line 2 ('a'); each is used once.",
+        )
 
 
 @pytest.mark.parametrize(
@@ -149,18 +161,18 @@ def test_two_outputs_for_one_input_are_refused_unless_they_stand_in_a_list(tmp_p
         ("a.csv", "input,output\na,b\na,c\nd,e\nd,f\n", "line 3 gives 'a' the output 'c'"),
     ],
 )
-def test_contradictions_are_named_with_their_lines(
+def test_strict_reading_names_contradictions_with_their_lines(
     tmp_path: Path, name: str, text: str, said: str
 ) -> None:
     with pytest.raises(IclVectorsError) as raised:
-        read_pairs(write(tmp_path, name, text))
+        Task.from_file(write(tmp_path, name, text), strict=True)
     assert said in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_all_contradictions_are_counted(tmp_path: Path) -> None:
     rows = "".join(f"k{i},b\nk{i},c\n" for i in range(10))
     with pytest.raises(IclVectorsError, match="line 3 gives .*; line 5 .*; and 7 more; to accept"):
-        read_pairs(write(tmp_path, "a.csv", f"input,output\n{rows}"))
+        read_pairs(write(tmp_path, "a.csv", f"input,output\n{rows}"), strict=True)
 
 
 def test_line_separators_of_unicode_are_text_and_end_no_line(tmp_path: Path) -> None:

@@ -67,6 +67,24 @@ def test_a_task_file_comes_after_the_named_tasks_under_its_stem(tmp_path: Path) 
     assert names(select_tasks("", [file])) == ["colours"]
 
 
+def test_a_task_file_is_chosen_by_its_name_and_listed_where_a_name_is_unknown(
+    tmp_path: Path,
+) -> None:
+    files = [tmp_path / "words.json", tmp_path / "sounds.json"]
+    for file in files:
+        file.write_text('{"a": "b"}', "utf-8")
+    assert names(select_tasks("words,to_upper", files)) == ["words", "to_upper", "sounds"]
+    with pytest.raises(IclVectorsError, match=r"unknown task 'word'\. Did you mean words.* sounds"):
+        select_tasks("word", files)
+
+
+@pytest.mark.parametrize("name", ["all", "knowledge", "bijection"])
+def test_a_task_file_may_not_have_the_name_of_a_category(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.json").write_text('{"a": "b"}', "utf-8")
+    with pytest.raises(IclVectorsError, match=f"the name '{name}' is taken"):
+        select_tasks("", [tmp_path / f"{name}.json"])
+
+
 def test_a_task_file_whose_name_is_taken_is_refused(tmp_path: Path) -> None:
     builtin, twice = tmp_path / "antonyms.json", tmp_path / "mine.json"
     for file in (builtin, twice):

@@ -48,3 +48,18 @@ def test_a_template_that_cannot_be_used_is_refused(text: str, message: str) -> N
     assert message in str(raised.value)
     assert repr(text) in str(raised.value)
     assert DEFAULT_TEMPLATE in str(raised.value)
+
+
+def test_backslash_n_and_t_mean_newline_and_tab_and_two_backslashes_one() -> None:
+    template = load_template(r"Q: {input}\nA:\t{output}")
+    assert template.text == "Q: {input}\nA:\t{output}"
+    assert template.prompt([("sky", "blue")], "sun") == "Q: sky\nA:\tblue\nQ: sun\nA:"
+    assert load_template(r"{input} \\to {output}").text == r"{input} \to {output}"
+
+
+@pytest.mark.parametrize(
+    "text", ["{input}\n{output}", "{input}→\r{output}", "\x1b{input}→{output}"]
+)
+def test_an_arrow_of_a_newline_alone_and_other_control_characters_are_refused(text: str) -> None:
+    with pytest.raises(IclVectorsError, match="expected an arrow|only control characters are"):
+        load_template(text)

@@ -41,9 +41,13 @@ CASES: dict[str, tuple[Wrong, str]] = {
         lambda model, theta: icl.extract(model, PAIRS, [3]),
         "dummy 3: expected one line of text, found no text",
     ),
-    "a list for layers": (
-        lambda model, theta: icl.extract(model, PAIRS, layers=[1, 2]),
-        r"layers '\[1, 2\]': expected all, A:B",
+    "half a layer among several": (
+        lambda model, theta: icl.extract(model, PAIRS, layers=[1, 2.5]),
+        r"layers \[1, 2\.5\]: expected all, A:B",
+    ),
+    "queries without an order": (
+        lambda model, theta: icl.apply(model, theta, {"Spain"}, layer=1),
+        "expected queries, a list of texts, found set",
     ),
     "a number for a template": (
         lambda model, theta: icl.extract(model, PAIRS, template=3),
@@ -59,7 +63,7 @@ CASES: dict[str, tuple[Wrong, str]] = {
     ),
     "a half layer": (
         lambda model, theta: icl.apply(model, theta, "Spain", layer=[1.5]),
-        "layers '1.5': expected",
+        r"layer \[1\.5\]: expected a block, such as 10, or \[9, 10\], as whole numbers",
     ),
     "no layers": (
         lambda model, theta: icl.apply(model, theta, "Spain", layer=[]),
@@ -71,7 +75,7 @@ CASES: dict[str, tuple[Wrong, str]] = {
     ),
     "nothing for queries": (
         lambda model, theta: icl.apply(model, theta, None, layer=1),
-        "expected queries, a list of texts, found None",
+        "expected queries, a list of texts, found NoneType None",
     ),
     "a query of two lines": (
         lambda model, theta: icl.apply(model, theta, "a\nb", layer=1),

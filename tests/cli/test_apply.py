@@ -122,3 +122,12 @@ def test_the_users_mistakes_are_told(command: Command, theta: icl.TaskVector) ->
         code, out, err = command("apply", FILE, *arguments)
         assert (code, out) == (2, ""), err
         assert message in err
+
+
+def test_a_query_that_begins_with_a_hyphen_goes_behind_two(
+    command: Command, theta: icl.TaskVector
+) -> None:
+    code, out, err = command("apply", FILE, "-5", "--layer", 1)
+    assert (code, out) == (2, "")
+    assert "No such option: -5. Queries that begin with - go behind --: apply FILE" in err
+    assert command("apply", FILE, "--layer", 1, "--", "-5").code == 0

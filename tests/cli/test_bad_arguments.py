@@ -113,7 +113,10 @@ CASES: dict[str, tuple[list[str], str]] = {
         "found fewer: two has 2; lower --shots",
     ),
     "layers to compare out of range": ([*COMPARE, "--layers", "9"], "within 0 to 3"),
-    "a template of two lines": (["check", *TINY, "--template", "{input}→\n{output}"], "one line"),
+    "a template whose answer begins a line": (
+        ["check", *TINY, "--template", "{input}→\n{output}"],
+        "the first token after the arrow is blank",
+    ),
     "a template turned round": (
         ["check", *TINY, "--template", "{output}→{input}"],
         "{input} before",

@@ -49,7 +49,6 @@ TASKS = {
     "an object for an answer": ("nested.json", "found {'b': 'c'} where text"),
     "no answer": ("empty_list.json", "found an empty list of outputs"),
     "other keys": ("no_keys.json", "(entry 1): found a row without the keys input and output"),
-    "a contradiction": ("contradiction.json", "to accept both, write one pair whose output"),
     "a broken line": ("broken.jsonl", "line 2: found broken JSON"),
     "a list for a line": ("list.jsonl", "line 1: found a row without the keys"),
     "a spreadsheet": ("sheet.xlsx", "found a file that ends in .xlsx"),
@@ -108,6 +107,14 @@ RANKINGS = {
     "of NaN effect": ("effect_of_nan.json", "ValueError"),
 }
 OTHERS = {
+    "a contradiction, refused on request": (
+        [*TASK, "contradiction.json", "--strict-tasks"],
+        "to accept both, leave out --strict-tasks",
+    ),
+    "a contradiction in what a vector is made of": (
+        [*EXTRACT[:-2], "--task-file", "contradiction.json", "--strict-tasks"],
+        "to accept both, leave out --strict-tasks",
+    ),
     "a head for two": (
         [*EXTRACT, "--method", "function", "--prompts", "2", "--heads", "one_head.json"],
         "--heads one_head.json: expected 2 heads, found 1",

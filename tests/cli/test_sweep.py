@@ -204,3 +204,20 @@ def test_whole_answers_have_a_table_of_their_own(command: Command, llama_folder:
     assert "Whole answers are compared, exactly" in page
     plain = command("sweep", "--model", llama_folder, *arguments[:-1], "other", "--quiet")
     assert "whole answers" not in plain.out
+
+
+def test_tasks_of_files_are_chosen_by_name_and_several_tasks_options_add_up(
+    command: Command, place: Path, llama_folder: Path
+) -> None:
+    pairs = "".join(f"{letter},{letter.upper()}\n" for letter in "abcdefghij")
+    (place / "words.csv").write_text(f"input,output\n{pairs}a,Z\n", "utf-8")
+    options = ["--model", llama_folder, "--dev", 2, "--test", 2, "--json"]
+    named = ["--task-file", "words.csv", "--tasks", "words,to_upper", "--tasks", "list_first"]
+    outcome = command("sweep", *options, *named)
+    document = one_document(outcome)
+    assert [one["task"] for one in document["tasks"]] == ["words", "to_upper", "list_first"]
+    notes = [line for line in outcome.err.splitlines() if line.startswith("note: ")]
+    assert notes == [
+        "note: task file words.csv: 1 input has several outputs; all are accepted, the first is "
+        "demonstrated (such as 'a': line 2: 'A'; line 12: 'Z')."
+    ]

@@ -1,0 +1,71 @@
+"""A cell of a table or a frame as accepted answers. Imports nothing heavy."""
+
+import ast
+import json
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+QUOTED = r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
+QUOTED_TEXTS = re.compile(rf"[\[({{]\s*{QUOTED}(?:\s*,\s*{QUOTED})*\s*,?\s*[\])}}]", re.DOTALL)
+ARRAY_OF_NUMBERS = re.compile(r"\[[-+\d.e\s]+\]")  # as NumPy writes it: no commas
+CURE = (
+    'write several accepted answers as ["red", "crimson"], a text in brackets as a list of one: '
+    '["[1, 2]"]'
+)
+
+
+class UnclearCell(ValueError):
+    """A cell that is neither a text nor accepted answers; the message says what it is."""
+
+
+def answers_of_text(text: Any) -> Any:
+    """The answers of a list in a cell's text, as JSON or Python writes it; else the cell as it is.
+
+    Raises:
+        UnclearCell: it looks like a list and is not one of quoted texts.
+    """
+    cell = text.strip() if isinstance(text, str) else ""
+    if not (cell.startswith(("[", "(", "{")) and cell.endswith(("]", ")", "}"))):
+        return text
+    value = _parsed(cell)
+    container = isinstance(value, list | tuple | set | dict)
+    if container and not isinstance(value, dict) and QUOTED_TEXTS.fullmatch(cell):
+        return in_order(value)
+    if container or cell[1:].lstrip().startswith(("'", '"')) or ARRAY_OF_NUMBERS.fullmatch(cell):
+        raise UnclearCell(f"{cell[:60]!r}, which can be read as a list or as a text; {CURE}")
+    return text
+
+
+def answers_of_cell(cell: Any) -> list[Any]:
+    """The answers of a frame's cell: a text or number, a list, a tuple, a set or an array.
+
+    Raises:
+        UnclearCell: it holds a mapping, lists in a list, or a text that looks like a list.
+    """
+    several = cell if is_several(cell) else answers_of_text(cell)
+    answers = in_order(several) if is_several(several) else [several]
+    if isinstance(cell, Mapping) or any(map(is_several, answers)):
+        raise UnclearCell(f"{str(cell)[:60]!r}; {CURE}")
+    return answers
+
+
+def is_several(value: Any) -> bool:
+    """Whether a value holds others: a list, a set, an array, a mapping, but no text."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes)
+
+
+def in_order(values: Iterable[Any]) -> list[Any]:
+    """The values as a list; those of a set sorted, as its own order changes from run to run."""
+    return sorted(values, key=str) if isinstance(values, set | frozenset) else list(values)
+
+
+def _parsed(text: str) -> Any:
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            with warnings.catch_warnings(action="error"):  # of escapes that are none
+                return parse(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, Warning):
+            continue
+    return None

@@ -1,0 +1,100 @@
+import json
+from pathlib import Path
+
+import pandas
+import pytest
+
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.tasks import Task
+from tests.test_task_files import write
+
+CELLS = {  # as DataFrame.to_csv writes lists, tuples and sets; as JSON; and texts that are none
+    "['green', 'lime green']": ("green", "lime green"),
+    "['it\\'s', \"it's\"]": ("it's",),
+    "('green',)": ("green",),
+    "{'lime', 'green'}": ("green", "lime"),
+    '["gr\\u00fcn"]': ("grün",),
+    '["[1, 2]"]': ("[1, 2]",),
+    "[MASK]": ("[MASK]",),
+    "(1)": ("(1)",),
+    "[a, b]": ("[a, b]",),
+    "{x}": ("{x}",),
+}
+UNCLEAR = ["[1, 2]", "[1 2]", "['a' 'b']", "[]", "(1, 2)", "{'a': 1}", "['a', 1]", "['a', None]"]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_list_in_a_cell_is_read_as_the_answers_that_it_was_written_for(
+    tmp_path: Path, cell: str
+) -> None:
+    frame = pandas.DataFrame({"input": ["lime"], "output": [cell]})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert Task.from_file(tmp_path / "t.csv").pairs == (("lime", CELLS[cell]),)
+    assert Task.from_frame("t", frame).pairs == (("lime", CELLS[cell]),)
+
+
+@pytest.mark.parametrize("cell", UNCLEAR)
+def test_a_cell_that_can_be_read_in_two_ways_is_refused_with_the_cure(
+    tmp_path: Path, cell: str
+) -> None:
+    frame = pandas.DataFrame({"input": ["lime"], "output": [cell]})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(IclVectorsError, match=r"t\.csv, line 2: found .*list of one") as of_file:
+        Task.from_file(tmp_path / "t.csv")
+    with pytest.raises(IclVectorsError, match="task 't', row 0: found .*list of one") as of_frame:
+        Task.from_frame("t", frame)
+    assert all(repr(cell)[1:-1] in str(one.value) for one in (of_file, of_frame))
+
+
+def test_lists_that_a_frame_writes_as_csv_are_read_as_they_were(tmp_path: Path) -> None:
+    answers = [["green", "lime green"], ("red", "crimson"), ["l'or"]]
+    frame = pandas.DataFrame({"input": ["lime", "apple", "gold"], "output": answers})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert Task.from_file(tmp_path / "t.csv").pairs == Task.from_frame("t", frame).pairs
+    assert Task.from_frame("t", frame).answers["lime"] == ("green", "lime green")
+
+
+COLOURS = pandas.DataFrame({"input": ["apple", "lime"], "output": ["red", "green"], "n": [1, 2]})
+ROWS = [{"input": "apple", "output": "red"}, {"input": "lime", "output": "green"}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(COLOURS[["input", "output"]].to_dict("list")),
+        json.dumps(COLOURS.to_dict("list"), indent=1),
+        COLOURS.to_json(orient="records"),
+        COLOURS.to_json(orient="records", lines=True),
+        json.dumps([["apple", "red"], ["lime", "green"]]),
+        json.dumps([["input", "output"], ["apple", "red"], ["lime", "green"]]),
+    ],
+)
+def test_json_as_other_programs_write_it_is_read_as_it_was_meant(tmp_path: Path, text: str) -> None:
+    file = write(tmp_path, "t.json", text)
+    assert Task.from_file(file).pairs == (("apple", ("red",)), ("lime", ("green",)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (json.dumps({"train": ROWS, "test": ROWS}), "lists of rows named train, test, such as spl"),
+        (COLOURS.to_json(), 'a frame\'s to_json() writes; give orient="records"'),
+        (COLOURS.to_json(orient="index"), 'give orient="records"'),
+        (COLOURS.to_json(orient="split"), "a frame in parts (columns, index, data)"),
+        (COLOURS.to_json(orient="table"), "a frame in parts (schema, data)"),
+        ('{"input": ["a", "b"], "output": ["c"]}', "2 under input and 1 under output"),
+        ('[{"question": "a", "answer": "b"}]', "(the keys question, answer)"),
+        ('[["a", "b", "c"]]', "a row without the keys input and output (list)"),
+    ],
+)
+def test_json_of_another_form_is_refused_by_what_it_looks_like(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    with pytest.raises(IclVectorsError) as raised:
+        Task.from_file(write(tmp_path, "t.json", text))
+    assert said in str(raised.value) and "expected JSON" in str(raised.value)
+
+
+def test_a_mapping_of_the_words_input_and_output_among_others_stays_one(tmp_path: Path) -> None:
+    text = '{"input": "output", "output": "input", "big": "small"}'
+    assert len(Task.from_file(write(tmp_path, "t.json", text)).pairs) == 3
