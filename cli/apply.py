@@ -79,6 +79,11 @@ def apply(
 
     if takes_layers(vector):
         choose_layers(vector, layers)
+    if model is None and vector.from_folder and not Path(vector.model).expanduser().is_dir():
+        raise IclVectorsError(
+            f"{theta}: its model was in the folder {vector.model}, found no such folder here; give "
+            "the model with --model."
+        )
     dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
     kept_dtype = dtypes == ["auto"] and not (host or remote)  # a server's dtype is its own
     chosen_dtype = vector.dtype if kept_dtype else only_dtype(dtypes)

@@ -8,6 +8,7 @@ from icl_vectors.cli.cluster import cluster
 from icl_vectors.cli.compare import compare
 from icl_vectors.cli.conflict import conflict
 from icl_vectors.cli.extract import extract
+from icl_vectors.cli.help import HelpCommand
 from icl_vectors.cli.models import models
 from icl_vectors.cli.plan import plan
 from icl_vectors.cli.report import report
@@ -36,4 +37,4 @@ def register(app: typer.Typer) -> None:
         plan,
         check,
     ):
-        app.command(no_args_is_help=False)(command)
+        app.command(no_args_is_help=False, cls=HelpCommand)(command)

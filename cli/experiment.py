@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from icl_vectors.cli.loading import ModelOptions, require_one_on_server
-from icl_vectors.cli.sweep import draw, refuse_busy, run_folder
+from icl_vectors.cli.run_folders import RunFolders
+from icl_vectors.cli.sweep import draw
 from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.run_folder import read_json
 
@@ -33,13 +34,14 @@ class Experiment:
         from icl_vectors.cli.progress import Watcher
 
         require_one_on_server(self.opener.remote, self.dtypes)
-        refuse_busy(self.output, self.models, self.dtypes, self.command)
+        planned = RunFolders.plan(
+            self.output, self.models, self.dtypes, self.command, self.opener.revision
+        )
         folders, found = [], []
-        for reference in self.models:
+        for reference in planned.names:
             for dtype in self.dtypes:
                 opened = self.opener.open(reference, dtype)
-                several = len(self.models) * len(self.dtypes) > 1
-                folder = run_folder(self.output, reference, opened.dtype, self.command, several)
+                folder = planned.of(reference, opened.dtype)
                 with Watcher(self.opener.quiet) as watcher:
                     provenance = {"argv": sys.argv[1:]}
                     run(opened, output=folder, observer=watcher, provenance=provenance, **settings)

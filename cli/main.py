@@ -6,18 +6,21 @@ from typing import Annotated, Any
 import typer
 
 from icl_vectors.cli import commands
+from icl_vectors.cli.help import HelpGroup
 from icl_vectors.cli.stopping import Stopping
-from icl_vectors.cli.terminal import adapt_streams, close_stdout, printable, show
+from icl_vectors.cli.terminal import adapt_streams, printable, show
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.version import VERSION
 
 UsageError: Any = typer.BadParameter.__base__  # of click, which newer typer carries within
 EXIT_USER, EXIT_RUN, EXIT_INTERRUPTED = 2, 1, 130
 LINES_SHOWN = 6
+PIPE_CLOSED = "PacifyFlushWrapper"  # what click puts in the place of such a stdout
 QUERY_HINT = " Queries that begin with - go behind --: apply FILE [OPTIONS] -- -5."
 
 app = typer.Typer(
     name="icl-vectors",
+    cls=HelpGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -71,7 +74,12 @@ def run(arguments: list[str]) -> int:
 
 def _invoke(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
-    code = command.main(arguments or ["--help"], "icl-vectors", standalone_mode=False)
+    try:
+        code = command.main(arguments or ["--help"], "icl-vectors", standalone_mode=False)
+    except SystemExit:
+        if type(sys.stdout).__name__ == PIPE_CLOSED:  # the reader has seen enough, as with `head`
+            return 0
+        raise
     if code == EXIT_INTERRUPTED:  # newer typer makes this of Ctrl-C
         raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
@@ -90,9 +98,6 @@ def _explain(error: BaseException) -> int:
         return _complain(text, EXIT_USER)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return _complain("interrupted; what was finished is kept.", EXIT_INTERRUPTED)
-    if isinstance(error, BrokenPipeError):  # the reader has seen enough, as with `head`
-        close_stdout()
-        return 0
     if isinstance(error, OSError) and error.errno is not None:
         where = f" ({error.filename})" if error.filename else ""
         return _complain(f"the run could not go on: {error.strerror}{where}.", EXIT_RUN)

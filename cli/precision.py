@@ -53,11 +53,3 @@ class Comparison:
         self.place.mkdir(parents=True, exist_ok=True)
         write_json(self.place / FILE, self._cross.results())
         return True
-
-
-def comparison_place(output: Path | None, reference: str, models: int) -> Path:
-    """DIR where one model is swept, else DIR/MODEL-precision; without DIR, under runs."""
-    name = Path(reference).name if Path(reference).is_dir() else reference.replace("/", "--")
-    if output is None:
-        return Path("runs") / f"{name}-precision"
-    return output if models == 1 else output / f"{name}-precision"

@@ -10,12 +10,12 @@ import typer
 from icl_vectors.cli import options
 from icl_vectors.cli.loading import require_one_on_server, say
 from icl_vectors.cli.opening import AS_USUAL, Opening, opens_models
-from icl_vectors.cli.precision import Comparison, comparison_place
+from icl_vectors.cli.precision import Comparison
+from icl_vectors.cli.run_folders import RunFolders
 from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.checks import check_answer, check_counts
 from icl_vectors.prompts import require_pairs
-from icl_vectors.run_folder import require_free
 from icl_vectors.tasks import Task, select_tasks
 from icl_vectors.templates import load_template
 
@@ -65,7 +65,7 @@ def sweep(
         return show_prompts(
             model[0], opening.revision, opening.trust_remote_code, chosen, template, shots, dummies
         )
-    refuse_busy(output, model, dtypes, "sweep")
+    folders = RunFolders.plan(output, model, dtypes, "sweep", opening.revision)
 
     from icl_vectors.cli.progress import Watcher
     from icl_vectors.cli.tables import sweep_table
@@ -74,12 +74,11 @@ def sweep(
     from icl_vectors.memory import release
 
     found = []
-    for reference in model:
-        precisions = Comparison(comparison_place(output, reference, len(model)), say(quiet or json))
+    for reference in folders.names:
+        precisions = Comparison(folders.of_precisions(reference), say(quiet or json))
         for one_dtype in dtypes:
             opened = opener.open(reference, one_dtype)
-            several = len(model) * len(dtypes) > 1
-            folder = run_folder(output, reference, opened.dtype, "sweep", several)
+            folder = folders.of(reference, opened.dtype)
             with Watcher(quiet or json) as watcher:
                 results = run_sweep(
                     opened,
@@ -164,31 +163,3 @@ def parse_seeds(seed: int, seeds: str | None) -> tuple[int, ...]:
     if not parts or not all(part.lstrip("-").isdecimal() for part in parts):
         raise IclVectorsError(f"--seeds {seeds!r}: expected whole numbers, such as 41,42,43.")
     return tuple(dict.fromkeys(int(part) for part in parts))
-
-
-def refuse_busy(output: Path | None, models: list[str], dtypes: list[str], command: str) -> None:
-    """Refuse folders that another process is writing to, before a model is opened.
-
-    Raises:
-        IclVectorsError: one of them is in use.
-    """
-    several = len(models) * len(dtypes) > 1
-    for reference in models:
-        for dtype in dtypes:
-            if dtype != "auto" or (output and not several):  # else the model tells its dtype
-                require_free(run_folder(output, reference, dtype, command, several))
-
-
-def run_folder(
-    output: Path | None, reference: str, dtype: str, command: str, several: bool
-) -> Path:
-    """Where a run is kept: DIR, DIR/MODEL-DTYPE for several, or runs/MODEL-DTYPE-COMMAND."""
-    name = Path(reference).name if Path(reference).is_dir() else reference.replace("/", "--")
-    if output is None:
-        return Path("runs") / f"{name}-{dtype}-{command}"
-    if several and (output / "run.json").is_file():
-        raise IclVectorsError(
-            f"--output {output}: expected a folder for several runs, found that of a single one; "
-            "choose another folder."
-        )
-    return output / f"{name}-{dtype}" if several else output

@@ -53,15 +53,15 @@ def show_json(value: Any) -> None:
 
 def adapt_streams() -> None:
     """From now on characters that stdout or stderr lacks are written in ASCII: no write fails."""
-    codecs.register_error(ERRORS, _in_ascii)
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors=ERRORS)
 
 
-def close_stdout() -> None:
-    """Write to nowhere from now on: whoever read stdout has closed it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def fitted(text: str, stream: TextIO) -> str:
+    """Text with what a stream lacks in ASCII: click would write it as UTF-8 all the same."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, ERRORS).decode(encoding)
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:
@@ -90,3 +90,6 @@ def _without_keys(text: str) -> str:
         if len(key := os.environ.get(name, "")) >= SHORTEST_KEY:
             text = text.replace(key, "…")
     return text
+
+
+codecs.register_error(ERRORS, _in_ascii)

@@ -8,6 +8,7 @@ from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.sweep import sweep
 from icl_vectors.models import Model
+from icl_vectors.recovery import read_configuration
 from icl_vectors.run_folder import read_records, read_results
 from icl_vectors.run_shapes import require_entries
 from icl_vectors.scoring import mean
@@ -61,7 +62,9 @@ def _read_entries(model: Model, output: Path, seed: int) -> dict[str, dict[str, 
     found = read_results(output)
     if "tasks" not in found:  # of another experiment, or none
         return {}
-    if (found.get("model"), found.get("dtype")) != (model.reference, model.dtype):
+    run = read_configuration(output) or {}
+    held = run.get("model", {}).get("fingerprint")
+    if (held, found.get("dtype")) != (model.fingerprint, model.dtype):
         raise IclVectorsError(
             f"--output {output}: holds a run of {found.get('model')} in {found.get('dtype')}, "
             f"found {model.reference} in {model.dtype}; choose another folder."

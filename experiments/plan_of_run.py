@@ -140,6 +140,7 @@ def identity_of(model: Model, template: Template) -> dict[str, Any]:
         "model": {
             "reference": model.reference,
             "revision": model.revision,
+            "from_folder": model.is_from_folder,
             "fingerprint": model.fingerprint,
             "dtype": model.dtype,
             "weights": model.weights,

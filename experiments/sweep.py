@@ -235,6 +235,7 @@ def _vector(model: Model, plan: SweepPlan, unit: Unit, found: Mapping[str, Any])
         vectors=found["theta"].float(),
         layers=tuple(range(model.n_layers)),
         model=model.reference,
+        from_folder=model.is_from_folder,
         revision=model.revision,
         fingerprint=model.fingerprint,
         dtype=model.dtype,

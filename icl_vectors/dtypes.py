@@ -69,11 +69,12 @@ def choose_dtype(dtype: str, config: Any) -> str:
     """The dtype that is meant: `auto` is what the checkpoint says, but never an overflowing one.
 
     Raises:
-        IclVectorsError: the checkpoint is already quantised, and another dtype is asked for.
+        IclVectorsError: the checkpoint is already quantised, and another dtype is asked for than
+            its own, or than that which a device holds it in that has to dequantise it.
     """
     text = config.get_text_config()
     if (held := quantised_as(config)) is not None:
-        if dtype not in ("auto", held):
+        if dtype not in ("auto", held, str(text.dtype or COMPUTE).removeprefix("torch.")):
             raise IclVectorsError(
                 f"--dtype {dtype}: this checkpoint was saved in {held}; leave --dtype out, or "
                 "give the checkpoint that was not quantised."

@@ -106,6 +106,7 @@ def extract(
         vectors=theta,
         layers=tuple(range(model.n_layers)),
         model=model.reference,
+        from_folder=model.is_from_folder,
         revision=model.revision,
         fingerprint=model.fingerprint,
         dtype=model.dtype,

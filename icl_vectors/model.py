@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from icl_vectors.architecture import Architecture
+from icl_vectors.embedded import EMBEDDED
 from icl_vectors.remote.job import Job
 
 
@@ -45,6 +46,11 @@ class Model:
     @property
     def config(self) -> Any:
         return self.nnsight._module.config.get_text_config()
+
+    @property
+    def is_from_folder(self) -> bool:
+        """Whether `reference` is a folder's path: no hub id, no embedded model's name."""
+        return self.folder is not None and self.reference not in EMBEDDED
 
     @property
     def n_layers(self) -> int:

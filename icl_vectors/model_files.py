@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import constants
 from transformers import AutoConfig, AutoTokenizer
 
 from icl_vectors.checkpoint import HUB_ID, require_weights
 from icl_vectors.embedded import EMBEDDED, prepare_embedded
 from icl_vectors.errors import IclVectorsError, first_line
+from icl_vectors.proxies import require_usable_proxies
 from icl_vectors.text_start import remarks_on, require_one_start
 
 
@@ -51,6 +53,8 @@ def find_source(
     if folder.exists() or not HUB_ID.fullmatch(reference):
         found = "a file" if folder.exists() else "no such folder"
         raise IclVectorsError(f"model {reference!r}: found {found}; {_what_is_a_model()}")
+    if not constants.HF_HUB_OFFLINE:
+        require_usable_proxies()
     return reference, ""
 
 

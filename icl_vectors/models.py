@@ -93,6 +93,11 @@ def load_model(
         revision=revision,
     )
     held = held_dtype(module, chosen)
+    if dtype not in ("auto", held):
+        raise IclVectorsError(
+            f"--dtype {dtype}: this checkpoint was saved in {chosen} and is held in {held} here; "
+            "leave --dtype out."
+        )
     if held != chosen:
         notice(f"{reference}: this machine holds its {chosen} weights as {held}, dequantised.")
     folder = Path(source) if Path(source).is_dir() else None

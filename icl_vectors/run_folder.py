@@ -35,6 +35,7 @@ __all__ = ["RunFolder", "Unit", "read_json", "read_records", "read_results", "re
 
 LOCK = ".lock"
 PATIENCE = 0.5  # seconds; another process may be asking whether the lock is free
+REMARKS = ("reference", "revision", "weights", "from_folder")  # of a model; none decides a result
 
 
 class RunFolder:
@@ -169,7 +170,8 @@ class RunFolder:
             run = {"schema": SCHEMA, **identity, "experiments": {}}
         else:
             before = run.get("experiments", {}).get(self.experiment, {}).get("configuration")
-            _require_same(self.path, {key: run.get(key) for key in identity}, identity)
+            held = {key: run.get(key) for key in identity}
+            _require_same(self.path, _that_decides(held), _that_decides(identity))
             if before is not None:
                 _require_same(self.path, before, configuration)
         read_results(self.path)  # refuses those of a newer version
@@ -228,6 +230,16 @@ def _is_busy(path: Path) -> IclVectorsError:
     return IclVectorsError(
         f"--output {path}: another process is writing there; wait for it or choose another folder."
     )
+
+
+def _that_decides(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity without remarks: a model is known by its fingerprint, not by its path."""
+    return {
+        key: {name: value[name] for name in value if name not in REMARKS}
+        if isinstance(value, dict)
+        else value
+        for key, value in identity.items()
+    }
 
 
 def _require_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def share(
         vectors, entries = _of_run(Path(source))
     else:
         vectors = {_file_name(theta, number): theta for number, theta in enumerate(source)}
+    vectors = {name: _without_path(theta) for name, theta in vectors.items()}
     first = _require_one_model(list(vectors.values()))
     target = _new_folder(Path(folder))
     for name, theta in vectors.items():
@@ -66,6 +68,15 @@ def _of_run(run: Path) -> tuple[dict[str, TaskVector], Sequence[Mapping[str, Any
     path = run / "results.json"
     entries = require_entries(path, read_json(path))
     return {file.name: TaskVector.load(file) for file in files}, entries
+
+
+def _without_path(theta: TaskVector) -> TaskVector:
+    """The same vector, its model named as others know it: not by a folder of this machine."""
+    path = Path(theta.model)
+    is_path = path.is_absolute() or path.is_dir() or theta.model.startswith(("~", "."))
+    if not (is_path if theta.from_folder is None else theta.from_folder):
+        return theta
+    return replace(theta, model=path.expanduser().resolve().name or "model", from_folder=True)
 
 
 def _file_name(theta: TaskVector, number: int) -> str:
@@ -94,8 +105,8 @@ def _new_folder(folder: Path) -> Path:
 def _card(
     first: TaskVector, vectors: Mapping[str, TaskVector], entries: Sequence[Mapping[str, Any]]
 ) -> str:
-    is_hub_id = bool(HUB_ID.fullmatch(first.model)) and not Path(first.model).is_dir()
-    name = in_one_line(first.model if is_hub_id else Path(first.model).name)
+    is_hub_id = not first.from_folder and bool(HUB_ID.fullmatch(first.model))
+    name = in_one_line(first.model)
     file, theta = next(iter(vectors.items()))
     layer = (
         theta.best_layer if theta.best_layer is not None else theta.layers[len(theta.layers) // 2]

@@ -27,6 +27,7 @@ def describe(theta: "TaskVector") -> dict[str, Any]:
     """Everything but the numbers, and their norms by layer."""
     about: dict[str, Any] = {field: getattr(theta, field) for _, field in DESCRIBED}
     about |= {"demonstrations": [list(pair) for pair in theta.demonstrations]}
+    about |= {"from_folder": theta.from_folder}
     about |= {"dummies": list(theta.dummies), "best_layer": theta.best_layer}
     about |= {"hidden": theta.vectors.shape[1], "layers": list(theta.layers)}
     return about | {"norms": [round(norm, 4) for norm in theta.norms()]}
@@ -62,6 +63,8 @@ def _rows(theta: "TaskVector") -> list[tuple[str, str]]:
     if theta.demonstrations:
         pairs = ", ".join(f"{input}→{output}" for input, output in theta.demonstrations)
         rows.append(("demonstrations", pairs))
+    if theta.from_folder:
+        rows = [(name, f"{text} (a folder)" if name == "model" else text) for name, text in rows]
     return [(name, text) for name, text in rows if text] + [("shape", shape), ("best layer", best)]
 
 

@@ -43,6 +43,8 @@ class TaskVector:
         version: of the package that made it.
         method: what kind of vector it is, which decides how `apply` puts it in; see
             `icl_vectors.methods`.
+        from_folder: whether `model` is a folder's path, so that it is never taken for a hub id;
+            None where the file does not say.
     """
 
     vectors: Float[Tensor, "layer hidden"]
@@ -61,6 +63,7 @@ class TaskVector:
     made_by: str = ""
     version: str = VERSION
     method: str = "state"
+    from_folder: bool | None = None
 
     __array_ufunc__ = None  # so that NumPy leaves `np.float32(2) * theta` to `__rmul__`
 
@@ -266,6 +269,7 @@ def _described(metadata: Mapping[str, str]) -> dict[str, Any]:
     described["layers"] = tuple(int(layer) for layer in json.loads(metadata["layers"]))
     for name in ("best_layer", "seed"):
         described[name] = json.loads(metadata[name])
+    described["from_folder"] = json.loads(metadata.get("from_folder", "null"))
     revision = metadata["revision"]
     described["revision"] = None if revision == "null" else revision
     pairs = json.loads(metadata["demonstrations"])

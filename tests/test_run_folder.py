@@ -12,7 +12,8 @@ from icl_vectors.files import read_lines
 from icl_vectors.prompts import Prompt
 from icl_vectors.run_folder import RunFolder, Unit, read_json, read_records
 
-IDENTITY = {"model": {"reference": "tiny", "dtype": "float32"}, "template": "{input}→{output}"}
+MODEL = {"reference": "tiny", "fingerprint": "1", "dtype": "float32"}
+IDENTITY = {"model": MODEL, "template": "{input}→{output}"}
 CONFIGURATION = {"tasks": {"a": "1", "b": "2"}, "seeds": [41], "shots": 5, "layers": [0, 1]}
 A, B = ("a", 41), ("b", 41)
 HOLD = """
@@ -124,8 +125,8 @@ def test_a_unit_is_finished_at_no_byte_before_its_record_ends(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"model": {"reference": "other", "dtype": "float32"}}, "model: reference tiny → other"),
-        ({"model": {"reference": "tiny", "dtype": "nf4"}}, "model: dtype float32 → nf4"),
+        ({"model": {**MODEL, "fingerprint": "2"}}, "model: fingerprint 1 → 2"),
+        ({"model": {**MODEL, "dtype": "nf4"}}, "model: dtype float32 → nf4"),
         ({"template": "{input}>{output}"}, "template: {input}→{output} → {input}>{output}"),
         ({"shots": 3}, "shots: 5 → 3"),
         ({"seeds": [41, 42]}, "seeds: [41] → [41, 42]"),

@@ -11,6 +11,7 @@ import httpx
 from nnsight import CONFIG
 
 from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.proxies import require_usable_proxies
 
 PUBLIC_HOST = "https://api.ndif.us"
 HOSTED = ("HOT", "WARM", "COLD")  # served, in memory, on the server's disk
@@ -109,6 +110,7 @@ def _deployment(entry: dict[str, Any]) -> Deployment:
 
 def _get(host: str, path: str, optional: bool = False) -> Any:
     """The JSON that a server gives at a path; None where it need not have the path and has not."""
+    require_usable_proxies()
     headers = {"ndif-api-key": key} if (key := api_key()) else {}
     try:
         response = httpx.get(f"{host}{path}", headers=headers, timeout=SECONDS)

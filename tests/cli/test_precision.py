@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 
-from icl_vectors.cli.precision import comparison_place
 from icl_vectors.files import read_lines
 from icl_vectors.report.paired import compare_precisions
 from icl_vectors.report.read import read_run
@@ -83,9 +82,3 @@ def test_mcnemar_is_a_fair_coin_on_the_pairs_that_differ(lost: int, won: int) ->
     n, least = lost + won, min(lost, won)
     tail = sum(comb(n, k) for k in range(least + 1)) / 2**n
     assert exact_mcnemar(lost, won) == pytest.approx(min(1.0, 2 * tail))
-
-
-def test_the_comparison_has_a_place_of_its_own() -> None:
-    assert comparison_place(Path("d"), "a/b", 1) == Path("d")
-    assert comparison_place(Path("d"), "a/b", 2) == Path("d/a--b-precision")
-    assert comparison_place(None, "a/b", 1) == Path("runs/a--b-precision")
