@@ -36,8 +36,10 @@ from icl_vectors.run_folder import RunFolder
 from icl_vectors.run_shapes import damaged
 from icl_vectors.tasks import Task
 from icl_vectors.templates import Template, load_template
+from icl_vectors.turns import takes_turns
 
 
+@takes_turns
 @takes_numbers
 def cluster(
     model: Any,

@@ -21,8 +21,10 @@ from icl_vectors.models import as_model
 from icl_vectors.notebook import default_observer
 from icl_vectors.run_folder import Unit
 from icl_vectors.tasks import Task
+from icl_vectors.turns import takes_turns
 
 
+@takes_turns
 @takes_numbers
 def compare(
     model: Any,

@@ -25,8 +25,10 @@ from icl_vectors.prompts import Prompt, require_pairs, sample_prompts
 from icl_vectors.scoring import accuracy
 from icl_vectors.tasks import Task
 from icl_vectors.templates import load_template
+from icl_vectors.turns import takes_turns
 
 
+@takes_turns
 @takes_numbers
 def conflict(
     model: Any,

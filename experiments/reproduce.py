@@ -12,10 +12,12 @@ from icl_vectors.experiments.sweep import sweep
 from icl_vectors.experiments.vocabulary import vocabulary
 from icl_vectors.notebook import default_observer
 from icl_vectors.tasks import Task
+from icl_vectors.turns import takes_turns
 
 SHOTS_OF_MAPS = 4  # in the paper's t-SNE and conflict experiments
 
 
+@takes_turns
 def reproduce(
     model: Any,
     tasks: str | Sequence[str | Task] = "all",

@@ -27,6 +27,7 @@ from icl_vectors.notebook import default_observer
 from icl_vectors.prompts import Prompt
 from icl_vectors.run_folder import RunFolder, Unit
 from icl_vectors.tasks import Task
+from icl_vectors.turns import takes_turns
 from icl_vectors.vectors import TaskVector
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class SweepResults:
         return frame.astype({"layer": "Int64"}) if len(frame) else frame  # baseline has none
 
 
+@takes_turns
 @takes_numbers
 def sweep(
     model: Any,

@@ -27,12 +27,14 @@ from icl_vectors.notebook import default_observer
 from icl_vectors.scoring import stable
 from icl_vectors.tasks import Task
 from icl_vectors.templates import load_template
+from icl_vectors.turns import takes_turns
 from icl_vectors.vectors import TaskVector
 
 ABOVE_BEST = 2  # blocks; where the authors' code projects θ
 FETCHED = 400  # tokens that come back, from which words are filtered
 
 
+@takes_turns
 @takes_numbers
 def vocabulary(
     model: Any,

@@ -23,6 +23,7 @@ from icl_vectors.memory import LARGEST_ON_CPU, LARGEST_ON_GPU, with_smaller_batc
 from icl_vectors.models import Model, as_model
 from icl_vectors.plain_text import fault_of_line
 from icl_vectors.templates import Template, load_template
+from icl_vectors.turns import takes_turns
 from icl_vectors.vectors import TaskVector
 
 
@@ -97,6 +98,7 @@ def apply(
 ) -> Answers: ...
 
 
+@takes_turns
 @takes_numbers
 def apply(
     model: Any,
@@ -163,6 +165,7 @@ def apply(
     return answers if top_k is not None or return_logits else list(answers.texts)
 
 
+@takes_turns
 def regular(
     model: Any,
     demonstrations: Mapping[str, str] | Sequence[tuple[str, str]],

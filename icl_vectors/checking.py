@@ -17,6 +17,7 @@ from icl_vectors.models import Model, as_model
 from icl_vectors.prompts import sample_prompts
 from icl_vectors.tasks import load_task
 from icl_vectors.templates import Template, load_template
+from icl_vectors.turns import takes_turns
 
 OWN = "a block's own state put back changes nothing"
 CHANGES = "θ changes the logits"
@@ -87,6 +88,7 @@ class Checks:
                 )
 
 
+@takes_turns
 def check(model: Any, *, template: str = "{input}→{output}") -> Checks:
     """Run the one-line tests on an open model: in seconds, in one session (one job on a server).
 

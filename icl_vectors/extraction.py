@@ -26,6 +26,7 @@ from icl_vectors.plain_text import fault_of_line
 from icl_vectors.prompts import Prompt, sample_prompts
 from icl_vectors.tasks import Outputs, Task
 from icl_vectors.templates import load_template
+from icl_vectors.turns import takes_turns
 from icl_vectors.vectors import TaskVector
 
 HELD_OUT = 2  # demonstrations whose inputs become the dummies where none are given
@@ -33,6 +34,7 @@ LEFT_AT_LEAST = 2  # demonstrations that must remain then
 SEED = 41  # of that draw
 
 
+@takes_turns
 @takes_numbers
 def extract(
     model: Any,

@@ -26,9 +26,11 @@ from icl_vectors.errors import IclVectorsError
 from icl_vectors.footprint import devices_of, require_fit
 from icl_vectors.model import Model as Model  # part of this module's own names
 from icl_vectors.model_files import checked_tokenizer, find_source, read_config
+from icl_vectors.turns import takes_turns
 from icl_vectors.weights import held_dtype, read_weights
 
 
+@takes_turns
 def load_model(
     reference: str = "gemma-3-270m",
     *,
