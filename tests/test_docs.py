@@ -68,3 +68,12 @@ def test_python_in_the_tutorial_can_be_parsed() -> None:
     for page in DOCS.glob("*.md"):
         for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), flags=re.S):
             compile(block, str(page), "exec")
+
+
+def test_every_guarantee_names_a_test_that_is_there() -> None:
+    rows = re.findall(r"^\| [^|]+ \| (.*) \|$", (DOCS / "never_in_silence.md").read_text(), re.M)
+    named = [re.findall(r"`((?:tests/|test_)[\w/.]+)`", row) for row in rows if "`t" in row]
+    assert len(named) > 15 and all(named)
+    source = "\n".join(file.read_text("utf-8") for file in (ROOT / "tests").rglob("test_*.py"))
+    for one in (name for row in named for name in row):
+        assert (ROOT / one).is_file() if "/" in one else f"def {one}(" in source, one

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from icl_vectors.plain_text import without_orders
+from icl_vectors.report.fonts import choose_fonts, spell_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,16 +75,14 @@ def render(drawing: Drawing) -> Picture:
         figure.set_layout_engine("none")
         from matplotlib.text import Text
 
-        for label in figure.findobj(Text):
+        labels = figure.findobj(Text)
+        for label in labels:
             label.set_text("\n".join(map(_shortened, label.get_text().split("\n"))))
-        return Picture(
-            drawing.name,
-            drawing.title,
-            drawing.caption,
-            drawing.alternative,
-            _save(figure, "svg", {"Date": None, "Creator": None}).decode("utf-8"),
-            _save(figure, "png", {"Software": None}),
-        )
+        choose_fonts(labels)
+        svg = _save(figure, "svg", {"Date": None, "Creator": None}).decode("utf-8")
+        spell_out(labels)  # in the SVG text stays text
+        png = _save(figure, "png", {"Software": None})
+        return Picture(drawing.name, drawing.title, drawing.caption, drawing.alternative, svg, png)
 
 
 def drawn_of(items: Sequence[Item]) -> tuple[Sequence[Item], str]:
