@@ -19,8 +19,7 @@ def blueprint(config: Any, *, trust_remote_code: bool = False) -> Any:
     Raises:
         IclVectorsError: transformers has no decoder-only language model of this type.
     """
-    require_decoder(config)
-    _require_sizes(config.get_text_config())
+    _require_sizes(require_decoder(config))
     maker: Any = AutoModelForCausalLM
     try:
         with torch.device("meta"):
@@ -40,9 +39,16 @@ def _require_sizes(config: Any) -> None:
         IclVectorsError: naming the size.
     """
     for name, most in LARGEST.items():
-        size = getattr(config, name, 1)
+        size = _size(config, name)
         if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= most:
             raise IclVectorsError(
                 f"model type {config.model_type!r}: expected {name} in config.json to be 1 to "
                 f"{most}, found {size!r}; mend config.json, or fetch it again."
             )
+
+
+def _size(config: Any, name: str) -> Any:
+    try:
+        return getattr(config, name, 1)
+    except Exception:  # transformers raises where blocks differ in it
+        return 1

@@ -12,7 +12,7 @@ import torch
 from nnsight import TransformersModel
 from safetensors import SafetensorError
 
-from icl_vectors.architecture import find_architecture
+from icl_vectors.architecture import find_architecture, stated, text_config
 from icl_vectors.blueprint import blueprint
 from icl_vectors.checkpoint import commit_of, fingerprint_of_folder
 from icl_vectors.dtypes import (
@@ -34,6 +34,7 @@ from icl_vectors.model_files import (
     find_source,
     read_config,
 )
+from icl_vectors.probe import probed, unprobed
 
 
 def load_model(
@@ -81,33 +82,40 @@ def load_model(
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     config = read_config(reference, source, options)
     module = blueprint(config, trust_remote_code=trust_remote_code)
-    find_architecture(module)  # refuses what can't be read from before anything is loaded
+    hidden = find_architecture(module).hidden  # refuses before anything is loaded
     tokenizer = checked_tokenizer(reference, source, options, config, notice)
     chosen = choose_dtype(dtype, config)
     placement = device_map if device_map is not None else {"": choose_device(device)}
     for place in devices_of(placement):
-        require_computes(chosen, place, config.get_text_config().hidden_size)
+        require_computes(chosen, place, hidden)
     if quantised_as(config) is None:
         require_fit(reference, module, chosen, placement)
     notice(f"Loading {reference} in {chosen} …")
     with watched_loading() as report:
         opened = _open(reference, source, config, tokenizer, chosen, placement, options)
     architecture = find_architecture(opened._module)
-    further = getattr(config.get_text_config(), "num_nextn_predict_layers", None) or 0
+    further = stated(text_config(config), "num_nextn_predict_layers") or 0
     path = architecture.blocks[0].removesuffix(".0")
     report.require_whole(reference, path, len(architecture.blocks) + further)
     folder = Path(source) if Path(source).is_dir() else None
-    return Model(
-        nnsight=opened,
-        tokenizer=tokenizer,
-        reference=reference,
-        revision=revision,
-        fingerprint=_fingerprint(folder, config, reference, revision),
-        dtype=chosen,
-        weights=weights,
-        folder=folder,
-        architecture=architecture,
+    model = probed(
+        Model(
+            nnsight=opened,
+            tokenizer=tokenizer,
+            reference=reference,
+            revision=revision,
+            fingerprint=_fingerprint(folder, config, reference, revision),
+            dtype=chosen,
+            weights=weights,
+            folder=folder,
+            architecture=architecture,
+        )
     )
+    if model.way_reason:
+        notice(
+            f"{reference}: {model.way_reason}; whole prompts are run, which is exact and slower."
+        )
+    return model
 
 
 def _load_remote(
@@ -152,7 +160,7 @@ def _load_remote(
             "leave --dtype out, the server's is used."
         )
     notice(f"{reference} is served by {served.host} in {model.dtype}.")
-    return model
+    return unprobed(model)
 
 
 def as_model(model: Any) -> Model:
@@ -171,16 +179,18 @@ def as_model(model: Any) -> Model:
     folder = Path(reference) if Path(reference).is_dir() else None
     config = model._module.config
     held = str(next(model._module.parameters()).dtype).removeprefix("torch.")
-    return Model(
-        nnsight=model,
-        tokenizer=model.tokenizer,
-        reference=reference,
-        revision=model.revision,
-        fingerprint=_fingerprint(folder, config, reference, model.revision),
-        dtype=held,
-        weights="opened by the user",
-        folder=folder,
-        architecture=find_architecture(model._module),
+    return probed(
+        Model(
+            nnsight=model,
+            tokenizer=model.tokenizer,
+            reference=reference,
+            revision=model.revision,
+            fingerprint=_fingerprint(folder, config, reference, model.revision),
+            dtype=held,
+            weights="opened by the user",
+            folder=folder,
+            architecture=find_architecture(model._module),
+        )
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from icl_vectors.architecture import Architecture, stated, text_config
 from icl_vectors.encoding import EncodedPrompt
 from icl_vectors.graph import GROUP
 
@@ -56,9 +57,9 @@ class Shape:
     attention_width: int
 
     @classmethod
-    def of(cls, module: Any, blocks: Sequence[str]) -> "Shape":
+    def of(cls, module: Any, architecture: Architecture) -> "Shape":
         """Of a module, weights or not; of experts only those that one token is sent to."""
-        config = module.config.get_text_config()
+        config, blocks = text_config(module.config), architecture.blocks
         own = [
             _active_weights(name.removeprefix(f"{block}."), parameter, config)
             for block in blocks
@@ -66,12 +67,13 @@ class Shape:
             if name.startswith(f"{block}.")
         ]
         head = module.get_output_embeddings().weight
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        heads = architecture.heads or 1
+        size = stated(config, "head_dim") or architecture.hidden // heads
         return cls(
             n_layers=len(blocks),
             block_weights=sum(own) // len(blocks),
             head_weights=head.numel(),
-            attention_width=config.num_attention_heads * size,
+            attention_width=heads * size,
         )
 
     def flops(self, one: Pass) -> int:
@@ -132,7 +134,7 @@ def _batches(prompts: Sequence[PromptSize], size: int) -> Iterator[Sequence[Prom
 def _active_weights(name: str, parameter: torch.Tensor, config: Any) -> int:
     if parameter.dim() < 2:
         return 0
-    count = next((n for key in EXPERTS if (n := getattr(config, key, None))), 0)
+    count = next((n for key in EXPERTS if (n := stated(config, key))), 0)
     if count and "expert" in name and "shared" not in name:
-        return int(parameter.numel() * config.num_experts_per_tok / count)
+        return int(parameter.numel() * (stated(config, "num_experts_per_tok") or 1) / count)
     return parameter.numel()

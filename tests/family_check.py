@@ -87,7 +87,7 @@ def check_family(family: str) -> Checked:
 
 
 def _run(model: Model, batch_size: int) -> dict[str, Any]:
-    limit, positions = positions_limit(model), model.architecture.takes_positions
+    limit, positions = positions_limit(model), model.way
     dev, test = (
         [encode_prompt(model.tokenizer, Template(), as_prompt(one), limit) for one in prompts]
         for prompts in (DEV, TEST)
@@ -97,7 +97,7 @@ def _run(model: Model, batch_size: int) -> dict[str, Any]:
 
 
 def _project(model: Model, theta: Tensor) -> tuple[Tensor, Tensor]:
-    positions = model.architecture.takes_positions
+    positions = model.way
     queries = whole_prompts([query_ids(model.tokenizer, DEV[0])], positions)
     found = run_projection(model, theta, queries, range(N_LAYERS), TOP)
     return found["theta"][0], found["theta"][1]
