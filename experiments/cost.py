@@ -91,7 +91,9 @@ class Cost:
     def passes(self, batch_size: int) -> dict[Unit, list[Pass]]:
         depth = self.shape.n_layers
         return {
-            unit: passes_of_unit(dev, test, self.layers, depth, batch_size)
+            unit: passes_of_unit(
+                dev, test, self.layers, depth, batch_size, self.architecture.keeps_cache
+            )
             for unit, (dev, test) in self.sizes.items()
         }
 

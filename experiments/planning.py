@@ -86,6 +86,7 @@ def plan_sweep(
         "n_layers": depth,
         "hidden_size": architecture.hidden,
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
+        "path": "cached" if architecture.keeps_cache else "whole",
         "longest_prompt": cost.longest,
         "tokens_estimated": tokenizer is None,
         "dtypes": of_dtypes,

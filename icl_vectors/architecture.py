@@ -1,11 +1,16 @@
 """Where a decoder keeps its blocks and its head, for every architecture of transformers."""
 
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from icl_vectors.errors import IclVectorsError
+
+ASKS_IS_DECODER = re.compile(
+    r"if (self\.)?config\.is_decoder|self\.is_decoder = config\.is_decoder"
+)
 
 
 @dataclass(frozen=True)
@@ -101,14 +106,6 @@ def require_decoder(config: Any) -> Any:
 
 def _is_encoder(config: Any) -> bool:
     """Whether a type of model is a decoder only where its configuration says `is_decoder`."""
-    from transformers import MODEL_FOR_MASKED_LM_MAPPING
-
-    masked: Any = MODEL_FOR_MASKED_LM_MAPPING
-    return hasattr(config, "type_vocab_size") or type(config) in masked or _reads_is_decoder(config)
-
-
-def _reads_is_decoder(config: Any) -> bool:
-    """Whether the model's own code asks `is_decoder`."""
     from transformers import MODEL_MAPPING
 
     models: Any = MODEL_MAPPING
@@ -116,7 +113,7 @@ def _reads_is_decoder(config: Any) -> bool:
         return False
     made = models[type(config)]
     module = inspect.getmodule(made[0] if isinstance(made, tuple) else made)
-    return module is not None and "config.is_decoder" in inspect.getsource(module)
+    return module is not None and bool(ASKS_IS_DECODER.search(inspect.getsource(module)))
 
 
 def _block_lists(module: Any, config: Any) -> Iterator[tuple[str, Any]]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
 from icl_vectors.architecture import require_decoder
 from icl_vectors.errors import IclVectorsError
@@ -20,16 +20,25 @@ def blueprint(config: Any, *, trust_remote_code: bool = False) -> Any:
         IclVectorsError: transformers has no decoder-only language model of this type.
     """
     _require_sizes(require_decoder(config))
-    maker: Any = AutoModelForCausalLM
     try:
         with torch.device("meta"):
-            return maker.from_config(config, trust_remote_code=trust_remote_code)
+            return _maker(config).from_config(config, trust_remote_code=trust_remote_code)
     except Exception as error:  # each type of model fails in its own way on sizes that are none
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
         raise IclVectorsError(
             f"model type {config.model_type!r}: expected a decoder-only language model of "
             f"transformers, found a configuration that gives none ({first})."
         ) from error
+
+
+def _maker(config: Any) -> Any:
+    """transformers' class for language models, or for those of text and images."""
+    mappings: Any = (
+        AutoModelForCausalLM._model_mapping,
+        AutoModelForImageTextToText._model_mapping,
+    )
+    of_text, of_images = (type(config) in mapping for mapping in mappings)
+    return AutoModelForImageTextToText if of_images and not of_text else AutoModelForCausalLM
 
 
 def _require_sizes(config: Any) -> None:

@@ -12,9 +12,10 @@ from torch import Tensor
 from icl_vectors.batches import Batch, Part, layer_groups
 from icl_vectors.methods.places import places
 from icl_vectors.models import Model
-from icl_vectors.passes import apply_theta, joined, learn, read_query, write_answers
+from icl_vectors.passes import apply_theta, joined, learn, read_query
 from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
+from icl_vectors.writing import write_answers
 
 GROUP = 3  # layers swept in one trace: fewer run fewer blocks, more run fewer traces
 NO_INJECTION = -1
@@ -162,7 +163,7 @@ def run_application(
     """Answers of `steps` tokens to prompts that end at an arrow, with θ put in at its layers.
 
     Args:
-        mode: how θ goes in, see `icl_vectors.passes.put_in`.
+        mode: how θ goes in, see `icl_vectors.writing.put_in`.
         ends: token ids that end an answer; when all have ended, no more tokens are written.
         top: how many of the likeliest first tokens come back.
 

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from icl_vectors.batches import Batch, Part
 from icl_vectors.model import Model
-from icl_vectors.passes import learn_at, write_answers
+from icl_vectors.passes import learn_at
 from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
+from icl_vectors.writing import write_answers
 
 METHODS = ("regular", "baseline", "hypothesis")
 

@@ -92,6 +92,24 @@ def checked_tokenizer(
     return tokenizer
 
 
+def require_embedded(tokenizer: Any, module: Any, reference: str) -> None:
+    """Refuse a tokenizer that gives ids beyond the model's embedding.
+
+    A token that no text holds, such as Gemma's image token, may lie beyond it.
+
+    Raises:
+        IclVectorsError: with both numbers.
+    """
+    rows = int(module.get_input_embeddings().weight.shape[0])
+    always = tokenizer("x")["input_ids"]
+    found = max([tokenizer.vocab_size, *(token + 1 for token in always)])
+    if found > rows:
+        raise IclVectorsError(
+            f"model {reference!r}: expected a tokenizer of at most {rows} tokens, as many as the "
+            f"model's embedding has rows, found {found}; give the tokenizer of this model."
+        )
+
+
 def cannot_load(reference: str, what: str, error: BaseException) -> IclVectorsError:
     if "gated repo" in str(error):
         return IclVectorsError(

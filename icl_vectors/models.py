@@ -33,6 +33,7 @@ from icl_vectors.model_files import (
     checked_tokenizer,
     find_source,
     read_config,
+    require_embedded,
 )
 from icl_vectors.probe import probed, unprobed
 
@@ -84,6 +85,7 @@ def load_model(
     module = blueprint(config, trust_remote_code=trust_remote_code)
     hidden = find_architecture(module).hidden  # refuses before anything is loaded
     tokenizer = checked_tokenizer(reference, source, options, config, notice)
+    require_embedded(tokenizer, module, reference)
     chosen = choose_dtype(dtype, config)
     placement = device_map if device_map is not None else {"": choose_device(device)}
     for place in devices_of(placement):

@@ -46,15 +46,15 @@ def learn(
         with model.trace(part["inputs"], use_cache=part["cached"], **past):
             states = []
             for block in blocks:
-                in_tuple = isinstance(block.output, tuple)
+                in_tuple = isinstance(block.output, tuple | list)
                 states.append(state_of(block.output, part)[rows, arrows].flatten(1))
             head.input = head.input[rows, arrows][:, None]  # (row, 1, hidden)
             logits = model.output.logits[:, -1]
         found.append(torch.stack([state.to(states[0].device) for state in states], 1))
         answers.append(logits)
     by_prompt = (batch["prompts"], batch["per_prompt"])
-    theta = in_order(batch["suffixes"], found).unflatten(0, by_prompt)[:, batch["asked"] :].mean(1)
-    return theta, in_order(batch["suffixes"], answers).unflatten(0, by_prompt), in_tuple
+    theta = split_rows(in_order(batch["suffixes"], found), *by_prompt)[:, batch["asked"] :].mean(1)
+    return theta, split_rows(in_order(batch["suffixes"], answers), *by_prompt), in_tuple
 
 
 def learn_at(model: Any, blocks: list[Any], head: Any, batch: dict[str, Any], layer: int) -> Tensor:
@@ -79,7 +79,7 @@ def learn_at(model: Any, blocks: list[Any], head: Any, batch: dict[str, Any], la
             head.skip(head.input[:, -1:])
         found.append(state)
     by_prompt = (batch["prompts"], batch["per_prompt"])
-    return in_order(batch["suffixes"], found).unflatten(0, by_prompt)[:, batch["asked"] :].mean(1)
+    return split_rows(in_order(batch["suffixes"], found), *by_prompt)[:, batch["asked"] :].mean(1)
 
 
 def read_arrows(model: Any, blocks: list[Any], head: Any, parts: list[dict[str, Any]]) -> Tensor:
@@ -158,74 +158,8 @@ def apply_theta(
                     state[:, -1] = changed.view_as(state[:, -1])
             head.input = head.input[:, -1:]
             logits = model.output.logits[:, -1]
-        found.append(logits.unflatten(0, (-1, candidates)))
+        found.append(split_rows(logits, -1, candidates))
     return in_order(batch["arrow"], found)
-
-
-def write_answers(
-    model: Any,
-    blocks: list[Any],
-    head: Any,
-    parts: list[dict[str, Any]],
-    theta: dict[int, Tensor],
-    steps: int,
-    mode: str = "replace",
-    ends: tuple[int, ...] = (),
-    projections: tuple[Any, ...] = (),
-) -> tuple[Tensor, Tensor]:
-    """Greedy answers of several tokens, θ put in at the arrow while the prompt is read.
-
-    On the cached path the later tokens attend to what the prompt's pass left in the cache; θ is
-    not put in again, unless it goes everywhere. On the whole path prompt and answer are read anew
-    for each token, with θ at the same arrow.
-
-    Args:
-        parts: whole prompts that end at the arrow.
-        theta: for each decoder block, what goes into its output there, (hidden,) for all prompts
-            or (prompt, hidden).
-        mode: see `put_in`.
-        ends: token ids that end an answer; when each answer has one, no more are written.
-        projections: of each block's attention, where θ goes into attention outputs.
-
-    Returns:
-        The tokens written, (prompt, step), −1 after the last step that was needed, and the logits
-        after the arrow, (prompt, vocab).
-    """
-    answers, first_logits = [], []
-    for part in parts:
-        own = {layer: one if one.dim() == 1 else one[part["rows"]] for layer, one in theta.items()}
-        inputs, past, written = part["inputs"], {}, []
-        for step in range(steps):
-            again = step == 0 or mode == "everywhere" or not part["cached"]
-            at = -1 if part["cached"] else -1 - step  # where the arrow is
-            with model.trace(inputs, use_cache=part["cached"], **past):
-                put_in(blocks, projections, own if again else {}, mode, part, at)
-                head.input = head.input[:, -1:]
-                logits = model.output.logits[:, -1]
-                if part["cached"]:
-                    past = cache_of(model.output)  # in a sandbox another object after each trace
-            if step == 0:
-                first_logits.append(logits)
-            written.append(logits.argmax(-1, keepdim=True))
-            tokens = torch.cat([one.cpu() for one in written], 1)  # (row, step)
-            if torch.isin(tokens, torch.tensor(ends, dtype=torch.long)).any(1).all():
-                break
-            inputs = with_token(inputs, written[-1], part["cached"])
-        answers.append(torch.nn.functional.pad(tokens, (0, steps - len(written)), value=-1))
-    return in_order(parts, answers), in_order(parts, first_logits)
-
-
-def with_token(inputs: dict[str, Tensor], token: Tensor, cached: bool) -> dict[str, Tensor]:
-    """The inputs of the trace after one that wrote a token: that alone, or all with it."""
-    if not cached:
-        ids = inputs["input_ids"]
-        return {"input_ids": torch.cat([ids, token.to(ids.device)], 1)}
-    mask = inputs["attention_mask"]
-    mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
-    given = {"input_ids": token, "attention_mask": mask}
-    if "position_ids" in inputs:
-        given["position_ids"] = mask.sum(-1, keepdim=True) - 1
-    return given
 
 
 def read_whole(model: Any, head: Any, parts: list[dict[str, Any]]) -> Tensor:
@@ -263,42 +197,13 @@ def read_arrow(
             head.input = head.input[:, -1:]
             logits = model.output.logits[:, -1]
         found.append(torch.stack([state.to(states[0].device) for state in states], 1))
-        answers.append(logits.unflatten(0, (-1, candidates)))
+        answers.append(split_rows(logits, -1, candidates))
     return in_order(batch["arrow"], found), in_order(batch["arrow"], answers)
-
-
-def put_in(
-    blocks: list[Any],
-    projections: tuple[Any, ...],
-    theta: dict[int, Tensor],
-    mode: str,
-    part: dict[str, Any],
-    at: int,
-) -> None:
-    """Put θ into some blocks, within a trace.
-
-    Args:
-        mode: "replace": the arrow's state becomes θ; "add": θ is added to it; "attention": the
-            attention's output at the arrow becomes θ; "everywhere": θ is added to the states of
-            all tokens, which keep their norms.
-        at: the arrow's index.
-    """
-    for layer in sorted(theta):
-        if mode == "attention":
-            attention = projections[layer].output  # (prompt, token, hidden)
-            attention[:, at] = theta[layer].to(attention)
-            continue
-        state = state_of(blocks[layer].output, part)  # (prompt, token, hidden)
-        vector = theta[layer].to(state).unflatten(-1, state.shape[2:])
-        if mode == "everywhere":
-            state[:] = moved_by(state, vector)
-        else:
-            state[:, at] = state[:, at] + vector if mode == "add" else vector
 
 
 def state_of(output: Any, part: dict[str, Any]) -> Tensor:
     """A block's state as a view, (row, token, hidden); (row, token, stream, hidden) of streams."""
-    state: Tensor = output[0] if isinstance(output, tuple) else output
+    state: Tensor = output[0] if isinstance(output, tuple | list) else output
     return state.movedim(0, 2) if part["row_axis"] else state
 
 
@@ -322,6 +227,16 @@ def in_order(parts: list[dict[str, Any]], found: list[Tensor]) -> Tensor:
     return torch.cat(found)[
         torch.cat([part["rows"] for part in parts]).argsort().to(found[0].device)
     ]
+
+
+def split_rows(found: Tensor, *sizes: int) -> Tensor:
+    """The axis of the rows as several, (…, what follows)."""
+    return found.reshape(*sizes, *found.shape[1:])
+
+
+def like_state(vector: Tensor, state: Tensor) -> Tensor:
+    """Vectors (…, hidden) as they are in a state, which may have several streams."""
+    return vector.reshape(*vector.shape[:-1], *state.shape[2:])
 
 
 def largest_difference(one: Tensor, other: Tensor) -> Tensor:

@@ -35,7 +35,10 @@ def probed(model: Model) -> Model:
     """
     row_axis = _row_axis(model)
     whole = replace(model.way, cached=False, row_axis=row_axis)
-    theta, expected = _found(model, whole)
+    try:
+        theta, expected = _found(model, whole)
+    except Exception as error:  # whatever a model makes of whole prompts
+        raise _refused(model, f"it does not run whole prompts ({_first_line(error)})") from error
     model = replace(model, way=replace(whole, cached=True), hidden=theta.shape[-1])
     reason = "" if row_axis == 0 else "its states have parallel streams"
     reason = reason or _difference(model, expected)
@@ -112,7 +115,8 @@ def _prompts(model: Model) -> list[EncodedPrompt]:
 
 def _row_axis(model: Model) -> int:
     """The axis of the rows in what blocks give: 0, or 1 behind parallel residual streams."""
-    module, seen = model.nnsight._module, []
+    module = model.nnsight._module
+    seen: list[tuple[int, Any]] = []
     rows, tokens = 2, 7
     hooks = [
         module.get_submodule(path).register_forward_hook(_seen_by(layer, seen))
@@ -123,10 +127,7 @@ def _row_axis(model: Model) -> int:
         with torch.no_grad():
             module(input_ids=torch.full((rows, tokens), 5, device=device), use_cache=False)
     except Exception as error:  # whatever a model says that does not take text alone
-        first = (str(error).strip().splitlines() or [""])[0][:120]
-        raise _refused(
-            model, f"it does not run on text alone ({type(error).__name__}: {first})"
-        ) from error
+        raise _refused(model, f"it does not run on text alone ({_first_line(error)})") from error
     finally:
         for hook in hooks:
             hook.remove()
@@ -142,10 +143,15 @@ def _row_axis(model: Model) -> int:
 
 def _seen_by(layer: int, seen: list[Any]) -> Callable[..., None]:
     def hook(block: Any, inputs: Any, output: Any) -> None:
-        state = output[0] if isinstance(output, tuple) else output
+        state = output[0] if isinstance(output, tuple | list) else output
         seen.append((layer, state.shape))
 
     return hook
+
+
+def _first_line(error: Exception) -> str:
+    first = (str(error).strip().splitlines() or [""])[0][:120]
+    return f"{type(error).__name__}: {first}"
 
 
 def _refused(model: Model, what: str) -> IclVectorsError:

@@ -3,6 +3,7 @@
 A *layer-token* is one token through one block, padding included, as the batches are run.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,8 +90,16 @@ def passes_of_unit(
     layers: Sequence[int],
     n_layers: int,
     batch_size: int,
+    cached: bool = True,
 ) -> list[Pass]:
-    """The forward passes of one task and seed, as `run_task` makes them."""
+    """The forward passes of one task and seed, as `run_task` makes them.
+
+    Args:
+        cached: whether keys and values are kept; else whole prompts run, those of a length
+            together.
+    """
+    if not cached:
+        return _of_whole_prompts(dev, test, sorted(layers), n_layers, batch_size)
     found: list[Pass] = []
     for batch in _batches(dev, batch_size):
         found += _reading(batch, n_layers, asked=0)
@@ -101,6 +110,25 @@ def passes_of_unit(
     for batch in _batches(test, batch_size):
         found += _reading(batch, n_layers, asked=1)
         found.append(_sweeping(batch, 2, n_layers))
+    return found
+
+
+def _of_whole_prompts(
+    dev: Sequence[PromptSize],
+    test: Sequence[PromptSize],
+    layers: Sequence[int],
+    n_layers: int,
+    batch_size: int,
+) -> list[Pass]:
+    found: list[Pass] = []
+    groups = [len(layers[start : start + GROUP]) for start in range(0, len(layers), GROUP)]
+    for split, asked, candidates in ((dev, 0, groups), (test, 1, [2])):
+        for batch in _batches(split, batch_size):
+            rows = [one.shared + length for one in batch for length in one.suffixes[1 - asked :]]
+            alone = [one.alone for one in batch]
+            for lengths, times in [(rows, 1), *((alone, count) for count in candidates)]:
+                for length, count in sorted(Counter(lengths).items()):
+                    found.append(Pass(count * times, length, n_layers, length, count * times))
     return found
 
 

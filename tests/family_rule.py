@@ -14,13 +14,13 @@ SMALL: dict[Any, str] = {
     N_TOKENS: "vocab_size vocab_size_per_layer_input vocab_size_per_layer",
     HIDDEN: """hidden_size n_embd d_model embedding_size word_embed_proj_dim dim_model lru_width
         attention_hidden_size embed_dim projection_dim emb_dim out_hidden_size embedding_dim
-        input_embedding_size output_embedding_size mm_hidden_size""",
+        input_embedding_size output_embedding_size mm_hidden_size moe_intermediate_size
+        expert_ffn_hidden_size moe_shared_expert_intermediate_size
+        expert_intermediate_size moe_ffn_hidden_size""",
     64: """intermediate_size n_inner ffn_dim d_ff d_inner ffn_hidden_size encoder_ffn_dim
         decoder_ffn_dim dim_ff feed_forward_size shared_expert_intermediate_size mlp_hidden_size
         intermediate_size_mlp shared_intermediate_size dense_intermediate_size mamba_d_ssm
         ffn_intermediate_size mamba_intermediate_size inner_dim""",
-    32: """moe_intermediate_size expert_ffn_hidden_size moe_shared_expert_intermediate_size
-        expert_intermediate_size moe_ffn_hidden_size""",
     N_LAYERS: """num_hidden_layers n_layer n_layers num_layers encoder_layers decoder_layers depth
         num_encoder_layers num_decoder_layers num_attention_heads n_head n_heads num_heads
         encoder_attention_heads decoder_attention_heads linear_num_value_heads

@@ -13,7 +13,15 @@ from torch import Tensor
 
 from icl_vectors.methods.cost import cost_of_everywhere
 from icl_vectors.methods.method import Candidate, Method, as_made, nothing
-from icl_vectors.passes import arrow_parts, in_order, moved_by, read_arrows, state_of
+from icl_vectors.passes import (
+    arrow_parts,
+    in_order,
+    like_state,
+    moved_by,
+    read_arrows,
+    split_rows,
+    state_of,
+)
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)  # of the states' own size
 
@@ -54,11 +62,11 @@ def put_in(
         with model.trace(part["inputs"], use_cache=False):
             for layer, block in enumerate(at["blocks"]):
                 state = state_of(block.output, part)  # (row, token, hidden)
-                added = own[:, layer].to(state.device).unflatten(-1, state.shape[2:])
+                added = like_state(own[:, layer].to(state.device), state)
                 state[:] = moved_by(state, added[:, None])
             at["head"].input = at["head"].input[:, -1:]
             logits = model.output.logits[:, -1]
-        found.append(logits.unflatten(0, (-1, len(candidates))))
+        found.append(split_rows(logits, -1, len(candidates)))
     return in_order(batch["query"], found)
 
 

@@ -14,7 +14,7 @@ from icl_vectors.methods.cost import cost_of_few_shot
 from icl_vectors.methods.method import Candidate, Method, as_made, by_layers
 from icl_vectors.methods.reading import look
 from icl_vectors.methods.state import read
-from icl_vectors.passes import in_order, state_of
+from icl_vectors.passes import in_order, like_state, state_of
 
 
 def start(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> list[Tensor]:
@@ -64,7 +64,7 @@ def put_in(
                         block.skip((state,) if at["in_tuple"] else state)
                 else:
                     state = state_of(blocks[layer].output, part)
-                    state[each, arrows] = given.to(state).unflatten(-1, state.shape[2:])
+                    state[each, arrows] = like_state(given.to(state), state)
                 head.input = head.input[:, -1:]
                 logits = model.output.logits[:, -1]
             of_parts.append(logits)

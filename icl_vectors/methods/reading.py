@@ -14,6 +14,7 @@ from icl_vectors.passes import (
     read_arrow,
     read_query,
     repeat_rows,
+    split_rows,
     state_of,
 )
 
@@ -23,7 +24,7 @@ def look_closer(model: Any, at: dict[str, Any], query: list[dict[str, Any]]) -> 
     blocks, head = at["blocks"], at["head"]
     with model.trace(query[0]["inputs"], use_cache=False):
         output = blocks[0].output
-        in_tuple = isinstance(output, tuple)
+        in_tuple = isinstance(output, tuple | list)
         like = state_of(output, query[0])[:1, -1].flatten(1)[:, :1]  # (1, 1)
         for block in blocks[1:] if query[0]["cached"] else []:
             block.skip(output)
@@ -95,7 +96,7 @@ def read_arrows_of(
             head.skip(head.input[:, -1:])
         found.append(torch.stack(dummies, 1))  # (row, layer, width)
     of_demonstrations = torch.stack(demonstrated, 2) if demonstrated else torch.empty(0)
-    of_dummies = in_order(parts, found).unflatten(0, (prompts, per_prompt))[:, asked:]
+    of_dummies = split_rows(in_order(parts, found), prompts, per_prompt)[:, asked:]
     return of_dummies, of_demonstrations
 
 
