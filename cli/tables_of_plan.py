@@ -33,8 +33,12 @@ def _model(plan: Mapping[str, Any]) -> str:
     return (
         f"{plan['model']}: {plan['type']}, {plan['n_layers']} blocks of width "
         f"{plan['hidden_size']}, {plan['parameters'] / 1e9:.2f} billion parameters; the longest "
-        f"prompt has {plan['longest_prompt']} tokens ({source})."
+        f"prompt has {plan['longest_prompt']} tokens ({source}).{_path(plan)}"
     )
+
+
+def _path(plan: Mapping[str, Any]) -> str:
+    return "" if plan["path"] == "cached" else " It keeps more than keys and values: whole prompts."
 
 
 def _memory(plan: Mapping[str, Any]) -> Iterator[str]:

@@ -140,8 +140,7 @@ def _run_task(
         observer.phase(task.name, seed, phase, min(seen, per_task), per_task)
 
     def run(size: int) -> torch.Tensor:
-        positions = model.architecture.takes_positions
-        batches = make_batches(encoded, size, positions, with_query=False)
+        batches = make_batches(encoded, size, model.way, with_query=False)
         return run_many_thetas(model, batches, layer, progress, jobs.job(f"batch {size}"))
 
     jobs = Jobs(model, folder, (task.name, seed), observer)
@@ -173,8 +172,8 @@ def _read(path: Path, per_task: int, model: Model) -> Float[torch.Tensor, "promp
         thetas: torch.Tensor = load_file(path)["thetas"]
     except (SafetensorError, OSError, KeyError) as error:
         raise damaged(path, "thetas as safetensors") from error
-    if thetas.ndim != 3 or (len(thetas), thetas.shape[-1]) != (per_task, model.config.hidden_size):
-        raise damaged(path, f"{per_task} θ of width {model.config.hidden_size}")
+    if thetas.ndim != 3 or (len(thetas), thetas.shape[-1]) != (per_task, model.hidden):
+        raise damaged(path, f"{per_task} θ of width {model.hidden}")
     return thetas
 
 

@@ -72,7 +72,7 @@ def compare(
     model, observer = as_model(model), observer or default_observer()
     plan = ComparePlan.make(
         model.n_layers,
-        model.config.num_attention_heads,
+        model.n_heads,
         tasks,
         methods,
         controls,

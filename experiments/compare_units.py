@@ -44,7 +44,7 @@ class Units:
     def heads(self, task: Task, unit: Unit) -> None:
         """The indirect effect of every head on one task."""
         own, model = self.prompts[task.name], self.model
-        n_heads, blocks = model.config.num_attention_heads, model.n_layers
+        n_heads, blocks = model.n_heads, model.n_layers
         jobs, start = Jobs(model, self.folder, unit, self.observer), perf_counter()
 
         def run(size: int) -> tuple[Tensor, int]:

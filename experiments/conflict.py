@@ -180,11 +180,10 @@ def _run_pair(
 ) -> tuple[dict[str, Any], list[list[int]]]:
     whole = [replace(one, alone=one.shared + one.suffixes[0]) for one, _ in encoded]
     of_b = [two for _, two in encoded]
-    positions = model.architecture.takes_positions
 
     def run(size: int) -> dict[str, Any]:
-        batches_b = make_batches(of_b, size, positions, with_query=False)
-        batches_a = make_batches(whole, size, positions)
+        batches_b = make_batches(of_b, size, model.way, with_query=False)
+        batches_a = make_batches(whole, size, model.way)
         return run_conflict(model, batches_b, batches_a, layer, job=jobs.job(f"batch {size}"))
 
     size = batch_size or choose_batch_size(model, [*whole, *of_b])

@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 import torch
 
-from icl_vectors.architecture import Architecture
+from icl_vectors.architecture import Architecture, text_config
 from icl_vectors.calibration import measure_speed
 from icl_vectors.dtypes import QUANTISED, require_computes
 from icl_vectors.errors import IclVectorsError
@@ -64,9 +64,9 @@ class Cost:
         batch_size: int | None,
     ) -> None:
         self.module, self.architecture, self.sizes = module, architecture, sizes
-        self.config = module.config.get_text_config()
+        self.config = text_config(module.config)
         self.layers, self.asked = layers, batch_size
-        self.shape = Shape.of(module, architecture.blocks)
+        self.shape = Shape.of(module, architecture)
         prompts = [one for both in sizes.values() for part in both for one in part]
         self.longest = longest(prompts)
         self.suffixes = max(len(one.suffixes) for one in prompts)
@@ -76,7 +76,7 @@ class Cost:
         """Bytes that one prompt of a batch takes."""
         rows = max(self.suffixes, GROUP)
         return bytes_of_prompt(
-            self.config, self.shape.n_layers, dtype, self.longest, self.suffixes, rows
+            self.module, self.architecture, dtype, self.longest, self.suffixes, rows
         )
 
     def in_dtype(self, dtype: str, places: Sequence[Place]) -> dict[str, Any]:
@@ -91,7 +91,9 @@ class Cost:
     def passes(self, batch_size: int) -> dict[Unit, list[Pass]]:
         depth = self.shape.n_layers
         return {
-            unit: passes_of_unit(dev, test, self.layers, depth, batch_size)
+            unit: passes_of_unit(
+                dev, test, self.layers, depth, batch_size, self.architecture.keeps_cache
+            )
             for unit, (dev, test) in self.sizes.items()
         }
 
@@ -116,8 +118,13 @@ class Cost:
         Raises:
             IclVectorsError: the device does not compute in the dtype.
         """
-        require_computes(dtype, device, self.config.hidden_size)
-        speed = measure_speed(dtype, device, self.config.hidden_size, inner_size(self.config))
+        require_computes(dtype, device, self.architecture.hidden)
+        speed = measure_speed(
+            dtype,
+            device,
+            self.architecture.hidden,
+            inner_size(self.config, self.architecture.hidden),
+        )
         every = [one for passes in self.passes(batch_size).values() for one in passes]
         return speed.seconds(every, self.shape)
 
@@ -127,7 +134,7 @@ class Cost:
         Args:
             sent: bytes that go up for each unit.
         """
-        width, hidden = width_of(dtype), self.config.hidden_size
+        width, hidden = width_of(dtype), self.architecture.hidden
         units = [
             {
                 "task": unit[0],

@@ -146,7 +146,7 @@ def identity_of(model: Model, template: Template) -> dict[str, Any]:
             "weights": model.weights,
             "type": model.config.model_type,
             "n_layers": model.n_layers,
-            "hidden_size": model.config.hidden_size,
+            "hidden_size": model.hidden,
         },
         "template": template.text,
     }
@@ -159,6 +159,7 @@ def provenance_of(model: Model) -> dict[str, Any]:
     return {
         "versions": {**versions, **{package: version(package) for package in packages}},
         "device": model.device,
+        "path": {"name": model.way.name, "reason": model.way_reason},
         "platform": platform.platform(),
         "host": model.host,
     }

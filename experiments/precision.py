@@ -98,8 +98,8 @@ class CrossPrecision:
 
     def _batches(self, model: Model, unit: Unit) -> list[Batch]:
         encoded = self._encoded(model, unit)
-        size, positions = choose_batch_size(model, encoded), model.architecture.takes_positions
-        return make_batches(encoded, size, positions, with_query=False)
+        size = choose_batch_size(model, encoded)
+        return make_batches(encoded, size, model.way, with_query=False)
 
     def _encoded(self, model: Model, unit: Unit) -> list[EncodedPrompt]:
         limit = positions_limit(model)

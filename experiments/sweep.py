@@ -176,9 +176,8 @@ def _run_unit(
     def run(size: int) -> dict[str, Any]:
         nonlocal seen
         seen = 0
-        positions = model.architecture.takes_positions
-        on_dev = make_batches(dev, size, positions, with_query=False)
-        on_test = make_batches(test, size, positions)
+        on_dev = make_batches(dev, size, model.way, with_query=False)
+        on_test = make_batches(test, size, model.way)
 
         def session(with_dev: bool, with_test: bool, layers: Sequence[int]) -> dict[str, Any]:
             part = _name_of_part(with_dev, with_test, layers, size)

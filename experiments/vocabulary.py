@@ -99,7 +99,7 @@ def vocabulary(
             theta.require_model(model)
             texts = [form.query(query) for query in queries[task.name]]
             ids = [encode_to_arrow(model.tokenizer, form, text, None) for text in texts]
-            prompts = whole_prompts(ids, model.architecture.takes_positions)
+            prompts = whole_prompts(ids, model.way)
             vectors = theta.only(layers).vectors  # (layer, hidden)
             fetched = min(max(FETCHED, top), model.config.vocab_size)
             found = run_projection(model, vectors, prompts, layers, fetched, jobs.job("whole"))

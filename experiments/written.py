@@ -57,7 +57,7 @@ def write_answers_of(
     Raises:
         RunError: logits that are not finite.
     """
-    tokenizer, positions = model.tokenizer, model.architecture.takes_positions
+    tokenizer, way = model.tokenizer, model.way
     steps = answer_bound(tokenizer, (text for one in prompts for text in one.prompt.answers))
     of_text = ending_tokens(model.nnsight._module, tokenizer)
     ends = (*of_text, *tokens_that_end_a_line(tokenizer, template))
@@ -65,11 +65,10 @@ def write_answers_of(
     def run(size: int) -> dict[str, Any]:
         parts = [prompts[start : start + size] for start in range(0, len(prompts), size)]
         whole = [
-            whole_prompts([one.shared + one.suffixes[0] for one in part], positions)
-            for part in parts
+            whole_prompts([one.shared + one.suffixes[0] for one in part], way) for part in parts
         ]
-        alone = [whole_prompts([one.alone for one in part], positions) for part in parts]
-        batches = make_batches(prompts, size, positions, with_query=False)
+        alone = [whole_prompts([one.alone for one in part], way) for part in parts]
+        batches = make_batches(prompts, size, way, with_query=False)
         job = jobs.job(f"answers, batch {size}")
         return run_answers(model, batches, whole, alone, layer, steps, ends, job)
 

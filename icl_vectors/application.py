@@ -200,8 +200,8 @@ def _checked(
         raise IclVectorsError(f"--max-new-tokens {max_new_tokens}: expected 1 or more.")
     if mode is not None and mode not in MODES:
         raise unknown_name("mode", mode, MODES)
-    if top_k is not None and not (isinstance(top_k, int) and 1 <= top_k <= model.config.vocab_size):
-        raise IclVectorsError(f"--top-k {top_k}: expected 1 to {model.config.vocab_size} tokens.")
+    if top_k is not None and not (isinstance(top_k, int) and 1 <= top_k <= model.vocab_size):
+        raise IclVectorsError(f"--top-k {top_k}: expected 1 to {model.vocab_size} tokens.")
     return asked
 
 
@@ -228,7 +228,7 @@ def _answer(
 
     def run(size: int) -> list[dict[str, Any]]:
         batches = [
-            whole_prompts(rows[start : start + size], model.architecture.takes_positions)
+            whole_prompts(rows[start : start + size], model.way)
             for start in range(0, len(rows), size)
         ]
         return [run_application(model, batch, put_in, steps, **options) for batch in batches]

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
 from icl_vectors.architecture import require_decoder
 from icl_vectors.errors import IclVectorsError, first_line
@@ -19,18 +19,26 @@ def blueprint(config: Any, *, trust_remote_code: bool = False) -> Any:
     Raises:
         IclVectorsError: transformers has no decoder-only language model of this type.
     """
-    require_decoder(config)
-    _require_sizes(config.get_text_config())
-    maker: Any = AutoModelForCausalLM
+    _require_sizes(require_decoder(config))
     try:
         with torch.device("meta"):
-            return maker.from_config(config, trust_remote_code=trust_remote_code)
+            return _maker(config).from_config(config, trust_remote_code=trust_remote_code)
     except Exception as error:  # each type of model fails in its own way on sizes that are none
         first = first_line(error, 150)
         raise IclVectorsError(
             f"model type {config.model_type!r}: expected a decoder-only language model of "
             f"transformers, found a configuration that gives none ({first})."
         ) from error
+
+
+def _maker(config: Any) -> Any:
+    """transformers' class for language models, or for those of text and images."""
+    mappings: Any = (
+        AutoModelForCausalLM._model_mapping,
+        AutoModelForImageTextToText._model_mapping,
+    )
+    of_text, of_images = (type(config) in mapping for mapping in mappings)
+    return AutoModelForImageTextToText if of_images and not of_text else AutoModelForCausalLM
 
 
 def _require_sizes(config: Any) -> None:
@@ -40,9 +48,16 @@ def _require_sizes(config: Any) -> None:
         IclVectorsError: naming the size.
     """
     for name, most in LARGEST.items():
-        size = getattr(config, name, 1)
+        size = _size(config, name)
         if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= most:
             raise IclVectorsError(
                 f"model type {config.model_type!r}: expected {name} in config.json to be 1 to "
                 f"{most}, found {size!r}; mend config.json, or fetch it again."
             )
+
+
+def _size(config: Any, name: str) -> Any:
+    try:
+        return getattr(config, name, 1)
+    except Exception:  # transformers raises where blocks differ in it
+        return 1

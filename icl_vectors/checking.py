@@ -14,6 +14,7 @@ from icl_vectors.graph_of_checks import run_checks
 from icl_vectors.limits import encode_prompts
 from icl_vectors.memory import with_smaller_batches
 from icl_vectors.models import Model, as_model
+from icl_vectors.probe import OF_4_BITS, ROUNDING
 from icl_vectors.prompts import sample_prompts
 from icl_vectors.tasks import load_task
 from icl_vectors.templates import Template, load_template
@@ -25,9 +26,6 @@ BATCHED = "batched equals single"
 CACHED = "cached equals uncached"
 TASK = "country_capital"  # its names have from one to a dozen tokens, so that batches are padded
 DRAWN = 50
-# Of the spread of the logits: what rounding may make of one computation done in two ways.
-ROUNDING = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 3e-1}
-OF_4_BITS = 1e-1  # nf4, fp4 and checkpoints' own quantisations compute in bfloat16
 LEAST_CHANGE = 1e-6  # of the spread: θ at a block that takes no heed of it changes nothing at all
 BY_NATURE = "; LLM.int8 takes outliers apart by the whole batch, so batches differ by nature"
 
@@ -158,18 +156,18 @@ def _run(
     model: Model, prompts: Sequence[EncodedPrompt], groups: Sequence[Sequence[int]]
 ) -> Checks | None:
     """What was found on some prompts; None where something is not finite."""
-    positions = model.architecture.takes_positions
+    way = model.way
 
     def run(count: int) -> dict[str, Any]:
-        of_one = [make_batches([one], 1, positions)[0] for one in prompts[:count]]
+        of_one = [make_batches([one], 1, way)[0] for one in prompts[:count]]
         whole = [
             (
-                whole_prompts([one.shared + one.suffixes[0]], positions),
-                whole_prompts([one.alone], positions),
+                whole_prompts([one.shared + one.suffixes[0]], way),
+                whole_prompts([one.alone], way),
             )
             for one in prompts[:count]
         ]
-        [together] = make_batches(prompts[:count], count, positions)
+        [together] = make_batches(prompts[:count], count, way)
         return run_checks(model, together, of_one, whole, groups)
 
     found, count = with_smaller_batches(run, len(prompts), lambda text: None)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from icl_vectors.architecture import text_config
 from icl_vectors.errors import IclVectorsError, MissingExtra, first_line, unknown_name
 
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "nf4", "fp4")
@@ -37,7 +38,7 @@ def loading_options(dtype: str, config: Any) -> dict[str, Any]:
     bitsandbytes logs at every product of int8 that it casts the input: once is enough.
     """
     if quantised_as(config) is not None:  # transformers reads how from the checkpoint
-        return {"dtype": config.get_text_config().dtype or COMPUTE}
+        return {"dtype": text_config(config).dtype or COMPUTE}
     if dtype not in QUANTISED:
         return {"dtype": getattr(torch, dtype)}
     logger = logging.getLogger("bitsandbytes.autograd._functions")
@@ -72,7 +73,7 @@ def choose_dtype(dtype: str, config: Any) -> str:
         IclVectorsError: the checkpoint is already quantised, and another dtype is asked for than
             its own, or than that which a device holds it in that has to dequantise it.
     """
-    text = config.get_text_config()
+    text = text_config(config)
     if (held := quantised_as(config)) is not None:
         if dtype not in ("auto", held, str(text.dtype or COMPUTE).removeprefix("torch.")):
             raise IclVectorsError(

@@ -129,8 +129,7 @@ def _state(model: Model, encoded: Sequence[EncodedPrompt]) -> Tensor:
     """θ at every block, mean over the prompts, (layer, hidden)."""
 
     def run(size: int) -> Tensor:
-        positions = model.architecture.takes_positions
-        batches = make_batches(encoded, size, positions, with_query=False)
+        batches = make_batches(encoded, size, model.way, with_query=False)
         return run_many_thetas(model, batches, None)
 
     largest = choose_batch_size(model, encoded)

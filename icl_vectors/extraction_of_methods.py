@@ -73,7 +73,7 @@ def _settings(
         if heads is not None:
             raise IclVectorsError(f"heads with the method {method!r}: expected function.")
         return {}, ""
-    n_heads = model.config.num_attention_heads
+    n_heads = model.n_heads
     total = model.n_layers * n_heads
     count = min(total, max(FEWEST_HEADS, round(total * SHARE_OF_HEADS)))
     if heads is not None:

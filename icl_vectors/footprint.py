@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import torch
 
+from icl_vectors.architecture import Architecture, stated, text_config
 from icl_vectors.dtypes import QUANTISED
 from icl_vectors.errors import IclVectorsError, OutOfMemory
 
@@ -56,40 +57,55 @@ def weight_bytes(module: Any, dtype: str) -> int:
     return int(total)
 
 
-def cache_bytes_of_token(config: Any, n_layers: int, dtype: str) -> int:
+def cache_bytes_of_token(module: Any, architecture: Architecture, dtype: str) -> int:
     """Bytes that one token leaves in the key-value caches of all blocks."""
-    if getattr(config, "kv_lora_rank", None):  # deepseek: keys and values, expanded
-        heads = config.num_attention_heads
-        size = config.qk_nope_head_dim + config.qk_rope_head_dim + config.v_head_dim
-        return int(n_layers * heads * size * width_of(dtype))
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    if getattr(config, "multi_query", False):
-        heads = 1
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(2 * n_layers * heads * size * width_of(dtype))
+    blocks = [module.get_submodule(path) for path in architecture.blocks]
+    measured = [_kept_width(block) for block in blocks]
+    if all(measured):
+        return sum(measured) * width_of(dtype)
+    config, count = text_config(module.config), len(blocks)
+    heads, hidden = architecture.heads or 1, architecture.hidden
+    if stated(config, "kv_lora_rank"):  # deepseek: keys and values, expanded
+        names = ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
+        return count * heads * sum(stated(config, name) or 0 for name in names) * width_of(dtype)
+    kept = 1 if getattr(config, "multi_query", False) else stated(config, "num_key_value_heads")
+    size = stated(config, "head_dim") or hidden // heads
+    return 2 * count * (kept or heads) * size * width_of(dtype)
+
+
+def _kept_width(block: Any) -> int:
+    """Numbers that a block keeps of a token: the widths of its projections to keys and values."""
+    return sum(
+        child.out_features
+        for name, child in block.named_modules()
+        if name.rpartition(".")[2] in ("k_proj", "v_proj") and hasattr(child, "out_features")
+    )
 
 
 def bytes_of_prompt(
-    config: Any, n_layers: int, dtype: str, tokens: int, suffixes: int, rows: int
+    module: Any, architecture: Architecture, dtype: str, tokens: int, suffixes: int, rows: int
 ) -> int:
     """What one prompt of a batch needs at most, while its suffixes or its sweep run.
 
     Args:
         tokens: of the longest prompt; suffixes: query and dummies; rows: logits held at once.
     """
-    width = width_of(dtype)
-    cache = cache_bytes_of_token(config, n_layers, dtype) * tokens * suffixes
-    states = tokens * width * (8 * config.hidden_size + 4 * inner_size(config))
-    logits = rows * config.vocab_size * (width + 2 * FLOAT32)
+    width, hidden = width_of(dtype), architecture.hidden
+    inner = inner_size(text_config(module.config), hidden)
+    cache = cache_bytes_of_token(module, architecture, dtype) * tokens * suffixes
+    states = tokens * width * (8 * hidden + 4 * inner)
+    logits = rows * module.get_output_embeddings().weight.shape[0] * (width + 2 * FLOAT32)
+    if not architecture.keeps_cache:
+        return int(states * max(suffixes, rows) + logits)
     return int(cache + states + logits)
 
 
-def inner_size(config: Any) -> int:
+def inner_size(config: Any, hidden: int) -> int:
     """Width of the feed-forward layer; four times the model's where the configuration is silent."""
     for name in ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size"):
-        if isinstance(size := getattr(config, name, None), int):
+        if size := stated(config, name):
             return size
-    return 4 * int(config.hidden_size)
+    return 4 * hidden
 
 
 def devices_of(placement: Any) -> list[str]:

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_vectors.batches import Batch, layer_groups
+from icl_vectors.batches import Batch, Part, layer_groups
 from icl_vectors.methods.places import places
 from icl_vectors.models import Model
-from icl_vectors.passes import apply_theta, joined, learn, read_query, write_answers
+from icl_vectors.passes import apply_theta, joined, learn, read_query
 from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
+from icl_vectors.writing import write_answers
 
 GROUP = 3  # layers swept in one trace: fewer run fewer blocks, more run fewer traces
 NO_INJECTION = -1
@@ -65,7 +66,14 @@ def run_task(
                 swept = []
                 for group in groups:
                     logits = apply_theta(
-                        language_model, blocks, batch, before, theta[:, group], group, in_tuple
+                        language_model,
+                        blocks,
+                        head,
+                        batch,
+                        before,
+                        theta[:, group],
+                        group,
+                        in_tuple,
                     )
                     largest = logits.max(-1)  # (prompt, candidate of the group)
                     fine_logits.append(largest.values.isfinite().all())
@@ -91,7 +99,7 @@ def run_task(
                 before = read_query(language_model, head, batch)
                 both = [NO_INJECTION, best]
                 logits = apply_theta(
-                    language_model, blocks, batch, before, theta[:, both], both, in_tuple
+                    language_model, blocks, head, batch, before, theta[:, both], both, in_tuple
                 )
                 answered = logits.max(-1)  # (prompt, 2)
                 accepted = batch["accepted"]  # (prompt, answer)
@@ -136,13 +144,13 @@ def _shapes_of_task(
     shapes["dev_swept"] = (shapes["dev_own"][0], candidates) if dev else (0,)
     shapes["test_answers"] = (shapes["test_own"][0], 2) if test else (0,)
     shapes["test_log_probabilities"] = (shapes["test_own"][0], 3) if test else (0,)
-    shapes["theta"] = (model.n_layers, model.config.hidden_size) if test else (0,)
+    shapes["theta"] = (model.n_layers, model.hidden) if test else (0,)
     return shapes
 
 
 def run_application(
     model: Model,
-    prompts: dict[str, Tensor],
+    prompts: list[Part],
     theta: dict[int, Tensor],
     steps: int,
     job: Job | None = None,
@@ -155,7 +163,7 @@ def run_application(
     """Answers of `steps` tokens to prompts that end at an arrow, with θ put in at its layers.
 
     Args:
-        mode: how θ goes in, see `icl_vectors.passes.put_in`.
+        mode: how θ goes in, see `icl_vectors.writing.put_in`.
         ends: token ids that end an answer; when all have ended, no more tokens are written.
         top: how many of the likeliest first tokens come back.
 
@@ -177,7 +185,7 @@ def run_application(
             if with_logits:
                 found["logits"] = logits.float().cpu()
             found = found.save()
-    rows, vocab = len(prompts["input_ids"]), model.config.vocab_size
+    rows, vocab = sum(len(part["rows"]) for part in prompts), model.vocab_size
     shapes: dict[str, tuple[int, ...]] = {"tokens": (rows, steps)}
     shapes |= {"logits": (rows, vocab)} if with_logits else {}
     require_shapes(found, shapes, job)

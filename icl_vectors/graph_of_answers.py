@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_vectors.batches import Batch
+from icl_vectors.batches import Batch, Part
 from icl_vectors.model import Model
-from icl_vectors.passes import learn_at, write_answers
+from icl_vectors.passes import learn_at
 from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
+from icl_vectors.writing import write_answers
 
 METHODS = ("regular", "baseline", "hypothesis")
 
@@ -21,8 +22,8 @@ METHODS = ("regular", "baseline", "hypothesis")
 def run_answers(
     model: Model,
     batches: Sequence[Batch],
-    whole: Sequence[dict[str, Tensor]],
-    alone: Sequence[dict[str, Tensor]],
+    whole: Sequence[list[Part]],
+    alone: Sequence[list[Part]],
     layer: int,
     steps: int,
     ends: tuple[int, ...] = (),
@@ -48,7 +49,7 @@ def run_answers(
             fine = []
             for batch, prompts, queries in zip(batches, whole, alone, strict=True):
                 theta = learn_at(language_model, blocks, head, batch, layer)  # (prompt, hidden)
-                ways: tuple[tuple[str, dict[str, Tensor], dict[int, Tensor]], ...] = (
+                ways: tuple[tuple[str, list[Part], dict[int, Tensor]], ...] = (
                     ("regular", prompts, {}),
                     ("baseline", queries, {}),
                     ("hypothesis", queries, {layer: theta}),

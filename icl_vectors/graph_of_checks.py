@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from icl_vectors.batches import Batch
+from icl_vectors.batches import Batch, Part
 from icl_vectors.graph import NO_INJECTION
 from icl_vectors.model import Model
 from icl_vectors.passes import (
@@ -28,7 +27,7 @@ def run_checks(
     model: Model,
     together: Batch,
     apart: Sequence[Batch],
-    whole: Sequence[tuple[dict[str, Tensor], dict[str, Tensor]]],
+    whole: Sequence[tuple[list[Part], list[Part]]],
     groups: Sequence[Sequence[int]],
     job: Job | None = None,
 ) -> dict[str, Any]:
@@ -58,14 +57,14 @@ def run_checks(
             before = read_query(language_model, head, together)
             own, changed, put = [], [], logits
             for way in [*of_sweep, *beside_none]:
-                states, plain = read_arrow(language_model, blocks, together, before, way)
+                states, plain = read_arrow(language_model, blocks, head, together, before, way)
                 back = apply_theta(
-                    language_model, blocks, together, before, states[:, way], way, in_tuple
+                    language_model, blocks, head, together, before, states[:, way], way, in_tuple
                 )
                 own.append(largest_difference(back, plain))
                 if way[0] == NO_INJECTION:
                     put = apply_theta(
-                        language_model, blocks, together, before, theta[:, way], way, in_tuple
+                        language_model, blocks, head, together, before, theta[:, way], way, in_tuple
                     )
                     changed.append(largest_difference(put, plain)[1:])
 
@@ -74,7 +73,7 @@ def run_checks(
                 own_theta, own_logits, _ = learn(language_model, blocks, head, one)
                 before = read_query(language_model, head, one)
                 own_put = apply_theta(
-                    language_model, blocks, one, before, own_theta[:, last], last, in_tuple
+                    language_model, blocks, head, one, before, own_theta[:, last], last, in_tuple
                 )
                 everything = torch.cat([own_logits, own_put.to(own_logits.device)], 1)
                 of_batch = [logits[row : row + 1], put[row : row + 1].to(logits.device)]

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from icl_vectors.batches import Batch
+from icl_vectors.batches import Batch, Part
 from icl_vectors.graph import NO_INJECTION
 from icl_vectors.models import Model
 from icl_vectors.passes import apply_theta, learn, learn_at, project, read_arrows, read_query
@@ -41,7 +41,7 @@ def run_many_thetas(
             found: Any = {"theta": torch.cat(thetas)}
             found = found.save()
     prompts = sum(batch["prompts"] for batch in batches)
-    shape = (prompts, model.n_layers if layer is None else 1, model.config.hidden_size)
+    shape = (prompts, model.n_layers if layer is None else 1, model.hidden)
     require_shapes(found, {"theta": shape}, job)
     theta_of_prompts: Tensor = found["theta"]
     return theta_of_prompts
@@ -75,7 +75,7 @@ def run_conflict(
                 before = read_query(language_model, head, batch_a)
                 both = [NO_INJECTION, layer]
                 logits = apply_theta(
-                    language_model, blocks, batch_a, before, theta[:, both], both, in_tuple
+                    language_model, blocks, head, batch_a, before, theta[:, both], both, in_tuple
                 )
                 largest = logits.max(-1)  # (prompt, 2)
                 answers.append(largest.indices.cpu())
@@ -91,7 +91,7 @@ def run_conflict(
 def run_projection(
     model: Model,
     theta: Float[Tensor, "layer hidden"],
-    queries: dict[str, Tensor],
+    queries: list[Part],
     layers: Sequence[int],
     top: int,
     job: Job | None = None,
@@ -107,13 +107,13 @@ def run_projection(
         theta, baseline, added: (probabilities or their difference, tokens), each (layer, top).
     """
     language_model, blocks, head = model.nnsight, model.blocks, model.head
-    at_layers = list(layers)
+    at_layers, row_axis = list(layers), model.way.row_axis
     with model.session(job):
         with torch.no_grad():
-            states, in_tuple = read_arrows(language_model, blocks, head, queries)
+            states = read_arrows(language_model, blocks, head, queries)
             plain = states.mean(0)[at_layers]  # (layer, hidden)
             both = torch.cat([theta.to(plain), plain])
-            logits = project(language_model, blocks, both, in_tuple)
+            logits = project(language_model, blocks, both, row_axis)
             said, plainly = logits.float().softmax(-1).chunk(2)  # (layer, vocab)
             found: Any = {
                 "theta": [part.cpu() for part in said.topk(top, -1)],

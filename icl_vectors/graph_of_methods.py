@@ -163,7 +163,7 @@ def run_vectors(
     prompts = sum(batch["prompts"] for batch in batches)
     vectors: Tensor = found["vectors"]
     first = {"vectors": vectors.flatten(1, -2)[:, 0]}  # what lies between is the method's own
-    require_shapes(first, {"vectors": (prompts, model.config.hidden_size)}, job)
+    require_shapes(first, {"vectors": (prompts, model.hidden)}, job)
     return vectors
 
 
@@ -197,7 +197,7 @@ def run_ranking(
             found: Any = {"effects": torch.cat(effects)}
             found = found.save()
     prompts = sum(batch["prompts"] for batch in corrupted)
-    shape = (prompts, model.n_layers, model.config.num_attention_heads)
+    shape = (prompts, model.n_layers, model.n_heads)
     require_shapes(found, {"effects": shape}, job)
     effects_of_prompts: Tensor = found["effects"]
     return effects_of_prompts

@@ -32,7 +32,7 @@ def run_injection(
             answers: dict[str, list[Tensor]] = {giver: [] for giver in thetas}
             fine, start = [], 0
             for batch in batches:
-                one = {"input_ids": batch["arrow"]["input_ids"]}
+                one = {"input_ids": batch["arrow"][0]["inputs"]["input_ids"]}
                 with language_model.trace(one, use_cache=False):
                     output = blocks[layer].output
                     in_tuple = isinstance(output, tuple)
@@ -42,7 +42,7 @@ def run_injection(
                 for giver, given in thetas.items():
                     theta = given[start:end, None].to(like)  # (prompt, 1, hidden)
                     logits = apply_theta(
-                        language_model, blocks, batch, before, theta, [layer], in_tuple
+                        language_model, blocks, head, batch, before, theta, [layer], in_tuple
                     )
                     largest = logits[:, 0].max(-1)  # (prompt,)
                     answers[giver].append(largest.indices.cpu())

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.models import Model
+from icl_vectors.model import Model
 from icl_vectors.prompts import Prompt
 from icl_vectors.templates import Template
 

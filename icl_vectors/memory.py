@@ -5,6 +5,7 @@ import gc
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -123,5 +124,10 @@ def _bytes_per_prompt(model: Model, prompts: Sequence[EncodedPrompt]) -> int:
     tokens = max(len(prompt.shared) + max(map(len, prompt.suffixes)) for prompt in prompts)
     suffixes = max(len(prompt.suffixes) for prompt in prompts)
     return bytes_of_prompt(
-        model.config, model.n_layers, model.dtype, tokens, suffixes, max(suffixes, GROUP)
+        model.nnsight._module,
+        replace(model.architecture, keeps_cache=model.way.cached, hidden=model.hidden),
+        model.dtype,
+        tokens,
+        suffixes,
+        max(suffixes, GROUP),
     )

@@ -1,10 +1,11 @@
 """An open model: nnsight's envoys of it, its tokenizer, and where its weights are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from icl_vectors.architecture import Architecture
+from icl_vectors.architecture import Architecture, text_config
+from icl_vectors.batches import Way
 from icl_vectors.embedded import EMBEDDED
 from icl_vectors.remote.job import Job
 
@@ -22,6 +23,9 @@ class Model:
         weights: a remark on where the weights come from ("" for an ordinary checkpoint).
         folder: where the weights lie on this machine, or None.
         host: the NDIF server that holds the weights, or None: they are here.
+        way: how it takes prompts, cached or whole, as `icl_vectors.probe` found; way_reason: why
+            it is not cached.
+        hidden: width of the states, as measured; with parallel streams that of all together.
     """
 
     nnsight: Any
@@ -34,6 +38,15 @@ class Model:
     folder: Path | None
     architecture: Architecture
     host: str | None = None
+    way: Way = field(default=None)  # type: ignore[assignment]
+    way_reason: str = ""
+    hidden: int = 0
+
+    def __post_init__(self) -> None:
+        if self.way is None:
+            object.__setattr__(self, "way", Way(self.architecture.takes_positions))
+        if not self.hidden:
+            object.__setattr__(self, "hidden", self.architecture.hidden)
 
     def session(self, job: Job | None = None) -> Any:
         """A session of nnsight's: run here, or sent whole to the server as one job."""
@@ -45,7 +58,16 @@ class Model:
 
     @property
     def config(self) -> Any:
-        return self.nnsight._module.config.get_text_config()
+        return text_config(self.nnsight._module.config)
+
+    @property
+    def n_heads(self) -> int:
+        return self.architecture.heads
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the unembedding."""
+        return int(self.nnsight._module.get_output_embeddings().weight.shape[0])
 
     @property
     def is_from_folder(self) -> bool:
@@ -75,5 +97,5 @@ class Model:
     def __repr__(self) -> str:
         return (
             f"Model({self.reference!r}, dtype={self.dtype}, device={self.device}, "
-            f"layers={self.n_layers}, hidden={self.config.hidden_size})"
+            f"layers={self.n_layers}, hidden={self.hidden})"
         )

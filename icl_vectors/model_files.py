@@ -10,6 +10,7 @@ from typing import Any
 from huggingface_hub import constants
 from transformers import AutoConfig, AutoTokenizer
 
+from icl_vectors.architecture import text_config
 from icl_vectors.checkpoint import HUB_ID, require_weights
 from icl_vectors.embedded import EMBEDDED, prepare_embedded
 from icl_vectors.errors import IclVectorsError, first_line
@@ -88,9 +89,27 @@ def checked_tokenizer(
     """The tokenizer, if its texts begin as they should; what is odd about it is told."""
     tokenizer = read_tokenizer(reference, source, options)
     require_one_start(tokenizer, reference)
-    for remark in remarks_on(tokenizer, config.get_text_config().model_type):
+    for remark in remarks_on(tokenizer, text_config(config).model_type):
         notice(f"{reference}: {remark}")
     return tokenizer
+
+
+def require_embedded(tokenizer: Any, module: Any, reference: str) -> None:
+    """Refuse a tokenizer that gives ids beyond the model's embedding.
+
+    A token that no text holds, such as Gemma's image token, may lie beyond it.
+
+    Raises:
+        IclVectorsError: with both numbers.
+    """
+    rows = int(module.get_input_embeddings().weight.shape[0])
+    always = tokenizer("x")["input_ids"]
+    found = max([tokenizer.vocab_size, *(token + 1 for token in always)])
+    if found > rows:
+        raise IclVectorsError(
+            f"model {reference!r}: expected a tokenizer of at most {rows} tokens, as many as the "
+            f"model's embedding has rows, found {found}; give the tokenizer of this model."
+        )
 
 
 def cannot_load(reference: str, what: str, error: BaseException) -> IclVectorsError:

@@ -25,7 +25,13 @@ from icl_vectors.dtypes import check_dtype, choose_dtype, quantised_as, require_
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.footprint import devices_of, require_fit
 from icl_vectors.model import Model as Model  # part of this module's own names
-from icl_vectors.model_files import checked_tokenizer, find_source, read_config
+from icl_vectors.model_files import (
+    checked_tokenizer,
+    find_source,
+    read_config,
+    require_embedded,
+)
+from icl_vectors.probe import probed, unprobed
 from icl_vectors.turns import takes_turns
 from icl_vectors.weights import held_dtype, read_weights
 
@@ -76,12 +82,13 @@ def load_model(
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     config = read_config(reference, source, options)
     module = blueprint(config, trust_remote_code=trust_remote_code)
-    architecture = find_architecture(module)  # refuses what can't be read from before loading
+    architecture = find_architecture(module)  # refuses before anything is loaded
     tokenizer = checked_tokenizer(reference, source, options, config, notice)
+    require_embedded(tokenizer, module, reference)
     chosen = choose_dtype(dtype, config)
     placement = device_map if device_map is not None else {"": choose_device(device)}
     for place in devices_of(placement):
-        require_computes(chosen, place, config.get_text_config().hidden_size)
+        require_computes(chosen, place, architecture.hidden)
     if quantised_as(config) is None:
         require_fit(reference, module, chosen, placement)
     notice(f"Loading {reference} in {chosen} …")
@@ -105,17 +112,24 @@ def load_model(
     folder = Path(source) if Path(source).is_dir() else None
     for remark in left_out(folder) if folder else ():
         notice(f"{reference}: {remark}")
-    return Model(
-        nnsight=TransformersModel(module, task="text-generation", tokenizer=tokenizer),
-        tokenizer=tokenizer,
-        reference=reference,
-        revision=revision,
-        fingerprint=_fingerprint(folder, config, reference, revision),
-        dtype=held,
-        weights=weights,
-        folder=folder,
-        architecture=architecture,
+    model = probed(
+        Model(
+            nnsight=TransformersModel(module, task="text-generation", tokenizer=tokenizer),
+            tokenizer=tokenizer,
+            reference=reference,
+            revision=revision,
+            fingerprint=_fingerprint(folder, config, reference, revision),
+            dtype=held,
+            weights=weights,
+            folder=folder,
+            architecture=find_architecture(module),
+        )
     )
+    if model.way_reason:
+        notice(
+            f"{reference}: {model.way_reason}; whole prompts are run, which is exact and slower."
+        )
+    return model
 
 
 def _load_remote(
@@ -160,7 +174,7 @@ def _load_remote(
             "leave --dtype out, the server's is used."
         )
     notice(f"{reference} is served by {served.host} in {model.dtype}.")
-    return model
+    return unprobed(model)
 
 
 def as_model(model: Any) -> Model:
@@ -178,17 +192,18 @@ def as_model(model: Any) -> Model:
     reference = str(model.repo_id)
     folder = Path(reference) if Path(reference).is_dir() else None
     module = model._module
-    config = module.config
-    return Model(
-        nnsight=model,
-        tokenizer=model.tokenizer,
-        reference=reference,
-        revision=model.revision,
-        fingerprint=_fingerprint_of_opened(model, folder),
-        dtype=held_dtype(module, quantised_as(config) or "quantised"),
-        weights="opened by the user",
-        folder=folder,
-        architecture=find_architecture(module),
+    return probed(
+        Model(
+            nnsight=model,
+            tokenizer=model.tokenizer,
+            reference=reference,
+            revision=model.revision,
+            fingerprint=_fingerprint_of_opened(model, folder),
+            dtype=held_dtype(module, quantised_as(module.config) or "quantised"),
+            weights="opened by the user",
+            folder=folder,
+            architecture=find_architecture(module),
+        )
     )
 
 

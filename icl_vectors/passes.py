@@ -1,4 +1,4 @@
-"""The separated forward pass, as three traces to be called inside one nnsight session.
+"""The separated forward pass, as a few traces to be called inside one nnsight session.
 
     A: what the demonstrations S teach             f: the rule, applied to x with θ alone
 
@@ -8,6 +8,10 @@
 
 Paper: section 2 and figure 2. Imports torch alone: the functions go over whole to a server that
 has never heard of this package. Axes: prompt, row (prompt × something), token, layer, hidden.
+
+Rows come in parts, one trace each. On the *cached* path there is one part, padded: demonstrations
+and query are kept as keys and values, and the arrow alone is run on them. On the *whole* path
+nothing is kept: every part holds whole prompts of one length, and every block is run.
 """
 
 import copy
@@ -22,39 +26,39 @@ def learn(
 ) -> tuple[Tensor, Tensor, bool]:
     """A(S): θ at every layer from the dummy queries, and what is answered to each of them.
 
-    The demonstrations are computed once; on their cache run the short ends "query→", "dummy→" ….
+    On the cached path the demonstrations are computed once; "query→", "dummy→" … run on them.
 
     Returns:
         θ, the mean over the dummies of the states at their arrows, (prompt, layer, hidden);
         the logits after each arrow, first the query's where the batch asks it (the regular
         answer), then the dummies', (prompt, suffix, vocab); whether blocks give tuples.
     """
-    prompts, per_prompt, asked = batch["prompts"], batch["per_prompt"], batch["asked"]
     past: dict[str, Any] = {}
     if batch["shared"] is not None:
         with model.trace(batch["shared"], use_cache=True):
             head.skip(head.input[:, -1:])  # no logits are needed here
             past = cache_of(model.output)
-        repeat_rows(past, per_prompt)
+        repeat_rows(past, batch["per_prompt"])
 
-    rows, arrows = torch.arange(prompts * per_prompt), batch["arrows"]
-    with model.trace(batch["suffixes"], use_cache=True, **past):
-        states = []
-        for block in blocks:
-            output = block.output
-            in_tuple = isinstance(output, tuple)
-            state = output[0] if in_tuple else output  # (row, token, hidden)
-            at_dummies = state[rows, arrows].view(prompts, per_prompt, -1)[:, asked:]
-            states.append(at_dummies.mean(1))  # (prompt, hidden)
-        head.input = head.input[rows, arrows][:, None]  # (row, 1, hidden)
-        logits = model.output.logits[:, -1].view(prompts, per_prompt, -1)
-    theta = torch.stack([state.to(states[0].device) for state in states], 1)
-    return theta, logits, in_tuple
+    found, answers = [], []
+    for part in batch["suffixes"]:
+        rows, arrows = torch.arange(len(part["rows"])), part["arrows"]
+        with model.trace(part["inputs"], use_cache=part["cached"], **past):
+            states = []
+            for block in blocks:
+                in_tuple = isinstance(block.output, tuple | list)
+                states.append(state_of(block.output, part)[rows, arrows].flatten(1))
+            head.input = head.input[rows, arrows][:, None]  # (row, 1, hidden)
+            logits = model.output.logits[:, -1]
+        found.append(torch.stack([state.to(states[0].device) for state in states], 1))
+        answers.append(logits)
+    by_prompt = (batch["prompts"], batch["per_prompt"])
+    theta = split_rows(in_order(batch["suffixes"], found), *by_prompt)[:, batch["asked"] :].mean(1)
+    return theta, split_rows(in_order(batch["suffixes"], answers), *by_prompt), in_tuple
 
 
 def learn_at(model: Any, blocks: list[Any], head: Any, batch: dict[str, Any], layer: int) -> Tensor:
     """θ at one layer, (prompt, hidden): as `learn`, but blocks above it are not run."""
-    prompts, per_prompt = batch["prompts"], batch["per_prompt"]
     past: dict[str, Any] = {}
     if batch["shared"] is not None:
         with model.trace(batch["shared"], use_cache=True):
@@ -63,50 +67,50 @@ def learn_at(model: Any, blocks: list[Any], head: Any, batch: dict[str, Any], la
                 block.skip(output)
             head.skip(head.input[:, -1:])
             past = cache_of(model.output)
-        repeat_rows(past, per_prompt)
-    rows, arrows = torch.arange(prompts * per_prompt), batch["arrows"]
-    with model.trace(batch["suffixes"], use_cache=True, **past):
-        output = blocks[layer].output
-        state = output[0] if isinstance(output, tuple) else output  # (row, token, hidden)
-        at_dummies = state[rows, arrows].view(prompts, per_prompt, -1)[:, batch["asked"] :]
-        theta: Tensor = at_dummies.mean(1)
-        for block in blocks[layer + 1 :]:
-            block.skip(output)
-        head.skip(head.input[:, -1:])
-    return theta
+        repeat_rows(past, batch["per_prompt"])
+    found = []
+    for part in batch["suffixes"]:
+        rows, arrows = torch.arange(len(part["rows"])), part["arrows"]
+        with model.trace(part["inputs"], use_cache=part["cached"], **past):
+            output = blocks[layer].output
+            state = state_of(output, part)[rows, arrows].flatten(1)  # (row, hidden)
+            for block in blocks[layer + 1 :] if part["cached"] else []:
+                block.skip(output)
+            head.skip(head.input[:, -1:])
+        found.append(state)
+    by_prompt = (batch["prompts"], batch["per_prompt"])
+    return split_rows(in_order(batch["suffixes"], found), *by_prompt)[:, batch["asked"] :].mean(1)
 
 
-def read_arrows(
-    model: Any, blocks: list[Any], head: Any, prompts: dict[str, Tensor]
-) -> tuple[Tensor, bool]:
-    """The last token's states in whole prompts, (prompt, layer, hidden); do blocks give tuples?"""
-    with model.trace(prompts, use_cache=False):
-        states = []
-        for block in blocks:
-            output = block.output
-            in_tuple = isinstance(output, tuple)
-            states.append((output[0] if in_tuple else output)[:, -1])  # (prompt, hidden)
-        head.skip(head.input[:, -1:])
-    return torch.stack([state.to(states[0].device) for state in states], 1), in_tuple
+def read_arrows(model: Any, blocks: list[Any], head: Any, parts: list[dict[str, Any]]) -> Tensor:
+    """The last token's states in whole prompts, (prompt, layer, hidden)."""
+    found = []
+    for part in parts:
+        with model.trace(part["inputs"], use_cache=False):
+            states = []
+            for block in blocks:
+                states.append(state_of(block.output, part)[:, -1].flatten(1))  # (row, hidden)
+            head.skip(head.input[:, -1:])
+        found.append(torch.stack([state.to(states[0].device) for state in states], 1))
+    return in_order(parts, found)
 
 
-def project(model: Any, blocks: list[Any], states: Tensor, in_tuple: bool) -> Tensor:
+def project(model: Any, blocks: list[Any], states: Tensor, row_axis: int) -> Tensor:
     """States (row, hidden) as logits (row, vocab): the model's own final norm and unembedding.
 
     Paper: section 4.3.
-    No block is run: each hands on the state, so that norm, head and soft-cap are the model's.
+    They become the output of the last block, so that norm, head and soft-cap are the model's.
     """
-    token = torch.zeros(len(states), 1, dtype=torch.long)  # any: no block sees it
+    token = torch.zeros(len(states), 1, dtype=torch.long)  # any: what it gives is replaced
     with model.trace({"input_ids": token}, use_cache=False):
-        for block in blocks:
-            state = states[:, None]  # (row, 1, hidden)
-            block.skip((state,) if in_tuple else state)
+        state = state_of(blocks[-1].output, {"row_axis": row_axis})
+        state[:, -1] = states.to(state).view_as(state[:, -1])
         logits: Tensor = model.output.logits[:, -1]
     return logits
 
 
 def read_query(model: Any, head: Any, batch: dict[str, Any]) -> dict[str, Any]:
-    """The query alone, up to its arrow: its key-value cache, or nothing where nothing precedes."""
+    """The query alone, up to its arrow: its key-value cache, or nothing where none is kept."""
     past: dict[str, Any] = {}
     if batch["before"] is not None:
         with model.trace(batch["before"], use_cache=True):
@@ -118,6 +122,7 @@ def read_query(model: Any, head: Any, batch: dict[str, Any]) -> dict[str, Any]:
 def apply_theta(
     model: Any,
     blocks: list[Any],
+    head: Any,
     batch: dict[str, Any],
     before: dict[str, Any],
     theta: Tensor,
@@ -127,8 +132,8 @@ def apply_theta(
     """f(x; θ): the arrow of the query alone, its state at block ℓ replaced with θ.
 
     Each prompt has one row for each of `at_layers`, ascending; −1 stands for "no injection".
-    A row needs nothing of the blocks below the one where θ is put in, so those below the lowest
-    of `at_layers` are not run.
+    On the cached path a row needs nothing of the blocks below the one where θ is put in, so those
+    below the lowest of `at_layers` are not run.
 
     Args:
         theta: what goes in, (prompt, candidate, hidden), one for each of `at_layers`.
@@ -136,90 +141,45 @@ def apply_theta(
     Returns:
         The logits after the arrow, (prompt, candidate, vocab).
     """
-    prompts, candidates = batch["prompts"], len(at_layers)
-    lowest = at_layers[0]
-    past = copy.deepcopy(before)
-    repeat_rows(past, candidates)
-    arrow = {key: value.repeat_interleave(candidates, 0) for key, value in batch["arrow"].items()}
-    injected = theta.flatten(0, 1)  # (row, hidden)
-    row_layer = torch.tensor(at_layers * prompts, device=theta.device)[:, None]  # (row, 1)
-
-    with model.trace(arrow, use_cache=True, **past):
-        for layer, block in enumerate(blocks):
-            if layer <= lowest:
-                state = injected[:, None]  # (row, 1, hidden)
-                block.skip((state,) if in_tuple else state)
-            else:
-                state = block.output[0] if in_tuple else block.output  # (row, 1, hidden)
-                put_in = (row_layer == layer).to(state.device)  # (row, 1)
-                state[:, -1] = torch.where(put_in, injected.to(state.device), state[:, -1])
-        logits: Tensor = model.output.logits[:, -1].view(prompts, candidates, -1)
-    return logits
-
-
-def write_answers(
-    model: Any,
-    blocks: list[Any],
-    head: Any,
-    prompts: dict[str, Tensor],
-    theta: dict[int, Tensor],
-    steps: int,
-    mode: str = "replace",
-    ends: tuple[int, ...] = (),
-    projections: tuple[Any, ...] = (),
-) -> tuple[Tensor, Tensor]:
-    """Greedy answers of several tokens, θ put in at the arrow while the prompt is read.
-
-    The later tokens attend to what the prompt's pass left in the cache; θ is not put in again,
-    unless it goes everywhere.
-
-    Args:
-        prompts: model inputs that end at the arrow, left-padded, (prompt, token).
-        theta: for each decoder block, what goes into its output there, (hidden,) for all prompts
-            or (prompt, hidden).
-        mode: see `put_in`.
-        ends: token ids that end an answer; when each answer has one, no more are written.
-        projections: of each block's attention, where θ goes into attention outputs.
-
-    Returns:
-        The tokens written, (prompt, step), −1 after the last step that was needed, and the logits
-        after the arrow, (prompt, vocab).
-    """
-    with model.trace(prompts, use_cache=True):
-        put_in(blocks, projections, theta, mode)
-        head.input = head.input[:, -1:]
-        first_logits = model.output.logits[:, -1]  # (prompt, vocab)
-        past = cache_of(model.output)
-
-    token = first_logits.argmax(-1, keepdim=True)  # (prompt, 1)
-    written, mask = [token], prompts["attention_mask"]
-    for _ in range(steps - 1):
-        tokens = torch.cat([step.cpu() for step in written], 1)  # (prompt, step)
-        if torch.isin(tokens, torch.tensor(ends, dtype=torch.long)).any(1).all():
-            break
-        mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
-        inputs = {"input_ids": token, "attention_mask": mask}
-        if "position_ids" in prompts:
-            inputs["position_ids"] = mask.sum(-1, keepdim=True) - 1
-        with model.trace(inputs, use_cache=True, **past):
-            put_in(blocks, projections, theta if mode == "everywhere" else {}, mode)
-            token = model.output.logits[:, -1].argmax(-1, keepdim=True)
-            past = cache_of(model.output)  # in a sandbox it is another object after each trace
-        written.append(token)
-    unneeded = torch.full((len(token), steps - len(written)), -1)
-    return torch.cat([*(token.cpu() for token in written), unneeded], 1), first_logits
+    found, candidates = [], len(at_layers)
+    for part, past in arrow_parts(batch, before, candidates):
+        injected = theta[part["rows"].to(theta.device)].flatten(0, 1)  # (row, hidden)
+        row_layer = torch.tensor(at_layers * len(part["rows"]), device=theta.device)[:, None]
+        with model.trace(part["inputs"], use_cache=part["cached"], **past):
+            for layer, block in enumerate(blocks):
+                if part["cached"] and layer <= at_layers[0]:
+                    state = injected[:, None]  # (row, 1, hidden)
+                    block.skip((state,) if in_tuple else state)
+                elif layer in at_layers:
+                    state = state_of(block.output, part)
+                    own = state[:, -1].flatten(1)  # (row, hidden)
+                    put = (row_layer == layer).to(state.device)  # (row, 1)
+                    changed = torch.where(put, injected.to(state.device), own)
+                    state[:, -1] = changed.view_as(state[:, -1])
+            head.input = head.input[:, -1:]
+            logits = model.output.logits[:, -1]
+        found.append(split_rows(logits, -1, candidates))
+    return in_order(batch["arrow"], found)
 
 
-def read_whole(model: Any, head: Any, prompts: dict[str, Tensor]) -> Tensor:
+def read_whole(model: Any, head: Any, parts: list[dict[str, Any]]) -> Tensor:
     """The logits after the last token of whole prompts, without any cache, (prompt, vocab)."""
-    with model.trace(prompts, use_cache=False):
-        head.input = head.input[:, -1:]
-        logits: Tensor = model.output.logits[:, -1]
-    return logits
+    found = []
+    for part in parts:
+        with model.trace(part["inputs"], use_cache=False):
+            head.input = head.input[:, -1:]
+            logits = model.output.logits[:, -1]
+        found.append(logits)
+    return in_order(parts, found)
 
 
 def read_arrow(
-    model: Any, blocks: list[Any], batch: dict[str, Any], before: dict[str, Any], layers: list[int]
+    model: Any,
+    blocks: list[Any],
+    head: Any,
+    batch: dict[str, Any],
+    before: dict[str, Any],
+    layers: list[int],
 ) -> tuple[Tensor, Tensor]:
     """As `apply_theta`, with nothing put in: the states that stand where it would put θ.
 
@@ -227,49 +187,61 @@ def read_arrow(
         Each block's own state, in the row that `apply_theta` has for it, (prompt, layer, hidden);
         the logits after the arrow, (prompt, candidate, vocab).
     """
-    prompts, candidates = batch["prompts"], len(layers)
-    past = copy.deepcopy(before)
-    repeat_rows(past, candidates)
-    arrow = {key: value.repeat_interleave(candidates, 0) for key, value in batch["arrow"].items()}
-    with model.trace(arrow, use_cache=True, **past):
-        states = []
-        for layer, block in enumerate(blocks):
-            output = block.output
-            state = output[0] if isinstance(output, tuple) else output  # (row, 1, hidden)
-            row = layers.index(layer) if layer in layers else 0
-            of_prompts = state[:, -1].view(prompts, candidates, -1)[:, row]
-            states.append(of_prompts.clone())  # (prompt, hidden)
-        logits: Tensor = model.output.logits[:, -1].view(prompts, candidates, -1)
-    return torch.stack([state.to(states[0].device) for state in states], 1), logits
+    found, answers, candidates = [], [], len(layers)
+    for part, past in arrow_parts(batch, before, candidates):
+        with model.trace(part["inputs"], use_cache=part["cached"], **past):
+            states = []
+            for layer, block in enumerate(blocks):
+                row = layers.index(layer) if layer in layers else 0
+                states.append(state_of(block.output, part)[row::candidates, -1].flatten(1).clone())
+            head.input = head.input[:, -1:]
+            logits = model.output.logits[:, -1]
+        found.append(torch.stack([state.to(states[0].device) for state in states], 1))
+        answers.append(split_rows(logits, -1, candidates))
+    return in_order(batch["arrow"], found), in_order(batch["arrow"], answers)
+
+
+def state_of(output: Any, part: dict[str, Any]) -> Tensor:
+    """A block's state as a view, (row, token, hidden); (row, token, stream, hidden) of streams."""
+    state: Tensor = output[0] if isinstance(output, tuple | list) else output
+    return state.movedim(0, 2) if part["row_axis"] else state
+
+
+def arrow_parts(
+    batch: dict[str, Any], before: dict[str, Any], times: int
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The parts of a batch's arrow, every row `times` times, each with the cache it runs on."""
+    found = []
+    for part in batch["arrow"]:
+        past = copy.deepcopy(before)
+        repeat_rows(past, times)
+        inputs = {key: value.repeat_interleave(times, 0) for key, value in part["inputs"].items()}
+        found.append(({**part, "inputs": inputs}, past))
+    return found
+
+
+def in_order(parts: list[dict[str, Any]], found: list[Tensor]) -> Tensor:
+    """What each part gave, row by row, in the order of all rows."""
+    if len(found) == 1:
+        return found[0]
+    return torch.cat(found)[
+        torch.cat([part["rows"] for part in parts]).argsort().to(found[0].device)
+    ]
+
+
+def split_rows(found: Tensor, *sizes: int) -> Tensor:
+    """The axis of the rows as several, (…, what follows)."""
+    return found.reshape(*sizes, *found.shape[1:])
+
+
+def like_state(vector: Tensor, state: Tensor) -> Tensor:
+    """Vectors (…, hidden) as they are in a state, which may have several streams."""
+    return vector.reshape(*vector.shape[:-1], *state.shape[2:])
 
 
 def largest_difference(one: Tensor, other: Tensor) -> Tensor:
     """The largest difference of two logits in each column, (prompt, candidate, vocab) each."""
     return (one.float() - other.float()).abs().amax((0, 2)).cpu()  # (candidate,)
-
-
-def put_in(
-    blocks: list[Any], projections: tuple[Any, ...], theta: dict[int, Tensor], mode: str
-) -> None:
-    """Put θ into some blocks, within a trace.
-
-    Args:
-        mode: "replace": the last token's state becomes θ; "add": θ is added to it; "attention":
-            the attention's output at the last token becomes θ; "everywhere": θ is added to the
-            states of all tokens, which keep their norms.
-    """
-    for layer in sorted(theta):
-        if mode == "attention":
-            attention = projections[layer].output  # (prompt, token, hidden)
-            attention[:, -1] = theta[layer].to(attention)
-            continue
-        output = blocks[layer].output
-        state = output[0] if isinstance(output, tuple) else output  # (prompt, token, hidden)
-        vector = theta[layer].to(state)
-        if mode == "everywhere":
-            state[:] = moved_by(state, vector)
-        else:
-            state[:, -1] = state[:, -1] + vector if mode == "add" else vector
 
 
 def moved_by(state: Tensor, vector: Tensor) -> Tensor:

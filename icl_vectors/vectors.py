@@ -181,12 +181,12 @@ class TaskVector:
             IclVectorsError: naming what differs.
         """
         width, highest = self.vectors.shape[1], max(self.layers, default=0)
-        fits = width == model.config.hidden_size and highest < model.n_layers
+        fits = width == model.hidden and highest < model.n_layers
         if fits and (force or self.fingerprint == model.fingerprint):
             return
         compared = (
             ("model_type", self.model_type, model.config.model_type),
-            ("hidden size", width, model.config.hidden_size),
+            ("hidden size", width, model.hidden),
             ("block", highest if highest >= model.n_layers else "", f"{model.n_layers} blocks"),
             ("fingerprint", self.fingerprint, model.fingerprint),
             ("revision", self.revision, model.revision),

@@ -18,7 +18,7 @@ from huggingface_hub import constants
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
-from icl_vectors.architecture import Architecture
+from icl_vectors.architecture import Architecture, stated, text_config
 from icl_vectors.dtypes import loading_options, quantised_as
 from icl_vectors.errors import IclVectorsError, RunError, first_line
 from icl_vectors.footprint import is_out_of_memory
@@ -60,7 +60,7 @@ def read_weights(
             )
     except Exception as error:
         raise _explained(reference, dtype, error) from error
-    _require_whole(reference, meta.config.get_text_config(), architecture, info)
+    _require_whole(reference, text_config(meta.config), architecture, info)
     held = held_dtype(module, dtype)
     if held != dtype and quantised_as(meta.config) is None:
         raise IclVectorsError(
@@ -118,7 +118,7 @@ def _require_whole(
             f"model {reference!r}: expected all weights that its config.json describes, found "
             f"no {min(info['missing_keys'])}; fetch the checkpoint again, or mend its config.json."
         )
-    further = getattr(config, "num_nextn_predict_layers", None) or 0
+    further = stated(config, "num_nextn_predict_layers") or 0
     count, path = len(architecture.blocks) + further, architecture.blocks[0].removesuffix(".0")
     surplus = [key for key in info["unexpected_keys"] if _block_of(key, path) >= count]
     if surplus:

@@ -3,12 +3,14 @@
 A *layer-token* is one token through one block, padding included, as the batches are run.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from icl_vectors.architecture import Architecture, stated, text_config
 from icl_vectors.encoding import EncodedPrompt
 from icl_vectors.graph import GROUP
 
@@ -56,9 +58,9 @@ class Shape:
     attention_width: int
 
     @classmethod
-    def of(cls, module: Any, blocks: Sequence[str]) -> "Shape":
+    def of(cls, module: Any, architecture: Architecture) -> "Shape":
         """Of a module, weights or not; of experts only those that one token is sent to."""
-        config = module.config.get_text_config()
+        config, blocks = text_config(module.config), architecture.blocks
         own = [
             _active_weights(name.removeprefix(f"{block}."), parameter, config)
             for block in blocks
@@ -66,12 +68,13 @@ class Shape:
             if name.startswith(f"{block}.")
         ]
         head = module.get_output_embeddings().weight
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        heads = architecture.heads or 1
+        size = stated(config, "head_dim") or architecture.hidden // heads
         return cls(
             n_layers=len(blocks),
             block_weights=sum(own) // len(blocks),
             head_weights=head.numel(),
-            attention_width=config.num_attention_heads * size,
+            attention_width=heads * size,
         )
 
     def flops(self, one: Pass) -> int:
@@ -87,8 +90,16 @@ def passes_of_unit(
     layers: Sequence[int],
     n_layers: int,
     batch_size: int,
+    cached: bool = True,
 ) -> list[Pass]:
-    """The forward passes of one task and seed, as `run_task` makes them."""
+    """The forward passes of one task and seed, as `run_task` makes them.
+
+    Args:
+        cached: whether keys and values are kept; else whole prompts run, those of a length
+            together.
+    """
+    if not cached:
+        return _of_whole_prompts(dev, test, sorted(layers), n_layers, batch_size)
     found: list[Pass] = []
     for batch in _batches(dev, batch_size):
         found += _reading(batch, n_layers, asked=0)
@@ -99,6 +110,25 @@ def passes_of_unit(
     for batch in _batches(test, batch_size):
         found += _reading(batch, n_layers, asked=1)
         found.append(_sweeping(batch, 2, n_layers))
+    return found
+
+
+def _of_whole_prompts(
+    dev: Sequence[PromptSize],
+    test: Sequence[PromptSize],
+    layers: Sequence[int],
+    n_layers: int,
+    batch_size: int,
+) -> list[Pass]:
+    found: list[Pass] = []
+    groups = [len(layers[start : start + GROUP]) for start in range(0, len(layers), GROUP)]
+    for split, asked, candidates in ((dev, 0, groups), (test, 1, [2])):
+        for batch in _batches(split, batch_size):
+            rows = [one.shared + length for one in batch for length in one.suffixes[1 - asked :]]
+            alone = [one.alone for one in batch]
+            for lengths, times in [(rows, 1), *((alone, count) for count in candidates)]:
+                for length, count in sorted(Counter(lengths).items()):
+                    found.append(Pass(count * times, length, n_layers, length, count * times))
     return found
 
 
@@ -132,7 +162,7 @@ def _batches(prompts: Sequence[PromptSize], size: int) -> Iterator[Sequence[Prom
 def _active_weights(name: str, parameter: torch.Tensor, config: Any) -> int:
     if parameter.dim() < 2:
         return 0
-    count = next((n for key in EXPERTS if (n := getattr(config, key, None))), 0)
+    count = next((n for key in EXPERTS if (n := stated(config, key))), 0)
     if count and "expert" in name and "shared" not in name:
-        return int(parameter.numel() * config.num_experts_per_tok / count)
+        return int(parameter.numel() * (stated(config, "num_experts_per_tok") or 1) / count)
     return parameter.numel()

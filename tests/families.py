@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    PreTrainedModel,
+)
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from tests.benchmarks.random_model import build_tokenizer
+from tests.family_rule import settings_of
 from tests.tiny import HIDDEN, N_LAYERS, N_TOKENS, save_model
 
 SEED = 1
@@ -153,21 +160,58 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "deepseek_v2": MODERN | LATENT,
     "deepseek_v3": MODERN | LATENT,
 }
-SMALL: dict[str, Any] = {"hidden_size": HIDDEN, "num_hidden_layers": 2, "vocab_size": N_TOKENS}
-REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "mamba": (SMALL, "no key-value cache"),
-    "mamba2": (SMALL | {"num_heads": 8, "head_dim": 8, "n_groups": 1}, "no key-value cache"),
-    "falcon_mamba": (SMALL, "no key-value cache"),
-    "rwkv": (SMALL, "no key-value cache"),
-    "jamba": (MODERN, "no key-value cache"),
-    "qwen3_next": (MODERN | HEAD, "no key-value cache"),
-    "xlnet": ({"d_model": HIDDEN, "n_layer": 2, "n_head": 4, "d_inner": 64}, "takes no cache"),
-    "openai-gpt": (GPT2, "takes no cache"),
-    "gemma3n_text": (MODERN | HEAD, "share the keys and values"),
+SPECIAL_BY_FAMILY: dict[str, dict[str, Any]] = {  # where the rule fails
+    "mamba2": {"num_heads": 8, "head_dim": 8, "n_groups": 1},
+    "zaya": {"num_experts_per_tok": 1},
+    "hunyuan_v1_moe": HEAD,
+    "ministral": HEAD,
+    "lfm2_moe": {"layer_types": ["conv", "full_attention"] * 2},
+    "deepseek_v32": {"index_topk": 8},
+    "cohere_compass_text": {"layer_types": SLIDING},
+    "bailing_hybrid": {"group_norm_size": 4},
+    "gemma4_assistant": {"text_config": {"hidden_size_per_layer_input": 0}},
+    "jamba": {"num_experts": 2, "attn_layer_offset": 1, "attn_layer_period": 2},
+    "bamba": {"attn_layer_indices": [1, 3], "mamba_n_heads": 8, "mamba_d_head": 8},
+    "granitemoehybrid": {"layer_types": ["mamba", "attention"] * 2, "mamba_n_heads": 8},
+    "gemma3n_text": {
+        "num_kv_shared_layers": 2,
+        "layer_types": SLIDING,
+        "activation_sparsity_pattern": [0.5, 0.0, 0.5, 0.0],
+        "intermediate_size": [64] * N_LAYERS,
+    },
+}
+WRAPPERS = (  # of text and images, not in the mapping of language models
+    "mistral3",
+    "qwen2_vl",
+    "qwen2_5_vl",
+    "qwen3_vl",
+    "llava",
+    "lfm2_vl",
+    "gemma3n",
+    "paligemma",
+    "internvl",
+    "smolvlm",
+    "idefics3",
+    "aya_vision",
+    "glm4v",
+)
+ENCODERS: dict[str, tuple[dict[str, Any], str]] = {
     "bert": (MODERN, "an encoder"),
+    "bert-generation": (MODERN, "an encoder"),
+    "roformer": (MODERN, "an encoder"),
     "t5": ({"d_model": HIDDEN, "d_kv": 8, "d_ff": 64, "num_heads": 4}, "encoder–decoder"),
     "bart": ({"d_model": HIDDEN, "vocab_size": N_TOKENS}, "encoder–decoder"),
 }
+
+
+class NotMade(Exception):
+    """The rule gives no tiny model of a family, and why."""
+
+
+def all_families() -> list[str]:
+    """Every language model of the installed transformers, and wrappers; those of FAMILIES first."""
+    mapped: Any = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    return list(dict.fromkeys([*FAMILIES, *mapped, *WRAPPERS]))
 
 
 def save_family(family: str, folder: Path) -> Path:
@@ -177,8 +221,20 @@ def save_family(family: str, folder: Path) -> Path:
 
 def random_of_family(family: str, **other: Any) -> PreTrainedModel:
     """A tiny random model of a family, in float32; `other` settings go before its own."""
+    try:
+        return _random_of_family(family, other)
+    except Exception as error:  # configurations refuse sizes in ways of their own
+        lines = str(error).strip().splitlines() or [""]
+        raise NotMade(f"{type(error).__name__}: {lines[-1].strip()[:100]}") from error
+
+
+def _random_of_family(family: str, other: dict[str, Any]) -> PreTrainedModel:
     torch.manual_seed(SEED)
-    maker: Any = AutoModelForCausalLM
-    config = AutoConfig.for_model(family, **FAMILIES[family] | other)
+    in_text: Any = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    maker: Any = AutoModelForCausalLM if family in in_text else AutoModelForImageTextToText
+    own = FAMILIES.get(family) or settings_of(family, SPECIAL_BY_FAMILY.get(family, {}))
+    config: Any = AutoConfig.for_model(family, **own | other)
+    if getattr(config, "is_encoder_decoder", False):
+        raise ValueError("an encoder–decoder")
     model: PreTrainedModel = maker.from_config(config).eval()
     return model

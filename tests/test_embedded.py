@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 import icl_vectors as icl
 from icl_vectors.application import regular
-from icl_vectors.batches import whole_prompts
+from icl_vectors.batches import Way, whole_prompts
 from icl_vectors.files import read_lines
 from icl_vectors.models import Model
 from icl_vectors.prompts import Prompt, sample_prompts
@@ -172,7 +172,8 @@ def test_a_quantised_model_answers_as_with_plain_hooks(dtype: str) -> None:
     assert answers.logits is not None
     ids = [model.tokenizer(f"{query}→")["input_ids"] for query in COUNTRIES]
     # in one batch: int8 takes outliers apart by columns of the whole batch
-    module, inputs = model.nnsight._module, whole_prompts(ids, takes_positions=True)
+    [part] = whole_prompts(ids, way=Way(True))
+    module, inputs = model.nnsight._module, part["inputs"]
     with replaced(module, 10, theta.at(10)), torch.no_grad():
         expected = module(**inputs).logits[:, -1].float()
     assert_close(answers.logits, expected, atol=1e-3, rtol=1e-3)

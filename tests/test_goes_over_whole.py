@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from icl_vectors import methods, passes
-from icl_vectors.batches import make_batches, whole_prompts
+from icl_vectors.batches import Way, make_batches, whole_prompts
 from icl_vectors.encoding import encode_prompt
 from icl_vectors.experiments.compare_prompts import variant
 from icl_vectors.graph import run_task
@@ -28,8 +28,8 @@ def run(model: Model) -> dict[str, Any]:
         [encode_prompt(model.tokenizer, Template(), prompt, 500) for prompt in prompts]
         for prompts in sample_prompts(load_task("to_upper"), dev=3, test=3)
     )
-    on_dev = make_batches(dev, 2, takes_positions=True, with_query=False)
-    return run_task(model, on_dev, make_batches(test, 2, takes_positions=True), [0, 1, 2, 3])
+    on_dev = make_batches(dev, 2, way=Way(True), with_query=False)
+    return run_task(model, on_dev, make_batches(test, 2, way=Way(True)), [0, 1, 2, 3])
 
 
 def write(model: Model) -> dict[str, Any]:
@@ -37,9 +37,9 @@ def write(model: Model) -> dict[str, Any]:
         encode_prompt(model.tokenizer, Template(), prompt, 500)
         for prompt in sample_prompts(load_task("to_upper"), dev=0, test=3)[1]
     ]
-    batches = make_batches(test, 2, takes_positions=True, with_query=False)
+    batches = make_batches(test, 2, way=Way(True), with_query=False)
     whole, alone = (
-        [whole_prompts(part, True) for part in (rows[:2], rows[2:])]
+        [whole_prompts(part, Way(True)) for part in (rows[:2], rows[2:])]
         for rows in (
             [one.shared + one.suffixes[0] for one in test],
             [one.alone for one in test],

@@ -50,7 +50,7 @@ def run(
     case: Case, batch_size: int, layers: list[int] | None = None, asked_on_dev: bool = False
 ) -> dict[str, Any]:
     model = case.tiny.model
-    positions = model.architecture.takes_positions
+    positions = model.way
     dev = make_batches(encode(model, case.dev), batch_size, positions, with_query=asked_on_dev)
     test = make_batches(encode(model, case.test), batch_size, positions)
     return run_task(model, dev, test, layers or range(model.n_layers))
@@ -143,9 +143,9 @@ def test_a_tie_goes_to_the_lowest_layer(case: Case) -> None:
 
 def test_progress_is_told_after_each_batch(case: Case) -> None:
     model, told = case.tiny.model, []
-    takes_positions = model.architecture.takes_positions
-    dev = make_batches(encode(model, case.dev), 3, takes_positions)
-    test = make_batches(encode(model, case.test), 4, takes_positions)
+    way = model.way
+    dev = make_batches(encode(model, case.dev), 3, way)
+    test = make_batches(encode(model, case.test), 4, way)
     run_task(model, dev, test, [1], lambda phase, prompts: told.append((phase, prompts)))
     assert told == [("dev", 3), ("dev", 3), ("dev", 1), ("test", 4), ("test", 2)]
 
@@ -153,8 +153,8 @@ def test_progress_is_told_after_each_batch(case: Case) -> None:
 def test_extraction_gives_each_prompts_theta(case: Case) -> None:
     model, tokenizer = case.tiny.plain, case.tiny.tokenizer
     encoded = encode(case.tiny.model, case.test)
-    takes_positions = case.tiny.model.architecture.takes_positions
-    found = run_many_thetas(case.tiny.model, make_batches(encoded, 4, takes_positions), None)
+    way = case.tiny.model.way
+    found = run_many_thetas(case.tiny.model, make_batches(encoded, 4, way), None)
     expected = [plain.theta(model, dummy_ids(tokenizer, prompt)) for prompt in case.test]
     assert_close(found, torch.stack(expected), rtol=1e-5, atol=1e-5)
 

@@ -27,7 +27,7 @@ def encoded(tiny: Tiny) -> list[EncodedPrompt]:
 
 
 def run(tiny: Tiny, size: int, layer: int, ends: tuple[int, ...] = ()) -> dict[str, Any]:
-    prompts, positions = encoded(tiny), tiny.model.architecture.takes_positions
+    prompts, positions = encoded(tiny), tiny.model.way
     parts = [prompts[start : start + size] for start in range(0, len(prompts), size)]
     whole = [whole_prompts([p.shared + p.suffixes[0] for p in part], positions) for part in parts]
     alone = [whole_prompts([p.alone for p in part], positions) for part in parts]
@@ -36,7 +36,7 @@ def run(tiny: Tiny, size: int, layer: int, ends: tuple[int, ...] = ()) -> dict[s
 
 
 def thetas(tiny: Tiny) -> Tensor:
-    batches = make_batches(encoded(tiny), 99, tiny.model.architecture.takes_positions)
+    batches = make_batches(encoded(tiny), 99, tiny.model.way)
     return run_many_thetas(tiny.model, batches, None)  # (prompt, layer, hidden)
 
 

@@ -97,7 +97,7 @@ def encode(case: Case, prompts: Sequence[Prompt]) -> list[EncodedPrompt]:
 
 
 def batches(case: Case, encoded: list[EncodedPrompt], size: int, asked: bool) -> list[Any]:
-    positions = case.tiny.model.architecture.takes_positions
+    positions = case.tiny.model.way
     return make_batches(encoded, size, positions, with_query=asked)
 
 
@@ -185,11 +185,11 @@ def _alone(case: Case, query: str) -> list[int]:
 def test_states_at_the_arrow_of_whole_prompts_are_those_of_hooks(case: Case) -> None:
     model, rows = case.tiny.model, [query_ids(case.tiny.tokenizer, one) for one in case.of_a]
     assert len({len(ids) for ids in rows}) > 1, "batches are padded"
-    inputs = whole_prompts(rows, model.architecture.takes_positions)
+    inputs = whole_prompts(rows, model.way)
     with model.nnsight.session():
         with torch.no_grad():
-            states, in_tuple = read_arrows(model.nnsight, model.blocks, model.head, inputs)
-            found: Any = {"states": states, "in_tuple": in_tuple}
+            states = read_arrows(model.nnsight, model.blocks, model.head, inputs)
+            found: Any = {"states": states}
             found = found.save()
     expected = [plain.states(case.tiny.plain, ids) for ids in rows]
     assert_close(found["states"], torch.stack(expected), **EXACT)
@@ -197,11 +197,9 @@ def test_states_at_the_arrow_of_whole_prompts_are_those_of_hooks(case: Case) -> 
 
 def test_a_projection_is_the_models_own_norm_head_and_what_follows_it(case: Case) -> None:
     model, states = case.tiny.model, thetas_of_plain(case, case.of_b)[:, 2]  # (prompt, hidden)
-    inputs = whole_prompts([[1, 7]], model.architecture.takes_positions)
     with model.nnsight.session():
         with torch.no_grad():
-            _, in_tuple = read_arrows(model.nnsight, model.blocks, model.head, inputs)
-            found: Any = {"logits": project(model.nnsight, model.blocks, states, in_tuple)}
+            found: Any = {"logits": project(model.nnsight, model.blocks, states, 0)}
             found = found.save()
     assert_close(found["logits"], words_of_plain(case, states), **EXACT)
 
@@ -216,7 +214,7 @@ def test_words_of_theta_and_of_the_baseline_are_those_of_plain_pytorch(case: Cas
     layers = [3, 1]
     theta = thetas_of_plain(case, case.of_b).mean(0)[layers]  # (layer, hidden)
     rows = [query_ids(case.tiny.tokenizer, one) for one in case.of_a]
-    queries = whole_prompts(rows, case.tiny.model.architecture.takes_positions)
+    queries = whole_prompts(rows, case.tiny.model.way)
     found = run_projection(case.tiny.model, theta, queries, layers, 10)
     baseline = torch.stack([plain.states(case.tiny.plain, ids) for ids in rows]).mean(0)[layers]
     said = words_of_plain(case, theta).softmax(-1)

@@ -6,7 +6,7 @@ import torch
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.batches import make_batches
+from icl_vectors.batches import Way, make_batches
 from icl_vectors.encoding import EncodedPrompt, encode_plain, encode_prompt
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.graph_of_experiments import run_many_thetas
@@ -38,7 +38,7 @@ def test_theta_of_prompts_of_2000_tokens_is_that_of_plain_hooks(folder: Path) ->
     model, by_hand = load_model(str(folder)), load_plain(folder)
     prompts = encoded(model, 270, 2)
     assert min(len(one.shared) for one in prompts) >= 2000
-    found = run_many_thetas(model, make_batches(prompts, 2, True), None)
+    found = run_many_thetas(model, make_batches(prompts, 2, Way(True)), None)
     for theta, one in zip(found, prompts, strict=True):
         dummies = [[*one.shared, *suffix] for suffix in one.suffixes[1:]]
         assert_close(theta, plain.theta(by_hand, dummies), rtol=1e-3, atol=1e-3)

@@ -12,7 +12,7 @@ from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.compare_prompts import variant
 from icl_vectors.experiments.compare_results import cost_of
 from icl_vectors.graph_of_methods import run_method, run_ranking
-from icl_vectors.methods.cost import cost_of_ranking
+from icl_vectors.methods.cost import cost_of_ranking, tokens_of
 from icl_vectors.methods.icv import STRENGTHS
 from icl_vectors.methods.places import places, projection_of
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
@@ -148,8 +148,8 @@ def test_a_method_computes_what_it_says(tiny: Tiny, name: str) -> None:
     chosen = [c for group in found["groups"] for c in group][found["chosen"]]
     cost = cost_of(method, found["groups"], chosen, dev, test, N_LAYERS)
     skipped = skipped_tokens(name, found, chosen)
-    regular = sum(batch["whole"]["input_ids"].numel() for batch in test) * N_LAYERS
-    looked = dev[0]["query"]["input_ids"].numel() * N_LAYERS  # one block is run, the rest skipped
+    regular = sum(tokens_of(batch, "whole") for batch in test) * N_LAYERS
+    looked = tokens_of(dev[0], "query") * N_LAYERS  # one block is run, the rest skipped
     assert counted == sum(cost.values()) + regular + looked + skipped
 
 
@@ -164,7 +164,7 @@ def skipped_tokens(name: str, found: dict[str, Any], chosen: Any) -> int:
             total += N_LAYERS if name == "function" else 0  # the trace that calls the projections
             for group in groups:
                 if name == "multi":
-                    whole = batch["whole"]["input_ids"].numel()
+                    whole = tokens_of(batch, "whole")
                     total += sum(whole * (layer + 1) for (layer,) in group)
                 else:
                     lowest = min(candidate[0] for candidate in group)

@@ -29,14 +29,14 @@ def encode(tiny: Tiny, prompts: list[Prompt]) -> list[EncodedPrompt]:
 def injected(tiny: Tiny, theta: Tensor, at_layers: list[int]) -> Tensor:
     """Logits of the cached pass with θ put in, (prompt, candidate, vocab)."""
     model, in_tuple = tiny.model, isinstance_tuple(tiny)
-    takes_positions = model.architecture.takes_positions
-    batch = make_batches(encode(tiny, PROMPTS), len(PROMPTS), takes_positions)[0]
+    way = model.way
+    batch = make_batches(encode(tiny, PROMPTS), len(PROMPTS), way)[0]
     nnsight, blocks = model.nnsight, model.blocks
     with nnsight.session():
         with torch.no_grad():
             before = read_query(nnsight, model.head, batch)
             logits: Any = apply_theta(
-                nnsight, blocks, batch, before, theta[:, at_layers], at_layers, in_tuple
+                nnsight, blocks, model.head, batch, before, theta[:, at_layers], at_layers, in_tuple
             )
             logits = logits.save()
     return torch.as_tensor(logits)
@@ -106,7 +106,7 @@ def test_the_grouping_of_layers_changes_nothing(tiny: Tiny, groups: list[list[in
 
 def test_blocks_that_give_tuples_are_told_from_those_that_give_tensors(tiny: Tiny) -> None:
     model = tiny.model
-    batch = make_batches(encode(tiny, PROMPTS), 5, model.architecture.takes_positions)[0]
+    batch = make_batches(encode(tiny, PROMPTS), 5, model.way)[0]
     with model.nnsight.session():
         with torch.no_grad():
             theta, _, in_tuple = learn(model.nnsight, model.blocks, model.head, batch)
@@ -121,7 +121,7 @@ def test_a_whole_prompt_keeps_its_logits_when_its_own_state_is_put_back(
     tiny: Tiny, layer: int
 ) -> None:
     ids = query_ids(tiny.tokenizer, PROMPTS[0])
-    inputs = whole_prompts([ids], tiny.model.architecture.takes_positions)
+    inputs = whole_prompts([ids], tiny.model.way)
     own = plain.states(tiny.plain, ids)
     without = run_application(tiny.model, inputs, {}, 1)["logits"]
     assert_close(without[0], plain.logits(tiny.plain, ids), **EXACT)

@@ -8,6 +8,7 @@ import zstandard
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from icl_vectors.architecture import find_architecture
 from icl_vectors.batches import make_batches
 from icl_vectors.blueprint import blueprint
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
@@ -42,7 +43,7 @@ def sizes(prompts: list[EncodedPrompt]) -> list[PromptSize]:
 def test_layer_tokens_are_those_that_the_blocks_really_see(tiny: Tiny, layers: Any) -> None:
     model = tiny.model
     dev, test = encode(model, 7, 2), encode(model, 5, 3)
-    positions = model.architecture.takes_positions
+    positions = model.way
     on_dev = make_batches(dev, SIZE, positions, with_query=False)
     on_test = make_batches(test, SIZE, positions)
     with counted(model.nnsight._module) as seen:
@@ -57,7 +58,7 @@ def test_flops_are_those_that_torch_counts(tiny: Tiny) -> None:
     ids = torch.ones(3, 11, dtype=torch.long)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(input_ids=ids, use_cache=False)
-    shape = Shape.of(model, tiny.model.architecture.blocks)
+    shape = Shape.of(model, tiny.model.architecture)
     expected = shape.flops(Pass(3, 11, N_LAYERS, 11, 33))
     assert expected == pytest.approx(counter.get_total_flops(), rel=0.01)
 
@@ -71,13 +72,13 @@ def test_of_experts_only_those_of_one_token_are_counted() -> None:
 
 def _shape(family: str, settings: dict[str, Any]) -> Shape:
     module = blueprint(AutoConfig.for_model(family, **settings))
-    return Shape.of(module, [f"model.layers.{layer}" for layer in range(N_LAYERS)])
+    return Shape.of(module, find_architecture(module))
 
 
 def test_bytes_down_are_those_of_what_a_session_gives_compressed(tiny: Tiny) -> None:
     model, layers = tiny.model, [0, 2]
     dev, test = encode(model, 7, 2), encode(model, 5, 3)
-    positions = model.architecture.takes_positions
+    positions = model.way
     on_dev = make_batches(dev, SIZE, positions, with_query=False)
     found = run_task(model, on_dev, make_batches(test, SIZE, positions), layers)
     stream = io.BytesIO()

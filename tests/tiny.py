@@ -5,10 +5,12 @@ from string import ascii_letters
 from typing import Any, NamedTuple
 
 import torch
+import transformers
 from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
 from tokenizers.processors import TemplateProcessing
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     BloomConfig,
     Gemma3TextConfig,
@@ -63,7 +65,8 @@ def save_model(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokeni
 
 def load_plain(folder: Path) -> PreTrainedModel:
     """The same model opened by transformers alone."""
-    maker: Any = AutoModelForCausalLM
+    config = AutoConfig.from_pretrained(folder)
+    maker: Any = getattr(transformers, config.architectures[0])
     made: PreTrainedModel = maker.from_pretrained(folder).eval()
     return made
 

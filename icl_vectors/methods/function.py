@@ -88,7 +88,9 @@ def put_in(
     which = [at["counts"].index(count) for _, count in candidates]
     before, states = started
     theta = states[:, layers] + vectors[:, which].to(at["like"])  # (prompt, candidate, hidden)
-    return apply_theta(model, at["blocks"], batch, before, theta, layers, at["in_tuple"])
+    return apply_theta(
+        model, at["blocks"], at["head"], batch, before, theta, layers, at["in_tuple"]
+    )
 
 
 def indirect_effects(
@@ -110,7 +112,9 @@ def indirect_effects(
     before, states, logits = read_plain(model, at, batch)
     accepted = batch["accepted"].repeat_interleave(heads, 0)
     plainly = answer_probability(logits, batch["accepted"])[:, None]  # (prompt, 1)
-    arrow = {key: value.repeat_interleave(heads, 0) for key, value in batch["arrow"].items()}
+    arrow = {
+        key: value.repeat_interleave(heads, 0) for key, value in batch["arrow"][0]["inputs"].items()
+    }
     size = mean_heads.shape[-1] // heads
     own = torch.eye(heads).repeat_interleave(size, 1).bool()  # (head, width)
     own = own.repeat(prompts, 1)  # (row, width)

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from icl_vectors.passes import read_whole
+
 
 def pooled(
     read: Callable[..., Tensor], model: Any, at: dict[str, Any], batches: Sequence[dict[str, Any]]
@@ -77,10 +79,7 @@ def vectors_of(
 
 def answer_whole(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:
     """Logits after demonstrations and query, the regular answer, (prompt, vocab)."""
-    with model.trace(batch["whole"], use_cache=False):
-        at["head"].input = at["head"].input[:, -1:]
-        logits: Tensor = model.output.logits[:, -1]
-    return logits
+    return read_whole(model, at["head"], batch["whole"])
 
 
 def measure(logits: Tensor, regular: Tensor, accepted: Tensor) -> list[Tensor]:

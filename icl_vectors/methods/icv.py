@@ -13,8 +13,15 @@ from torch import Tensor
 
 from icl_vectors.methods.cost import cost_of_everywhere
 from icl_vectors.methods.method import Candidate, Method, as_made, nothing
-from icl_vectors.methods.reading import look
-from icl_vectors.passes import moved_by
+from icl_vectors.passes import (
+    arrow_parts,
+    in_order,
+    like_state,
+    moved_by,
+    read_arrows,
+    split_rows,
+    state_of,
+)
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)  # of the states' own size
 
@@ -26,12 +33,7 @@ def read(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:
     points with their mean. Its length over all layers is the mean length of the outputs' states.
     """
     prompts = batch["prompts"]
-    with model.trace(batch["pairs"], use_cache=False):
-        states = []
-        for layer in range(len(at["blocks"])):
-            states.append(look(at, layer, "state")[:, -1].float())
-        at["head"].skip(at["head"].input[:, -1:])
-    stacked = torch.stack([state.to(at["like"].device) for state in states], 1)
+    stacked = read_arrows(model, at["blocks"], at["head"], batch["pairs"]).float()
     both = stacked.view(prompts, -1, 2, stacked.shape[1] * stacked.shape[2])  # of input and output
     differences = both[:, :, 1] - both[:, :, 0]  # (prompt, demonstration, layer × hidden)
     _, along = torch.linalg.eigh(differences @ differences.mT)  # ascending
@@ -52,19 +54,20 @@ def put_in(
     candidates: list[Any],
 ) -> Tensor:
     """At every layer and token of the query: the vector added, the state's norm kept."""
-    prompts, rows = batch["prompts"], len(candidates)
-    query = {key: value.repeat_interleave(rows, 0) for key, value in batch["query"].items()}
-    strengths = torch.tensor([candidate[0] for candidate in candidates])
-    strengths = strengths.repeat(prompts)[:, None]  # (row, 1)
-    with model.trace(query, use_cache=False):
-        for layer in range(len(at["blocks"])):
-            state = look(at, layer, "state")  # (row, token, hidden)
-            added = vectors[:, layer].repeat_interleave(rows, 0)  # (row, hidden)
-            added = (added * strengths.to(added.device))[:, None].to(state.device)
-            state[:] = moved_by(state, added)
-        at["head"].input = at["head"].input[:, -1:]
-        logits: Tensor = model.output.logits[:, -1].view(prompts, rows, -1)
-    return logits
+    found, strengths = [], torch.tensor([candidate[0] for candidate in candidates])
+    for part, _ in arrow_parts({"arrow": batch["query"]}, {}, len(candidates)):
+        own = vectors[part["rows"]]  # (prompt, layer, hidden)
+        own = own[:, None] * strengths.to(own.device)[:, None, None]  # (prompt, candidate, …)
+        own = own.flatten(0, 1)  # (row, layer, hidden)
+        with model.trace(part["inputs"], use_cache=False):
+            for layer, block in enumerate(at["blocks"]):
+                state = state_of(block.output, part)  # (row, token, hidden)
+                added = like_state(own[:, layer].to(state.device), state)
+                state[:] = moved_by(state, added[:, None])
+            at["head"].input = at["head"].input[:, -1:]
+            logits = model.output.logits[:, -1]
+        found.append(split_rows(logits, -1, len(candidates)))
+    return in_order(batch["query"], found)
 
 
 def every_strength(layers: Sequence[int], options: Mapping[str, Any]) -> list[list[Candidate]]:

@@ -14,11 +14,18 @@ from icl_vectors.methods.cost import cost_of_few_shot
 from icl_vectors.methods.method import Candidate, Method, as_made, by_layers
 from icl_vectors.methods.reading import look
 from icl_vectors.methods.state import read
+from icl_vectors.passes import in_order, like_state, state_of
 
 
 def start(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> list[Tensor]:
-    """The few-shot prompt as it is: the states of all tokens at every block, (prompt, token, h)."""
-    with model.trace(batch["whole"], use_cache=False):
+    """The few-shot prompt as it is: the states of all tokens at every block, (prompt, token, h).
+
+    Nothing on the whole path, where every block is run again.
+    """
+    [*_, part] = batch["whole"]
+    if not part["cached"]:
+        return []
+    with model.trace(part["inputs"], use_cache=False):
         states = []
         for layer in range(len(at["blocks"])):
             states.append(look(at, layer, "state"))
@@ -36,23 +43,32 @@ def put_in(
 ) -> Tensor:
     """At one block, the states of all arrows of the few-shot prompt become vectors.
 
-    The blocks up to that one need not be run again.
+    On the cached path the blocks up to that one are not run again.
 
     Args:
         vectors: (prompt, arrow, layer, hidden).
     """
-    blocks, head, whole = at["blocks"], at["head"], batch["whole"]
-    each, arrows = torch.arange(batch["prompts"])[:, None], batch["whole_arrows"]
+    blocks, head = at["blocks"], at["head"]
     found = []
     for (layer,) in candidates:
-        state = states[layer].clone()  # (prompt, token, hidden)
-        state[each, arrows] = vectors[:, :, layer].to(state)
-        with model.trace(whole, use_cache=False):
-            for block in blocks[: layer + 1]:
-                block.skip((state,) if at["in_tuple"] else state)
-            head.input = head.input[:, -1:]
-            logits = model.output.logits[:, -1]
-        found.append(logits)
+        of_parts = []
+        for part in batch["whole"]:
+            rows = part["rows"]
+            each, arrows = torch.arange(len(rows))[:, None], batch["whole_arrows"][rows]
+            given = vectors[rows][:, :, layer]  # (row, arrow, hidden)
+            with model.trace(part["inputs"], use_cache=False):
+                if part["cached"]:
+                    state = states[layer].clone()  # (row, token, hidden)
+                    state[each, arrows] = given.to(state)
+                    for block in blocks[: layer + 1]:
+                        block.skip((state,) if at["in_tuple"] else state)
+                else:
+                    state = state_of(blocks[layer].output, part)
+                    state[each, arrows] = like_state(given.to(state), state)
+                head.input = head.input[:, -1:]
+                logits = model.output.logits[:, -1]
+            of_parts.append(logits)
+        found.append(in_order(batch["whole"], of_parts))
     return torch.stack(found, 1)
 
 

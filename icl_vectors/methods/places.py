@@ -26,6 +26,12 @@ def places(model: Model, attention: bool) -> dict[str, Any]:
     Raises:
         IclVectorsError: a block's attention can't be told.
     """
+    if attention and not model.way.cached:
+        raise IclVectorsError(
+            f"{model.reference}: expected a model that keeps keys and values for a method that "
+            "looks into attention, found one that runs whole prompts; use methods that read whole "
+            "states: state, state-mean, state-mean-add, icv or multi."
+        )
     module = model.nnsight._module
     projections, norms = [], []
     for path in model.architecture.blocks if attention else ():
@@ -39,8 +45,8 @@ def places(model: Model, attention: bool) -> dict[str, Any]:
         "head": model.head,
         "projections": projections,
         "norms": norms,
-        "hidden": model.config.hidden_size,
-        "n_heads": model.config.num_attention_heads,
+        "hidden": model.hidden,
+        "n_heads": model.n_heads,
         "residual_scale": getattr(model.config, "residual_multiplier", None) or 1.0,
     }
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from icl_vectors.methods.cost import tokens_of
 from icl_vectors.methods.harness import answer_whole
 from icl_vectors.methods.method import Candidate, Method, as_made, nothing
 from icl_vectors.methods.reading import read_plain
@@ -49,14 +50,14 @@ def cost_of_demonstrating(
     batch: Mapping[str, Any], candidates: Sequence[Any], blocks: int
 ) -> tuple[int, int, int]:
     """The whole prompt once."""
-    return 0, 0, int(batch["whole"]["input_ids"].numel()) * blocks
+    return 0, 0, tokens_of(batch, "whole") * blocks
 
 
 def cost_of_asking(
     batch: Mapping[str, Any], candidates: Sequence[Any], blocks: int
 ) -> tuple[int, int, int]:
     """The query once."""
-    return 0, 0, int(batch["query"]["input_ids"].numel()) * blocks
+    return 0, 0, tokens_of(batch, "query") * blocks
 
 
 REGULAR = Method(

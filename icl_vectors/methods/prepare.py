@@ -66,19 +66,19 @@ def method_batches(
     """Batches of at most `size` prompts with everything that a method reads and puts in.
 
     Keys beyond those of `make_batches`:
-        whole: model inputs of demonstrations and query, left-padded, (prompt, token).
-        whole_arrows: where they have their arrows, the query's last, (prompt, demonstration + 1).
-        demonstration_arrows: the demonstrations' arrows in `shared`, (prompt, demonstration).
-        pairs: model inputs of each demonstration's input and output alone, left-padded,
+        whole: parts of demonstrations and query, (prompt, token).
+        whole_arrows: where they have their arrows, from the end, the query's last, (prompt,
+            demonstration + 1).
+        demonstration_arrows: the demonstrations' arrows in `shared`, likewise.
+        pairs: parts of each demonstration's input and output alone,
             (prompt × demonstration × 2, token).
-        query: model inputs of the query alone, left-padded, (prompt, token).
+        query: parts of the query alone, (prompt, token).
         mix: (prompt, slot, context), see `Contexts`.
     """
-    positions = model.architecture.takes_positions
-    batches = make_batches(prompts, size, positions, with_query=False)
+    batches = make_batches(prompts, size, model.way, with_query=False)
     for number, batch in enumerate(batches):
         part = prompts[number * size : (number + 1) * size]
-        batch.update(_extra(model, template, method, part, positions))
+        batch.update(_extra(model, template, method, part))
         if contexts is not None and method.pooled:
             slots = len(part[0].prompt.demonstrations) + 1 if method.slots else 0
             batch["mix"] = torch.stack([contexts.mix(one.prompt, slots, seed) for one in part])
@@ -90,40 +90,36 @@ def _extra(
     template: Template,
     method: Method,
     part: Sequence[EncodedPrompt],
-    positions: bool,
 ) -> dict[str, Any]:
     tokenizer = model.tokenizer
     whole = [one.shared + one.suffixes[0] for one in part]
     found: dict[str, Any] = {
-        "whole": whole_prompts(whole, positions),
-        "query": whole_prompts([one.alone for one in part], positions),
+        "whole": whole_prompts(whole, model.way),
+        "query": whole_prompts([one.alone for one in part], model.way),
     }
     if "pairs" in method.inputs:
         texts = [text for one in part for pair in one.prompt.demonstrations for text in pair]
-        found["pairs"] = whole_prompts([encode_plain(tokenizer, text) for text in texts], positions)
+        found["pairs"] = whole_prompts([encode_plain(tokenizer, text) for text in texts], model.way)
     if {"demonstration_arrows", "whole_arrows"} & set(method.inputs):
         arrows = [
             demonstration_arrows(tokenizer, template, one.prompt, ids)
             for one, ids in zip(part, whole, strict=True)
         ]
-        found["demonstration_arrows"] = _shifted(arrows, [one.shared for one in part])
+        found["demonstration_arrows"] = _from_the_end(arrows, [one.shared for one in part])
         with_query = [(*own, len(ids) - 1) for own, ids in zip(arrows, whole, strict=True)]
-        found["whole_arrows"] = _shifted(with_query, whole)
+        found["whole_arrows"] = _from_the_end(with_query, whole)
     return found
 
 
-def _shifted(places: Sequence[Sequence[int]], rows: Sequence[Sequence[int]]) -> Tensor:
-    """Places in rows of unequal length, after these were padded at the left."""
-    width = max(map(len, rows))
+def _from_the_end(places: Sequence[Sequence[int]], rows: Sequence[Sequence[int]]) -> Tensor:
+    """Places in rows of unequal length, whatever is padded at the left."""
     for own, row in zip(places, rows, strict=True):
         if own and own[-1] >= len(row):
             raise IclVectorsError(
                 "this tokenizer joins the last demonstration with the query; expected them to be "
                 "apart; use another template."
             )
-    moved = [
-        [place + width - len(row) for place in own] for own, row in zip(places, rows, strict=True)
-    ]
+    moved = [[place - len(row) for place in own] for own, row in zip(places, rows, strict=True)]
     return torch.tensor(moved, dtype=torch.long)
 
 

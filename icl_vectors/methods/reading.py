@@ -3,30 +3,37 @@
 Runs inside a session; see `icl_vectors.methods`. `at` is what `places` gives.
 """
 
-import copy
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from icl_vectors.passes import cache_of, read_query, repeat_rows
+from icl_vectors.passes import (
+    cache_of,
+    in_order,
+    read_arrow,
+    read_query,
+    repeat_rows,
+    split_rows,
+    state_of,
+)
 
 
-def look_closer(model: Any, at: dict[str, Any], query: dict[str, Tensor]) -> dict[str, Any]:
+def look_closer(model: Any, at: dict[str, Any], query: list[dict[str, Any]]) -> dict[str, Any]:
     """`at` with what only a forward pass shows: do blocks give tuples, in which dtype, where?"""
     blocks, head = at["blocks"], at["head"]
-    with model.trace(query, use_cache=False):
+    with model.trace(query[0]["inputs"], use_cache=False):
         output = blocks[0].output
-        in_tuple = isinstance(output, tuple)
-        like = (output[0] if in_tuple else output)[:1, -1, :1]  # (1, 1)
-        for block in blocks[1:]:
+        in_tuple = isinstance(output, tuple | list)
+        like = state_of(output, query[0])[:1, -1].flatten(1)[:, :1]  # (1, 1)
+        for block in blocks[1:] if query[0]["cached"] else []:
             block.skip(output)
         head.skip(head.input[:, -1:])
     return {**at, "in_tuple": in_tuple, "like": like}
 
 
 def look(at: dict[str, Any], layer: int, what: str) -> Tensor:
-    """What one block shows in a trace, (row, token, width).
+    """What one block shows in a trace on the cached path, (row, token, width).
 
     Args:
         what: "state", the block's output; "attention", the output of its attention; "heads",
@@ -60,6 +67,7 @@ def read_arrows_of(
         where the batch does not say where those arrows are.
     """
     head, layers = at["head"], len(at["blocks"])
+    parts = batch["suffixes"]
     prompts, per_prompt, asked = batch["prompts"], batch["per_prompt"], batch["asked"]
     places = batch.get("demonstration_arrows")
     past: dict[str, Any] = {}
@@ -74,16 +82,22 @@ def read_arrows_of(
             head.skip(head.input[:, -1:])  # no logits are needed here
             past = cache_of(model.output)
         repeat_rows(past, per_prompt)
-    rows, arrows = torch.arange(prompts * per_prompt), batch["arrows"]
-    with model.trace(batch["suffixes"], use_cache=True, **past):
-        dummies = []
-        for layer in range(layers):
-            seen = look(at, layer, what)[rows, arrows]  # (row, width)
-            seen = seen.view(prompts, per_prompt, -1)[:, asked:]
-            dummies.append(seen.to(at["like"].device).float())
-        head.skip(head.input[:, -1:])
+    found = []
+    for part in parts:
+        rows, arrows = torch.arange(len(part["rows"])), part["arrows"]
+        with model.trace(part["inputs"], use_cache=part["cached"], **past):
+            dummies = []
+            for layer in range(layers):
+                if what == "state":
+                    seen = state_of(at["blocks"][layer].output, part)[rows, arrows].flatten(1)
+                else:
+                    seen = look(at, layer, what)[rows, arrows]  # (row, width)
+                dummies.append(seen.to(at["like"].device).float())
+            head.skip(head.input[:, -1:])
+        found.append(torch.stack(dummies, 1))  # (row, layer, width)
     of_demonstrations = torch.stack(demonstrated, 2) if demonstrated else torch.empty(0)
-    return torch.stack(dummies, 2), of_demonstrations
+    of_dummies = split_rows(in_order(parts, found), prompts, per_prompt)[:, asked:]
+    return of_dummies, of_demonstrations
 
 
 def start_plain(
@@ -106,11 +120,5 @@ def read_plain(
         The cache; (prompt, layer, hidden); (prompt, vocab).
     """
     before = read_query(model, at["head"], batch)
-    past = copy.deepcopy(before)
-    with model.trace(batch["arrow"], use_cache=True, **past):
-        states = []
-        for layer in range(len(at["blocks"])):
-            states.append(look(at, layer, "state")[:, -1])
-        logits = model.output.logits[:, -1]
-    stacked = torch.stack([state.to(at["like"].device) for state in states], 1)
-    return before, stacked, logits
+    states, logits = read_arrow(model, at["blocks"], at["head"], batch, before, [0])
+    return before, states, logits[:, 0]

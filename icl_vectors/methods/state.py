@@ -39,7 +39,9 @@ def replace(
     """The state of the query's arrow at a block becomes θ."""
     layers = [candidate[0] for candidate in candidates]
     theta = vectors[:, layers].to(at["like"])  # (prompt, candidate, hidden)
-    return apply_theta(model, at["blocks"], batch, before, theta, layers, at["in_tuple"])
+    return apply_theta(
+        model, at["blocks"], at["head"], batch, before, theta, layers, at["in_tuple"]
+    )
 
 
 def add(
@@ -54,7 +56,9 @@ def add(
     layers = [candidate[0] for candidate in candidates]
     before, states = started
     theta = states[:, layers] + vectors[:, layers].to(at["like"])
-    return apply_theta(model, at["blocks"], batch, before, theta, layers, at["in_tuple"])
+    return apply_theta(
+        model, at["blocks"], at["head"], batch, before, theta, layers, at["in_tuple"]
+    )
 
 
 def every_layer(layers: Sequence[int], options: Mapping[str, Any]) -> list[list[Candidate]]:

@@ -52,7 +52,9 @@ def put_in(
     prompts, rows = batch["prompts"], len(candidates)
     past = copy.deepcopy(before)
     repeat_rows(past, rows)
-    arrow = {key: value.repeat_interleave(rows, 0) for key, value in batch["arrow"].items()}
+    arrow = {
+        key: value.repeat_interleave(rows, 0) for key, value in batch["arrow"][0]["inputs"].items()
+    }
     last = torch.tensor([layer for layer, _ in candidates] * prompts)[:, None]  # (row, 1)
     forms = [form for _, form in candidates]
     with model.trace(arrow, use_cache=True, **past):

@@ -90,7 +90,7 @@ def stopped(model: PreTrainedModel, layer: int) -> Iterator[list[Tensor]]:
 
 def package(model: Model, encoded: list[EncodedPrompt], layer: int, batch_size: int) -> Tensor:
     """The same as `cluster` runs it."""
-    positions = model.architecture.takes_positions
+    positions = model.way
     batches = make_batches(encoded, batch_size, positions, with_query=False)
     return run_many_thetas(model, batches, layer)[:, 0]
 

@@ -41,7 +41,7 @@ def check_seconds(model: Model) -> float:
 def task_seconds(model: Model) -> float:
     """One batch on dev and one on test, as `sweep` runs them."""
     dev, test = sample_prompts(load_task("present_simple_gerund"), dev=PROMPTS, test=PROMPTS)
-    limit, positions = positions_limit(model), model.architecture.takes_positions
+    limit, positions = positions_limit(model), model.way
     encoded: Any = [
         [encode_prompt(model.tokenizer, Template(), one, limit) for one in part]
         for part in (dev, test)

@@ -52,7 +52,7 @@ def compare(model: Model, task: str, prompts: int, patches: int) -> dict[str, fl
     start = perf_counter()
     ours = run_ranking(model, contexts, corrupted, FUNCTION)  # (prompt, layer, head)
     seconds = perf_counter() - start
-    heads = model.config.num_attention_heads
+    heads = model.n_heads
     every = [(layer, head) for layer in range(model.n_layers) for head in range(heads)]
     tried = every[:: max(1, len(every) // patches)][:patches] if patches else every
     start = perf_counter()
@@ -79,12 +79,14 @@ def one_by_one(
     accepted = batch["accepted"]
 
     def likely() -> Tensor:
-        logits = module(**batch["whole"], use_cache=False, logits_to_keep=1).logits[:, -1]
+        logits = module(**batch["whole"][0]["inputs"], use_cache=False, logits_to_keep=1).logits[
+            :, -1
+        ]
         return answer_probability(logits, accepted)
 
     plain, found = likely(), []
     for layer, head in tried:
-        size = means.shape[-1] // model.config.num_attention_heads
+        size = means.shape[-1] // model.n_heads
         part = slice(head * size, (head + 1) * size)
 
         def patch(_: Any, given: Any, layer: int = layer, part: slice = part) -> None:
@@ -100,7 +102,8 @@ def mean_heads(module: Any, projections: list[Any], contexts: Any, batch: dict[s
     """The heads' mean outputs for each prompt, from the dummies' arrows of the contexts."""
     rows = []
     for one in contexts:
-        ids, mask = one["suffixes"]["input_ids"], one["suffixes"]["attention_mask"]
+        [part] = one["suffixes"]
+        ids, mask = part["inputs"]["input_ids"], part["inputs"]["attention_mask"]
         shared = one["shared"]["input_ids"].repeat_interleave(one["per_prompt"], 0)
         seen: list[Tensor] = []
 
@@ -113,7 +116,7 @@ def mean_heads(module: Any, projections: list[Any], contexts: Any, batch: dict[s
         module(**inputs, use_cache=False, logits_to_keep=1)
         for handle in handles:
             handle.remove()
-        at = one["arrows"] + shared.shape[1]
+        at = part["arrows"] + shared.shape[1]
         states = torch.stack([layer[torch.arange(len(at)), at] for layer in seen], 1)
         rows.append(states.view(one["prompts"], one["per_prompt"], *states.shape[1:]).mean(1))
     return torch.einsum("psc,clw->plw", batch["mix"], torch.cat(rows))

@@ -29,9 +29,9 @@ def run(model: Any, tokenizer: Any, dev: list[twin.Prompt], test: list[twin.Prom
         for prompts in (dev, test)
     ]
     size = choose_batch_size(model, encoded[0] + encoded[1])
-    takes_positions = model.architecture.takes_positions
-    on_dev = make_batches(encoded[0], size, takes_positions, with_query=False)
-    on_test = make_batches(encoded[1], size, takes_positions)
+    way = model.way
+    on_dev = make_batches(encoded[0], size, way, with_query=False)
+    on_test = make_batches(encoded[1], size, way)
     found = run_task(model, on_dev, on_test, range(model.n_layers))
     baseline, hypothesis = found["test_answers"].T.tolist()
     regular = found["test_own"][:, 0].tolist()

@@ -61,7 +61,7 @@ def run_here(setting: Setting, dtype: str, arguments: argparse.Namespace) -> Non
     for task in arguments.tasks.split(","):
         drawn = sample_prompts(load_task(task), dev=0, test=arguments.test)[1]
         encoded = [encode_prompt(model.tokenizer, Template(), one, limit) for one in drawn]
-        positions = model.architecture.takes_positions
+        positions = model.way
         for batch in make_batches(encoded, setting.batch_size, positions):
             found = largest_two(model, batch, groups)
             values += found.values.tolist()
@@ -83,7 +83,7 @@ def largest_two(model: Any, batch: dict[str, Any], groups: list[list[int]]) -> A
             ways = [own[:, :1].float()]
             for group in groups:
                 logits = apply_theta(
-                    language_model, blocks, batch, before, theta[:, group], group, in_tuple
+                    language_model, blocks, head, batch, before, theta[:, group], group, in_tuple
                 )
                 ways.append(logits.float())
             largest: Any = torch.cat(ways, 1).topk(2, -1)

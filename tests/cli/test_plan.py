@@ -124,6 +124,18 @@ def test_mistakes_are_told_in_a_line(
 
 
 def test_a_model_that_cannot_be_used_is_refused(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"model_type": "mamba"}', "utf-8")
+    (tmp_path / "config.json").write_text('{"model_type": "t5"}', "utf-8")
     code, _, err = command("plan", "--model", tmp_path)
-    assert code == 2 and "'mamba' has no key-value cache" in err
+    assert code == 2 and "'t5' is an encoder–decoder" in err
+
+
+def test_the_plan_says_that_whole_prompts_run_and_counts_them(
+    command: Command, tmp_path: Path
+) -> None:
+    sizes = '"hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 400'
+    (tmp_path / "config.json").write_text(f'{{"model_type": "mamba", {sizes}}}', "utf-8")
+    asked = ("plan", "--model", tmp_path, "--tasks", "to_upper", "--dev", "2", "--test", "2")
+    code, out, _ = command(*asked)
+    assert code == 0 and "whole prompts" in out
+    [unit] = json.loads(command(*asked, "--json")[1])["work"]
+    assert unit["layer_tokens"] == 2 * unit["tokens"], "no block is spared"

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from icl_vectors.batches import make_batches
+from icl_vectors.batches import Way, make_batches
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.errors import OutOfTime
 from icl_vectors.experiments.parts import run_in_parts
@@ -32,8 +32,8 @@ class Slow:
         if len(layers) > self.most or (with_dev and with_test and self.most < len(LAYERS)):
             raise OutOfTime("too long.")
         self.ran.append((with_dev, with_test, list(layers)))
-        dev = make_batches(self.dev, 2, True, with_query=False) if with_dev else []
-        test = make_batches(self.test, 2, True) if with_test else []
+        dev = make_batches(self.dev, 2, Way(True), with_query=False) if with_dev else []
+        test = make_batches(self.test, 2, Way(True)) if with_test else []
         return run_task(self.model, dev, test, layers)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from icl_vectors.batches import make_batches
+from icl_vectors.batches import Way, make_batches
 from icl_vectors.encoding import encode_prompt
 from icl_vectors.errors import OutOfMemory, RunError
 from icl_vectors.experiments.parts import run_in_parts
@@ -131,8 +131,8 @@ def test_a_task_that_takes_longer_than_a_job_may_is_split_by_layers(
     jobs: list[list[int]] = []
 
     def run(model: Model, with_dev: bool, with_test: bool, layers: Sequence[int]) -> dict[str, Any]:
-        on_dev = make_batches(dev, 2, True, with_query=False) if with_dev else []
-        on_test = make_batches(test, 2, True) if with_test else []
+        on_dev = make_batches(dev, 2, Way(True), with_query=False) if with_dev else []
+        on_test = make_batches(test, 2, Way(True)) if with_test else []
         return run_task(model, on_dev, on_test, layers)
 
     def limited(with_dev: bool, with_test: bool, layers: Sequence[int]) -> dict[str, Any]:

@@ -11,22 +11,30 @@ Change = Callable[[int, Tensor], None]
 
 
 def decoder_blocks(model: PreTrainedModel) -> nn.ModuleList:
-    """The outermost `ModuleList` whose length is the configuration's number of blocks.
+    """The decoder's outermost `ModuleList` whose length is the number of blocks that it states.
 
     Raises:
         ValueError: if there is none.
     """
-    n_layers = model.config.get_text_config().num_hidden_layers
-    for module in model.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == n_layers:
+    n_layers = getattr(model.config.get_text_config(), "num_hidden_layers", None)
+    whole: Any = model  # its methods have no types
+    decoder = whole.get_decoder()
+    modules = [*(decoder.modules() if decoder is not None else ()), *model.modules()]
+    lists = [module for module in modules if isinstance(module, nn.ModuleList)]
+    for module in lists:
+        if len(module) == n_layers:
             return module
+    if lists:
+        return lists[0]
     raise ValueError(f"expected a ModuleList of {n_layers} blocks, found none")
 
 
 def residual(output: Any) -> Tensor:
-    """A block's state; some families put it first in a tuple."""
-    state: Tensor = output[0] if isinstance(output, tuple) else output
-    return state  # (batch, token, hidden)
+    """A block's state; some families put it first in a tuple, gemma3n parallel streams first."""
+    state: Tensor = output[0] if isinstance(output, tuple | list) else output
+    if state.dim() == 4 and state.shape[1] == 1 != state.shape[0]:
+        return state.movedim(0, 2)
+    return state  # (batch, token, hidden), or (batch, token, stream, hidden)
 
 
 @contextmanager
@@ -62,7 +70,8 @@ def replaced(model: PreTrainedModel, layer: int, vectors: Tensor) -> Iterator[No
 
     def put(index: int, state: Tensor) -> None:
         if index == layer:
-            state[:, -1] = vectors.to(state.dtype)
+            given = vectors.to(state.dtype)
+            state[:, -1] = given.reshape(*given.shape[:-1], *state.shape[2:])
 
     with watched(model, put):
         yield

@@ -11,7 +11,7 @@ from tests.twins.result import Result, accuracies_on_dev, accuracies_on_test, be
 
 def states(model: PreTrainedModel, ids: list[int]) -> Tensor:
     """The output of every block at the last token."""
-    with recorded(model, lambda state: state[0, -1].float().clone()) as layers:
+    with recorded(model, lambda state: state[0, -1].flatten().float().clone()) as layers:
         logits(model, ids)
     return torch.stack(layers)  # (layer, hidden)
 
