@@ -41,7 +41,7 @@ def probed(model: Model) -> Model:
     except Exception as error:  # whatever a model makes of whole prompts
         raise _refused(
             model,
-            f"it does not run whole prompts ({type(error).__name__}: {first_line(error, 120)})",
+            f"it does not run whole prompts ({_said(error)})",
         ) from error
     model = replace(model, way=replace(whole, cached=True), hidden=theta.shape[-1])
     reason = "" if row_axis == 0 else "its states have parallel streams"
@@ -135,7 +135,7 @@ def _row_axis(model: Model) -> int:
     except Exception as error:  # whatever a model says that does not take text alone
         raise _refused(
             model,
-            f"it does not run on text alone ({type(error).__name__}: {first_line(error, 120)})",
+            f"it does not run on text alone ({_said(error)})",
         ) from error
     finally:
         for hook in hooks:
@@ -156,6 +156,10 @@ def _seen_by(layer: int, seen: list[Any]) -> Callable[..., None]:
         seen.append((layer, state.shape))
 
     return hook
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error, 120)}"
 
 
 def _refused(model: Model, what: str) -> IclVectorsError:
