@@ -31,7 +31,7 @@ def test_what_a_vector_is_needs_no_model(command: Command, theta: icl.TaskVector
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert "task            capitals" in lines
-    assert "model           /no/such/model" in lines
+    assert "model           /no/such/model (a folder)" in lines
     assert "best layer      2" in lines
     assert "demonstrations  France→Paris, Japan→Tokyo, Egypt→Cairo" in lines
     norms = [line for line in lines if line.split()[0] in ("0", "1", "2", "3")]

@@ -63,7 +63,7 @@ TASKS = {
     "a backslash in the name": ("back\\slash.csv", NAME),
 }
 MODELS = {
-    "no weights": ("no_weights", "expected *.safetensors, found none"),
+    "no weights": ("no_weights", "found no weights; save the model with save_pretrained"),
     "weights that are none": ("not_safetensors", "cannot read its weights"),
     "a header of exabytes": ("huge_header", "cannot read its weights"),
     "half the weights": ("half_weights", "cannot read its weights"),
