@@ -3,6 +3,7 @@
 With `graph` and `remote` the only modules that know nnsight.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,11 @@ from icl_vectors.model_files import (
     require_embedded,
 )
 from icl_vectors.probe import probed, unprobed
+
+# A model of text and images is opened for its text: the pipeline's list of others is no news.
+logging.getLogger("transformers.pipelines.base").addFilter(
+    lambda record: "is not supported for text-generation" not in record.getMessage()
+)
 
 
 def load_model(
