@@ -15,6 +15,7 @@ from icl_vectors.embedded import EMBEDDED, prepare_embedded
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.text_start import remarks_on, require_one_start
 
+LACKS = re.compile(r"require[sd]?\b.*(package|library|install|GPU|CUDA|accelerator)", re.IGNORECASE)
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
@@ -122,6 +123,11 @@ def cannot_load(reference: str, what: str, error: BaseException) -> IclVectorsEr
             "unasked; read that code, and if you trust it add --trust-remote-code."
         )
     first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    if what == "weights" and (isinstance(error, ImportError) or LACKS.search(first)):
+        return IclVectorsError(
+            f"model {reference!r}: expected the package or device that its saved weights need, "
+            f"found none ({first}); install it, or give a checkpoint that is not quantised."
+        )
     return IclVectorsError(f"model {reference!r}: no {what} found ({first}); {_what_is_a_model()}")
 
 

@@ -4,6 +4,7 @@ With `graph` and `remote` the only modules that know nnsight.
 """
 
 import logging
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +100,9 @@ def load_model(
     if quantised_as(config) is None:
         require_fit(reference, module, chosen, placement)
     notice(f"Loading {reference} in {chosen} …")
-    with watched_loading() as report:
+    with watched_loading() as report, warnings.catch_warnings():
+        # nnsight's about a part of a block that is named "output", which nothing here asks for
+        warnings.filterwarnings("ignore", "Module .* has a submodule named", UserWarning)
         opened = _open(reference, source, config, tokenizer, chosen, placement, options)
     architecture = find_architecture(opened._module)
     further = stated(text_config(config), "num_nextn_predict_layers") or 0

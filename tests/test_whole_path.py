@@ -14,6 +14,7 @@ from icl_vectors.models import Model
 from tests.families import random_of_family
 from tests.tiny import bytes_tokenizer, load_plain, save_model
 from tests.twins import plain
+from tests.twins.blocks import decoder_blocks
 from tests.twins.prompts import token_ids
 
 FAMILIES = ("jamba", "mistral3")  # a hybrid, and a wrapper of text and images
@@ -44,7 +45,7 @@ def everything(model: Model, place: Path) -> dict[str, Any]:
     """What every experiment gives on a few prompts."""
     asked: dict[str, Any] = {"shots": 3, "dev": 3, "test": 3, "batch_size": 3}
     tasks = ["to_upper", "country_capital"]
-    few = {"dev": 3, "test": 3}
+    few: dict[str, Any] = {"dev": 3, "test": 3}
     assert icl.check(model).passed
     return {
         "sweep": icl.sweep(model, tasks, answer="generate", **asked).data["tasks"],
@@ -125,7 +126,7 @@ def _greedy(by_hand: Any, row: list[int], vector: torch.Tensor, steps: int) -> l
 
 
 def _next(by_hand: Any, row: list[int], tokens: list[int], vector: torch.Tensor) -> int:
-    block = plain.decoder_blocks(by_hand)[2]
+    block = decoder_blocks(by_hand)[2]
 
     def put(module: Any, inputs: Any, output: Any) -> None:
         (output[0] if isinstance(output, tuple) else output)[:, len(row) - 1] = vector
