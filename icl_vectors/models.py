@@ -3,6 +3,7 @@
 With `graph` and `remote` the only modules that know nnsight.
 """
 
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -33,7 +34,7 @@ from icl_vectors.model_files import (
 )
 from icl_vectors.probe import probed, unprobed
 from icl_vectors.turns import takes_turns
-from icl_vectors.weights import held_dtype, read_weights
+from icl_vectors.weights import held_dtype, read_weights, silent_transformers
 
 
 @takes_turns
@@ -114,7 +115,7 @@ def load_model(
         notice(f"{reference}: {remark}")
     model = probed(
         Model(
-            nnsight=TransformersModel(module, task="text-generation", tokenizer=tokenizer),
+            nnsight=_traced(module, tokenizer),
             tokenizer=tokenizer,
             reference=reference,
             revision=revision,
@@ -130,6 +131,14 @@ def load_model(
             f"{reference}: {model.way_reason}; whole prompts are run, which is exact and slower."
         )
     return model
+
+
+def _traced(module: Any, tokenizer: Any) -> TransformersModel:
+    """nnsight's envoys of a module; of text and images, for its text."""
+    with silent_transformers(), warnings.catch_warnings():
+        # nnsight's about a part of a block that is named "output", which nothing here asks for
+        warnings.filterwarnings("ignore", "Module .* has a submodule named", UserWarning)
+        return TransformersModel(module, task="text-generation", tokenizer=tokenizer)
 
 
 def _load_remote(

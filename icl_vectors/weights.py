@@ -46,7 +46,7 @@ def read_weights(
         RunError: they do not fit in memory.
     """
     try:
-        with _silent_transformers():
+        with silent_transformers():
             module, info = type(meta).from_pretrained(
                 source,
                 config=meta.config,
@@ -135,7 +135,7 @@ def _block_of(key: str, path: str) -> int:
 
 
 @contextmanager
-def _silent_transformers() -> Iterator[None]:
+def silent_transformers() -> Iterator[None]:
     """While weights are read: no warnings (what matters is checked after), no bars in logs.
 
 

@@ -11,7 +11,7 @@ from transformers import AutoConfig
 from tests.tiny import HIDDEN, N_LAYERS, N_TOKENS
 
 SMALL: dict[Any, str] = {
-    N_TOKENS: "vocab_size vocab_size_per_layer_input vocab_size_per_layer",
+    N_TOKENS: "vocab_size unpadded_vocab_size vocab_size_per_layer_input vocab_size_per_layer",
     HIDDEN: """hidden_size n_embd d_model embedding_size word_embed_proj_dim dim_model lru_width
         attention_hidden_size embed_dim projection_dim emb_dim out_hidden_size embedding_dim
         input_embedding_size output_embedding_size mm_hidden_size moe_intermediate_size

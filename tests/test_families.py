@@ -13,6 +13,8 @@ from tests.families_table import DOCUMENT, listed, made_with
 from tests.family_check import Checked, check_family, is_exact
 from tests.tiny import HIDDEN, N_LAYERS
 
+pytestmark = pytest.mark.filterwarnings("ignore:Module .* has a submodule named:UserWarning")
+
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def checked(request: pytest.FixtureRequest) -> Checked:

@@ -1,5 +1,6 @@
 import ast
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,8 @@ import nnsight
 import pytest
 import torch
 
-from icl_vectors import methods, passes
-from icl_vectors.batches import Way, make_batches, whole_prompts
+from icl_vectors import methods, passes, writing
+from icl_vectors.batches import make_batches, whole_prompts
 from icl_vectors.encoding import encode_prompt
 from icl_vectors.experiments.compare_prompts import variant
 from icl_vectors.graph import run_task
@@ -28,8 +29,8 @@ def run(model: Model) -> dict[str, Any]:
         [encode_prompt(model.tokenizer, Template(), prompt, 500) for prompt in prompts]
         for prompts in sample_prompts(load_task("to_upper"), dev=3, test=3)
     )
-    on_dev = make_batches(dev, 2, way=Way(True), with_query=False)
-    return run_task(model, on_dev, make_batches(test, 2, way=Way(True)), [0, 1, 2, 3])
+    on_dev = make_batches(dev, 2, model.way, with_query=False)
+    return run_task(model, on_dev, make_batches(test, 2, model.way), [0, 1, 2, 3])
 
 
 def write(model: Model) -> dict[str, Any]:
@@ -37,9 +38,9 @@ def write(model: Model) -> dict[str, Any]:
         encode_prompt(model.tokenizer, Template(), prompt, 500)
         for prompt in sample_prompts(load_task("to_upper"), dev=0, test=3)[1]
     ]
-    batches = make_batches(test, 2, way=Way(True), with_query=False)
+    batches = make_batches(test, 2, model.way, with_query=False)
     whole, alone = (
-        [whole_prompts(part, Way(True)) for part in (rows[:2], rows[2:])]
+        [whole_prompts(part, model.way) for part in (rows[:2], rows[2:])]
         for rows in (
             [one.shared + one.suffixes[0] for one in test],
             [one.alone for one in test],
@@ -86,15 +87,34 @@ def test_the_passes_import_nothing_that_a_server_lacks() -> None:
     assert imported == {"copy", "typing", "torch"}
 
 
+ATTENTION = ("function", "state-vector")
 SESSIONS = [run, write, rank_heads, *(partial(compare_by, name) for name in METHODS)]
+
+
+ON_WHOLE_PROMPTS = [run, write, *(partial(compare_by, n) for n in METHODS if n not in ATTENTION)]
 
 
 @pytest.mark.parametrize("run", SESSIONS)
 def test_a_session_that_was_serialised_as_for_a_server_gives_the_same(
     llama: Model, monkeypatch: pytest.MonkeyPatch, run: Callable[[Model], dict[str, Any]]
 ) -> None:
+    assert_the_same_there(llama, monkeypatch, run)
+
+
+@pytest.mark.parametrize("run", ON_WHOLE_PROMPTS)
+def test_so_does_one_of_whole_prompts(
+    llama: Model, monkeypatch: pytest.MonkeyPatch, run: Callable[[Model], dict[str, Any]]
+) -> None:
+    whole = replace(llama, way=replace(llama.way, cached=False))
+    assert_the_same_there(whole, monkeypatch, run)
+
+
+def assert_the_same_there(
+    llama: Model, monkeypatch: pytest.MonkeyPatch, run: Callable[[Model], dict[str, Any]]
+) -> None:
     here = run(llama)
     nnsight.register(passes)
+    nnsight.register(writing)
     nnsight.register(methods)
     session = partial(llama.nnsight.session, remote="local")
     monkeypatch.setattr(llama.nnsight, "session", session)

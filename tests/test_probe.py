@@ -1,0 +1,90 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoConfig
+
+import icl_vectors as icl
+from icl_vectors.architecture import find_architecture
+from icl_vectors.blueprint import blueprint
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.models import load_model
+from tests.families import random_of_family, save_family
+from tests.tiny import bytes_tokenizer, save_model
+
+
+def opened(family: str, folder: Path) -> Any:
+    return load_model(str(save_family(family, folder / family)))
+
+
+def test_a_model_that_caches_exactly_is_cached(tmp_path: Path) -> None:
+    model = opened("llama", tmp_path)
+    assert model.way.cached and model.way_reason == ""
+
+
+def test_a_model_whose_padding_counts_runs_whole_prompts_and_says_so(tmp_path: Path) -> None:
+    told: list[str] = []
+    folder = save_model(tmp_path / "rwkv", random_of_family("rwkv"), bytes_tokenizer())
+    model = load_model(str(folder), notice=told.append)
+    assert not model.way.cached
+    assert any(model.way_reason in line and "whole prompts are run" in line for line in told)
+
+
+def test_parallel_streams_are_one_wide_state(tmp_path: Path) -> None:
+    streams = opened("gemma3n_text", tmp_path)
+    assert streams.way.row_axis == 1 and streams.hidden == 4 * 32
+    assert opened("deepseek_v4", tmp_path).hidden == 4 * 32
+
+
+def test_run_json_tells_the_path_and_why(tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "jamba", random_of_family("jamba"), bytes_tokenizer())
+    model = load_model(str(folder))
+    icl.sweep(model, ["to_upper"], dev=2, test=2, output=tmp_path / "run")
+    run = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))
+    assert run["path"] == {"name": "whole", "reason": model.way_reason} and model.way_reason
+
+
+def test_blocks_that_run_several_times_are_refused_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(IclVectorsError, match="its blocks do not run once each, in order"):
+        opened("dory", tmp_path)
+
+
+def test_a_tokenizer_with_more_tokens_than_the_embedding_is_refused_with_both_numbers(
+    tmp_path: Path,
+) -> None:
+    folder = save_model(tmp_path / "m", random_of_family("llama"), bytes_tokenizer())
+    other = save_model(tmp_path / "n", random_of_family("llama", vocab_size=90), bytes_tokenizer())
+    load_model(str(folder))
+    with pytest.raises(IclVectorsError, match="at most 90 tokens.*found 400") as raised:
+        load_model(str(other))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_quantised_checkpoint_without_its_package_names_it(tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "m", random_of_family("llama"), bytes_tokenizer())
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config["quantization_config"] = {"quant_method": "gptq", "bits": 4, "group_size": 8}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    with pytest.raises(IclVectorsError, match="optimum") as raised:
+        load_model(str(folder))
+    assert "no weights found" not in str(raised.value) and "\n" not in str(raised.value)
+    shutil.rmtree(folder)
+
+
+def test_the_language_part_is_found_where_the_vision_part_has_as_many_blocks() -> None:
+    module = random_of_family("mistral3")
+    vision = [
+        m for n, m in module.named_modules() if "vision" in n and type(m) is torch.nn.ModuleList
+    ]
+    found = find_architecture(module)
+    assert {len(found.blocks)} <= {len(one) for one in vision}
+    assert all("language_model" in path for path in found.blocks)
+
+
+def test_sizes_that_differ_by_block_are_no_error() -> None:
+    config = random_of_family("gemma4_text").config
+    architecture = find_architecture(blueprint(AutoConfig.for_model(**config.to_dict())))
+    assert architecture.hidden == 32 and len(architecture.blocks) == 4

@@ -1,0 +1,146 @@
+"""The whole path in every experiment: the cached one gives the same, plain hooks too."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import icl_vectors as icl
+from icl_vectors.models import Model
+from tests.families import random_of_family
+from tests.tiny import bytes_tokenizer, load_plain, save_model
+from tests.twins import plain
+from tests.twins.blocks import decoder_blocks
+from tests.twins.prompts import token_ids
+
+FAMILIES = ("jamba", "mistral3")  # a hybrid, and a wrapper of text and images
+QUERIES = ["Spain", "Peru", "United Kingdom"]
+STATES = "state,state-mean,state-mean-add,icv,multi"
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp(str(request.param))
+    return save_model(place, random_of_family(str(request.param)), bytes_tokenizer())
+
+
+@pytest.fixture(scope="module")
+def opened(folder: Path) -> Model:
+    return icl.load_model(str(folder))
+
+
+@pytest.fixture(scope="module")
+def both(llama_folder: Path) -> tuple[Model, Model]:
+    """One model on the cached path, which it takes, and on the whole path."""
+    model = icl.load_model(str(llama_folder))
+    assert model.way.cached
+    return model, replace(model, way=replace(model.way, cached=False))
+
+
+def everything(model: Model, place: Path) -> dict[str, Any]:
+    """What every experiment gives on a few prompts."""
+    asked: dict[str, Any] = {"shots": 3, "dev": 3, "test": 3, "batch_size": 3}
+    tasks = ["to_upper", "country_capital"]
+    few: dict[str, Any] = {"dev": 3, "test": 3}
+    assert icl.check(model).passed
+    return {
+        "sweep": icl.sweep(model, tasks, answer="generate", **asked).data["tasks"],
+        "conflict": icl.conflict(model, "next_letter:to_upper", output=place / "a", **asked),
+        "cluster": icl.cluster(model, tasks, per_task=4, output=place / "b", **asked),
+        "vocabulary": icl.vocabulary(model, tasks, output=place / "c", **few),
+        "compare": icl.compare(
+            model, tasks, methods=STATES, controls="all", output=place / "d", **asked
+        ),
+    }
+
+
+def assert_alike(one: Any, other: Any) -> None:
+    """The same in everything but rounding and cost."""
+    if isinstance(one, dict):
+        for name in one.keys() - {"layer_tokens", "layer_tokens_choosing", "cost", "seconds"}:
+            assert_alike(one[name], other[name])
+    elif isinstance(one, list | tuple):
+        for part, of_other in zip(one, other, strict=True):
+            assert_alike(part, of_other)
+    else:
+        assert one == (pytest.approx(other, abs=1e-3) if isinstance(one, float) else other)
+
+
+def test_every_experiment_gives_the_same_on_both_paths(
+    both: tuple[Model, Model], tmp_path: Path
+) -> None:
+    cached, whole = (everything(model, tmp_path / model.way.name) for model in both)
+    for name, found in cached.items():
+        assert_alike(found, whole[name])
+
+
+def test_methods_that_look_into_attention_are_refused_on_the_whole_path(
+    both: tuple[Model, Model], tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"methods": "function", "dev": 2, "test": 2}
+    with pytest.raises(icl.IclVectorsError, match="use methods that read whole states"):
+        icl.compare(both[1], ["to_upper"], output=tmp_path / "run", **asked)
+
+
+def test_every_experiment_runs_on_a_hybrid_and_a_wrapper(opened: Model, tmp_path: Path) -> None:
+    found = everything(opened, tmp_path)
+    assert len(found["sweep"]) == 2 and all(found.values())
+    run = json.loads((tmp_path / "d" / "run.json").read_text("utf-8"))
+    assert run["path"] == {"name": opened.way.name, "reason": opened.way_reason}
+
+
+@pytest.mark.parametrize("mode", ["replace", "add"])
+def test_answers_of_several_tokens_are_those_of_plain_hooks(
+    opened: Model, folder: Path, mode: Any
+) -> None:
+    by_hand, tokenizer = load_plain(folder), opened.tokenizer
+    rows = [token_ids(tokenizer, f"{query}→") for query in QUERIES]
+    assert len({len(row) for row in rows}) > 1
+    theta = icl.extract(opened, {"Kenya": "Nairobi", "Cuba": "Havana"}, dummies=["Chad"])
+    ids = token_ids(tokenizer, "Kenya→Nairobi\nCuba→Havana\nChad→")
+    assert_close(theta.vectors, plain.states(by_hand, ids), rtol=1e-4, atol=1e-4)
+    answers = icl.apply(
+        opened, theta, QUERIES, layer=2, mode=mode, max_new_tokens=4, top_k=1, return_logits=True
+    )
+    given = [theta.vectors[2] + plain.states(by_hand, row)[2] * (mode == "add") for row in rows]
+    expected = [
+        plain.injected_logits(by_hand, row, 2, one) for row, one in zip(rows, given, strict=True)
+    ]
+    assert answers.logits is not None
+    assert_close(answers.logits, torch.stack(expected), rtol=1e-3, atol=1e-3)
+    written = [_greedy(by_hand, row, one, 4) for row, one in zip(rows, given, strict=True)]
+    for text, tokens in zip(answers.texts, written, strict=True):
+        assert text == _text(tokenizer, tokens)
+
+
+def _greedy(by_hand: Any, row: list[int], vector: torch.Tensor, steps: int) -> list[int]:
+    """Tokens written with θ at the arrow, each from the whole text anew."""
+    tokens: list[int] = []
+    for _ in range(steps):
+        tokens.append(_next(by_hand, row, tokens, vector))
+    return tokens
+
+
+def _next(by_hand: Any, row: list[int], tokens: list[int], vector: torch.Tensor) -> int:
+    block = decoder_blocks(by_hand)[2]
+
+    def put(module: Any, inputs: Any, output: Any) -> None:
+        (output[0] if isinstance(output, tuple) else output)[:, len(row) - 1] = vector
+
+    handle = block.register_forward_hook(put)
+    found = plain.next_token(by_hand, [*row, *tokens])
+    handle.remove()
+    return found
+
+
+def _text(tokenizer: Any, tokens: list[int]) -> str:
+    kept: list[int] = []
+    for token in tokens:
+        if token == tokenizer.eos_token_id:
+            break
+        kept.append(token)
+    return str(tokenizer.decode(kept, skip_special_tokens=True)).split("\n")[0].strip()
