@@ -15,7 +15,7 @@ from tests.family_check import Checked, check_family, is_exact
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "architectures.md"
 BEGIN, END = "<!-- families -->\n", "<!-- end of families -->\n"
-HEAD = "| family | path | why not cached | blocks | give | sweep = naive | projection |"
+HEAD = "| family | path | why not cached | sweep = naive | projection |"
 
 
 def write() -> str:
@@ -30,7 +30,7 @@ def write() -> str:
         except IclVectorsError as refusal:
             refused.append(f"`{family}`: {refusal}")
         except Exception as error:  # shown, and no test passes then
-            rows.append(f"| `{family}` | **{type(error).__name__}** | | | | **no** | |")
+            rows.append(f"| `{family}` | **{type(error).__name__}** | | **no** | |")
         print(family, flush=True)
     counts = f"{len(rows)} run, {len(refused)} are refused, {len(unmade)} could not be made small."
     lines = [HEAD, "|---" * (HEAD.count("|") - 1) + "|", *rows, "", made_with(), counts]
@@ -62,8 +62,6 @@ def _row(family: str, checked: Checked) -> str:
         f"`{family}`",
         model.way.name,
         model.way_reason,
-        f"`{model.architecture.blocks[0].removesuffix('.0')}`",
-        "tuple" if checked.gives_tuple else "tensor",
         "yes" if is_exact(checked) else "**no**",
         "yes" if checked.projected[1].tolist() == checked.projected_by_hand[1].tolist() else "no",
     ]
