@@ -11,6 +11,7 @@ from icl_vectors.batches import make_batches
 from icl_vectors.checking import require_checked
 from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.experiments.encoded import Encoded, encode_unit, units_that_fail
+from icl_vectors.experiments.few_labels import dummy_answers, label_measures
 from icl_vectors.experiments.jobs import Jobs
 from icl_vectors.experiments.kept import Vectors
 from icl_vectors.experiments.measures import METHODS, samples_of, unit_result
@@ -191,13 +192,16 @@ def _run_unit(
     found, batch_size = with_smaller_batches(run, batch_size, observer.notice)
     _require_finite(model, unit, found)
     result = unit_result(plan.task(unit), unit[1], dev, test, plan.layers, model.n_layers, found)
-    samples = list(samples_of(model.tokenizer, dev, test, plan.layers, found))
+    samples, written = list(samples_of(model.tokenizer, dev, test, plan.layers, found)), None
     if plan.writes_answers:
         written = write_answers_of(
             model, plan.template, test, result["best_layer"], batch_size, observer, jobs
         )
         result = with_written(result, test, written)
         samples = written_samples(samples, test, written)
+    of_dummies = dummy_answers(model.tokenizer, plan.template, plan.task(unit), [*dev, *test])
+    copies, sizes = result["copies_dummies"], (plan.layers, model.n_layers)
+    result |= label_measures(dev, test, *sizes, found, of_dummies, copies, written)
     vector = _vector(model, plan, unit, found)
     if folder:
         path = folder.vector_path(*unit)
