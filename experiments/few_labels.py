@@ -180,10 +180,10 @@ def _faults(
         equal = Counter(hypothesis).most_common(1)[0][1]
         if measures[key]:
             continue
-        if ours > sum(theirs) and measures[key] is None:
+        if ours > sum(theirs) and len(theirs) - sum(theirs) < FEWEST_DIFFERENT:
             found.append(f"too few prompts to tell it from {rival}")
         elif key == "beats_constant" and equal >= MOSTLY * len(hypothesis):
             found.append("answers a constant")
         else:
-            found.append(f"no better than {rival}")
+            found.append(f"{'not clearly' if ours > sum(theirs) else 'no'} better than {rival}")
     return found
