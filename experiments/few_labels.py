@@ -154,6 +154,30 @@ def _dev_apart(
     return by_layer
 
 
+def best_apart(
+    dev: Sequence[EncodedPrompt],
+    layers: Sequence[int],
+    of_dummies: FirstTokens,
+    swept: Any,
+    own: Any,
+) -> int:
+    """The layer with most right answers on the dev prompts whose answers no dummy gives.
+
+    Raises:
+        IclVectorsError: there are no such prompts.
+    """
+    found = {"dev_swept": swept, "dev_own": own}
+    by_layer = _dev_apart(dev, layers, max(layers) + 1, found, of_dummies)
+    shares = [(share, -layer) for layer, share in enumerate(by_layer) if share is not None]
+    if not shares:
+        raise IclVectorsError(
+            f"--choose-layer apart, {dev[0].prompt.task}: expected dev prompts whose answer no "
+            f"dummy gives, found none among {len(dev)}; raise --dev, lower --dummies, or choose by "
+            "accuracy."
+        )
+    return -max(shares)[1]
+
+
 def _accuracy(right: Sequence[bool]) -> dict[str, float] | None:
     return accuracy(right).to_json() if right else None
 

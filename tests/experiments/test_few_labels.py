@@ -2,11 +2,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import icl_vectors as icl
-from icl_vectors.experiments.few_labels import beats
+from icl_vectors.encoding import EncodedPrompt
+from icl_vectors.experiments.few_labels import beats, best_apart
 from icl_vectors.files import read_lines
 from icl_vectors.models import Model
+from icl_vectors.prompts import Prompt
+from icl_vectors.run_folder import read_json
 from icl_vectors.run_shapes import BEGIN_ALIKE, COPIES
 from icl_vectors.scoring import wilson
 from icl_vectors.tasks import Task
@@ -134,3 +138,28 @@ def test_who_beats_whom_is_told_by_mcnemars_exact_test(
     ours: list[bool], theirs: list[bool], expected: bool | None
 ) -> None:
     assert beats(ours, theirs) is expected
+
+
+def test_the_layer_can_be_chosen_where_no_dummy_gives_the_answer(
+    made: Model, tmp_path: Path
+) -> None:
+    found = entry(made, choose_layer="apart", output=tmp_path)
+    by_accuracy = entry(made)
+    assert found == by_accuracy
+    configuration = read_json(tmp_path / "run.json")["experiments"]["sweep"]["configuration"]
+    assert configuration["choose_layer"] == "apart"
+    with pytest.raises(icl.IclVectorsError, match="choose_layer"):
+        entry(made, output=tmp_path)
+    none = Task.from_pairs("one", [(text, LABELS[0]) for text in INPUTS])
+    with pytest.raises(icl.IclVectorsError, match="found none among 30"):
+        entry(made, none, choose_layer="apart")
+    with pytest.raises(icl.IclVectorsError, match="--choose-layer"):
+        entry(made, choose_layer="best")
+
+
+def test_layers_that_copy_lose_to_one_that_is_right_apart() -> None:
+    prompt = Prompt("dev-0", "t", 1, "dev", "q", ("y",), (), ("d", "e"))
+    dev = [EncodedPrompt(prompt, (1,), ((2,),) * 3, (1, 2), (token,)) for token in (7, 7, 8)]
+    swept = torch.tensor([[7, 5], [7, 5], [7, 8]])  # (prompt, candidate): most are right at 1
+    own = torch.tensor([[7, 7], [7, 7], [7, 7]])  # (prompt, dummy)
+    assert best_apart(dev, [1, 4], {"d": (7,), "e": (7,)}, swept, own) == 4
