@@ -67,6 +67,13 @@ BatchSize = Annotated[
 Answer = Annotated[
     str, typer.Option("--answer", help="What is compared: first-token, or generate (whole answers)")
 ]
+ChooseLayer = Annotated[
+    str,
+    typer.Option(
+        "--choose-layer",
+        help="The layer by dev accuracy, or by apart: where no dummy gives the answer.",
+    ),
+]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="The run's folder; the same again resumes.")
 ]

@@ -14,7 +14,7 @@ from icl_vectors.cli.precision import Comparison
 from icl_vectors.cli.run_folders import RunFolders
 from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.checks import check_answer, check_counts
+from icl_vectors.experiments.checks import check_answer, check_choice, check_counts
 from icl_vectors.prompts import require_pairs
 from icl_vectors.tasks import Task, select_tasks
 from icl_vectors.templates import load_template
@@ -37,6 +37,7 @@ def sweep(
     batch_size: options.BatchSize = "auto",
     opening: Opening = AS_USUAL,
     answer: options.Answer = "first-token",
+    choose_layer: options.ChooseLayer = "accuracy",
     output: options.Output = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -54,6 +55,7 @@ def sweep(
     check_counts(shots=shots, dummies=dummies, dev=dev, test=test, batch_size=prompts_a_batch)
     load_template(template)
     check_answer(answer)
+    check_choice(choose_layer)
     chosen = choose_tasks(tasks, task_file, strict_tasks)
     require_pairs(chosen, shots, dummies)
     dtypes = opening.dtypes
@@ -93,6 +95,7 @@ def sweep(
                     template=template,
                     batch_size=prompts_a_batch,
                     answer=answer,
+                    choose_layer=choose_layer,
                     observer=watcher,
                     provenance={"argv": sys.argv[1:]},
                 )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from icl_vectors.cli.terminal import printable
+from icl_vectors.run_shapes import COPIES, FEW_LABELS, faults_of
 
 SPARKS = "▁▂▃▄▅▆▇█"
 FEW_TASKS = 3  # below that the report gives no verdict either
@@ -18,7 +19,7 @@ def spark_line(values: Sequence[float | None]) -> str:
 def sweep_line(entry: Mapping[str, Any]) -> str:
     """One task's result on one line."""
     figures = "  ".join(f"{method} {entry[method]['accuracy']:.2f}" for method in METHODS)
-    flag = "  copies its dummies" if entry.get("copies_dummies") else ""
+    flag = f"  {'; '.join(faults)}" if (faults := faults_of(entry)) else ""
     return (
         f"{printable(entry['task']):<27}{figures}  layer {entry['best_layer']:>2}  "
         f"{spark_line(entry['dev_accuracy_by_layer'])}{flag}"
@@ -26,21 +27,35 @@ def sweep_line(entry: Mapping[str, Any]) -> str:
 
 
 def sweep_table(data: Mapping[str, Any]) -> str:
-    """The table of a sweep: accuracy on test with its 95 % interval, and the layer chosen."""
+    """The table of a sweep: accuracy on test with its 95 % interval, and the layer chosen.
+
+    Where a task has few labels, a column says what the best constant answer earns.
+    """
+    few = any(map(_has_few_labels, data["tasks"]))
     header = f"{'task':<27}" + "".join(f"{method:<19}" for method in METHODS)
+    header += "constant  " if few else ""
     lines = [header + f"layer  {'n':>3}  accuracy by layer (dev)"]
     for entry in data["tasks"]:
         cells = "".join(f"{_interval(entry[method]):<19}" for method in METHODS)
+        cells += f"{_constant(entry):<10}" if few else ""
         seed = f" seed {entry['seed']}" if len({e["seed"] for e in data["tasks"]}) > 1 else ""
         name = printable(entry["task"]) + seed
         distinct = "" if entry["n_distinct"] == entry["n_test"] else "*"
         lines.append(
             f"{name:<27}{cells}{entry['best_layer']:>5}  {entry['n_test']:>3}"
             f"{distinct:1} {spark_line(entry['dev_accuracy_by_layer'])}"
-            + ("  ! copies its dummies" if entry["copies_dummies"] else "")
+            + (f"  ! {'; '.join(faults)}" if (faults := faults_of(entry)) else "")
         )
     lines += _remarks(data)
     return "\n".join(lines)
+
+
+def _has_few_labels(entry: Mapping[str, Any]) -> bool:
+    return bool(0 < entry.get("n_labels", 0) <= FEW_LABELS)
+
+
+def _constant(entry: Mapping[str, Any]) -> str:
+    return f"{entry['constant']['accuracy']:.2f}" if _has_few_labels(entry) else ""
 
 
 def _interval(cell: Mapping[str, float]) -> str:
@@ -70,10 +85,27 @@ def _remarks(data: Mapping[str, Any]) -> list[str]:
         lines.append("  (mean over tasks ± SD over seeds, 95 % Student interval of that mean)")
     if any(entry["n_distinct"] < entry["n_test"] for entry in data["tasks"]):
         lines.append("* fewer distinct queries than n: the task has few inputs, they repeat.")
-    if any(entry["copies_dummies"] for entry in data["tasks"]):
+    if any(map(_has_few_labels, data["tasks"])):
         lines.append(
-            "! with θ the model repeats a dummy's own answer more often than without: no success."
+            f"constant: the best single answer, chosen on dev; for tasks of at most {FEW_LABELS} "
+            "labels."
         )
+    return [*lines, *_faults(data)]
+
+
+def _faults(data: Mapping[str, Any]) -> list[str]:
+    """What the marks of a table mean, and which tasks its means leave out."""
+    faults = {fault for entry in data["tasks"] for fault in faults_of(entry)}
+    lines = ["! θ does not carry the task, for the reason beside it: no success."] if faults else []
+    if COPIES in faults:
+        lines.append(
+            "! with θ the model repeats a dummy's own answer more often than without, or is right "
+            "only where a dummy gives the answer: no success."
+        )
+    lines += [
+        f"! {printable(task)} is left out of the means: {reason}."
+        for task, reason in data["summary"].get("left_out", {}).items()
+    ]
     return lines
 
 

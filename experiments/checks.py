@@ -12,6 +12,7 @@ PAPER_PAIRS = (
     "present_simple_past_simple:present_simple_gerund,en_es:en_fr"
 )
 ANSWERS = ("first-token", "generate")
+CHOICES = ("accuracy", "apart")
 LEAST = {"shots": 0, "per_task": 2}  # two θ a task: a cluster of one has no silhouette
 
 
@@ -55,6 +56,16 @@ def check_answer(answer: str) -> None:
     """
     if answer not in ANSWERS:
         raise unknown_name("--answer", answer, ANSWERS)
+
+
+def check_choice(choose_layer: str) -> None:
+    """Refuse rules for the layer that are not known.
+
+    Raises:
+        IclVectorsError: naming the known ones.
+    """
+    if choose_layer not in CHOICES:
+        raise unknown_name("--choose-layer", choose_layer, CHOICES)
 
 
 def gather_tasks(tasks: str | Iterable[str | Task]) -> tuple[Task, ...]:

@@ -9,6 +9,7 @@ from icl_vectors.encoding import EncodedPrompt
 from icl_vectors.errors import OutOfTime
 
 Session = Callable[[bool, bool, Sequence[int]], dict[str, Any]]  # with dev?, with test?, layers
+Choice = Callable[[torch.Tensor, torch.Tensor], int]  # of dev_swept and dev_own, the layer
 
 
 def run_in_parts(
@@ -16,23 +17,30 @@ def run_in_parts(
     dev: Sequence[EncodedPrompt],
     layers: Sequence[int],
     notice: Callable[[str], None],
+    choose: Choice | None = None,
 ) -> dict[str, Any]:
     """Dev and test in one session; where time runs out, dev by halves of the layers, then test.
 
     The result is that of one session: the layers of dev are put together before the best one is
     chosen, by the same rule.
 
+    Args:
+        choose: another rule; dev is then a session of its own.
+
     Raises:
         OutOfTime: a single layer on dev, or test alone, takes too long.
     """
     ordered = sorted(layers)
     try:
-        return session(True, True, ordered)
+        if choose is None:
+            return session(True, True, ordered)
+        parts = [session(True, False, ordered)]
     except OutOfTime as error:
         notice(f"{error} Going on with fewer layers a job.")
-    parts = _by_layers(session, ordered, notice)
+        parts = _by_layers(session, ordered, notice)
     swept = torch.cat([part["dev_swept"] for part in parts], 1)  # (prompt, candidate)
-    on_test = session(False, True, [_best(swept, dev, ordered)])
+    best = choose(swept, parts[0]["dev_own"]) if choose else _best(swept, dev, ordered)
+    on_test = session(False, True, [best])
     states = [part["finite_states"] for part in [*parts, on_test]]
     logits = [torch.as_tensor(part["finite_logits"]) for part in [*parts, on_test]]
     return {

@@ -7,7 +7,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from icl_vectors.experiments.checks import check_answer, check_counts, check_seeds, gather_tasks
+from icl_vectors.experiments.checks import (
+    check_answer,
+    check_choice,
+    check_counts,
+    check_seeds,
+    gather_tasks,
+)
 from icl_vectors.experiments.measures import COMPARISON
 from icl_vectors.experiments.written import COMPARISON_OF_WRITTEN
 from icl_vectors.layers import parse_layers
@@ -33,6 +39,7 @@ class SweepPlan:
     template: Template
     batch_size: int | None
     answer: str = "first-token"
+    choose_layer: str = "accuracy"
 
     @classmethod
     def make(
@@ -48,6 +55,7 @@ class SweepPlan:
         template: str,
         batch_size: int | None,
         answer: str = "first-token",
+        choose_layer: str = "accuracy",
     ) -> "SweepPlan":
         """A plan that can be run.
 
@@ -55,6 +63,7 @@ class SweepPlan:
             IclVectorsError: a count is too small, a task too short, a layer out of range.
         """
         check_answer(answer)
+        check_choice(choose_layer)
         check_counts(shots=shots, dummies=dummies, dev=dev, test=test, batch_size=batch_size)
         plan = cls(
             tasks=gather_tasks(tasks),
@@ -67,6 +76,7 @@ class SweepPlan:
             template=load_template(template),
             batch_size=batch_size,
             answer=answer,
+            choose_layer=choose_layer,
         )
         require_pairs(plan.tasks, shots, dummies)
         return plan
@@ -96,6 +106,7 @@ class SweepPlan:
 
     def configuration(self) -> dict[str, Any]:
         """What decides the results, as it stands in run.json."""
+        by_accuracy = self.choose_layer == "accuracy"
         return {
             "tasks": {task.name: task.fingerprint for task in self.tasks},
             "seeds": list(self.seeds),
@@ -105,6 +116,7 @@ class SweepPlan:
             "test": self.test,
             "layers": list(self.layers),
             "answer": self.answer,
+            "choose_layer": None if by_accuracy else self.choose_layer,  # as in older folders
             "comparison": COMPARISON_OF_WRITTEN if self.writes_answers else COMPARISON,
         }
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from icl_vectors.experiments.measures import METHODS
+from icl_vectors.run_shapes import BEGIN_ALIKE
 from icl_vectors.scoring import entries_by_seed, mean, over_seeds
 
 
@@ -11,8 +12,12 @@ def summary(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Means over tasks (and seeds) of each method, and hypothesis / regular.
 
     With several seeds also `seeds`: each method's mean over tasks by seed, its mean, SD and 95 %
-    interval over seeds (Student's t); of the tasks that have all seeds.
+    interval over seeds (Student's t); of the tasks that have all seeds. Tasks whose answers begin
+    alike are left out, which `left_out` says.
     """
+    if alike := sorted({entry["task"] for entry in entries if entry.get("begin_alike")}):
+        left = summary([entry for entry in entries if entry["task"] not in alike])
+        return {**left, "left_out": dict.fromkeys(alike, BEGIN_ALIKE)}
     if not entries:
         return dict.fromkeys([*METHODS, "recovered"])
     means = {method: mean(entry[method]["accuracy"] for entry in entries) for method in METHODS}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from icl_vectors.batches import make_batches
 from icl_vectors.checking import require_checked
 from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.experiments.encoded import Encoded, encode_unit, units_that_fail
+from icl_vectors.experiments.few_labels import best_apart, dummy_answers, label_measures
 from icl_vectors.experiments.jobs import Jobs
 from icl_vectors.experiments.kept import Vectors
 from icl_vectors.experiments.measures import METHODS, samples_of, unit_result
@@ -84,6 +86,7 @@ def sweep(
     template: str = "{input}→{output}",
     batch_size: int | None = None,
     answer: str = "first-token",
+    choose_layer: str = "accuracy",
     observer: Observer | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> SweepResults:
@@ -99,6 +102,8 @@ def sweep(
         batch_size: prompts at once; chosen from free memory where None.
         answer: "first-token" compares the first token; "generate" also writes the answers to the
             test prompts out, up to the template's end, and compares them whole.
+        choose_layer: the layer is chosen by "accuracy" on dev, or by "apart": accuracy on the dev
+            prompts whose answer no dummy gives.
 
     Raises:
         IclVectorsError: an option can't be right, or `output` holds another configuration.
@@ -118,6 +123,7 @@ def sweep(
         template,
         batch_size,
         answer,
+        choose_layer,
     )
     forget_peak(model)
     failures = units_that_fail(model, plan)
@@ -166,6 +172,9 @@ def _run_unit(
     dev, test = encoded
     require_checked(model, plan.template, test)
     batch_size = plan.batch_size or choose_batch_size(model, [*dev, *test])
+    of_dummies = dummy_answers(model.tokenizer, plan.template, plan.task(unit), [*dev, *test])
+    by_apart = plan.choose_layer == "apart"
+    choose = partial(best_apart, dev, plan.layers, of_dummies) if by_apart else None
     total, seen = len(dev) + len(test), 0
 
     def progress(phase: str, prompts: int) -> None:
@@ -184,7 +193,7 @@ def _run_unit(
             given = (on_dev if with_dev else [], on_test if with_test else [], layers)
             return run_task(model, *given, progress, jobs.job(part))
 
-        return run_in_parts(session, dev, plan.layers, observer.notice)
+        return run_in_parts(session, dev, plan.layers, observer.notice, choose)
 
     observer.phase(*unit, "dev", 0, total)
     jobs = Jobs(model, folder, unit, observer)
@@ -192,13 +201,15 @@ def _run_unit(
     found, batch_size = with_smaller_batches(run, batch_size, observer.notice)
     _require_finite(model, unit, found)
     result = unit_result(plan.task(unit), unit[1], dev, test, plan.layers, model.n_layers, found)
-    samples = list(samples_of(model.tokenizer, dev, test, plan.layers, found))
+    samples, written = list(samples_of(model.tokenizer, dev, test, plan.layers, found)), None
     if plan.writes_answers:
         written = write_answers_of(
             model, plan.template, test, result["best_layer"], batch_size, observer, jobs
         )
         result = with_written(result, test, written)
         samples = written_samples(samples, test, written)
+    copies, sizes = result["copies_dummies"], (plan.layers, model.n_layers)
+    result |= label_measures(dev, test, *sizes, found, of_dummies, copies, written)
     vector = _vector(model, plan, unit, found)
     if folder:
         path = folder.vector_path(*unit)

@@ -12,6 +12,9 @@ from icl_vectors.files import to_json
 
 SCHEMA = 1
 METHODS = ("baseline", "hypothesis", "regular")
+FEW_LABELS = 20
+COPIES = "copies its dummies"
+BEGIN_ALIKE = "its answers begin alike: compare them whole with --answer generate"
 
 
 def require_schema(path: Path, value: Mapping[str, Any]) -> None:
@@ -87,6 +90,18 @@ def require_entries(path: Path, results: Mapping[str, Any]) -> list[dict[str, An
         if not _is_entry(entry):
             raise damaged(path, "tasks with accuracies, best_layer and dev_accuracy_by_layer")
     return list(entries)
+
+
+def faults_of(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Why θ does not carry a task, in words; older entries know of copies alone.
+
+    Raises:
+        ValueError: the entry says something else than words.
+    """
+    found = entry.get("fails", [COPIES] if entry.get("copies_dummies") else [])
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ValueError(f"fails: expected a list of texts, found {found!r}")
+    return tuple(found)
 
 
 def require_plain(path: Path, value: Any) -> None:

@@ -22,7 +22,7 @@ def claims_of(run: Run) -> list[Claim]:
     """Every claim that one run can speak to; a comparison of methods alone speaks to its own."""
     if run.is_comparison_alone:
         return comparison_claims(run.comparison)
-    tasks = task_means(run.tasks)
+    tasks = task_means(run.counted)
     return [
         theta_carries_the_task(tasks),
         theta_beats_baseline(tasks),

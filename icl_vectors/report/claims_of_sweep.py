@@ -22,6 +22,10 @@ from icl_vectors.report.statistics import (
 from icl_vectors.report.verdicts import FAILS, HOLDS, UNTESTED, WEAKLY, Claim, graded
 
 SAME_DEPTH = 0.15  # of the model's depth
+NO_SUCCESS = (
+    "A task that θ does not carry (its answers copy the dummies', or are no better than the "
+    "baseline's or a constant answer, McNemar's exact test)"
+)
 
 
 def theta_carries_the_task(tasks: Sequence[TaskMean]) -> Claim:
@@ -43,8 +47,8 @@ def theta_carries_the_task(tasks: Sequence[TaskMean]) -> Claim:
         f"hypothesis / regular = {paper.RECOVERED:.2f} (.83 to .91 over 7 models)",
         ours,
         verdict,
-        "Mean hypothesis / mean regular over tasks: ≥ 0.80 holds, ≥ 0.50 weakly. A task whose "
-        "answers copy the dummies counts as hypothesis 0. Not tested with fewer than "
+        "Mean hypothesis / mean regular over tasks: ≥ 0.80 holds, ≥ 0.50 weakly. "
+        f"{NO_SUCCESS} counts as hypothesis 0. Not tested with fewer than "
         f"{FEWEST_TASKS} tasks, or where the 95 % bootstrap interval over tasks of "
         "regular − baseline is not above 0.",
     )
@@ -67,7 +71,7 @@ def theta_beats_baseline(tasks: Sequence[TaskMean]) -> Claim:
         ours,
         verdict,
         "Mean of hypothesis − baseline over tasks: 95 % bootstrap interval above 0 holds, mean "
-        "above 0 weakly. A task whose answers copy the dummies counts as hypothesis 0. "
+        f"above 0 weakly. {NO_SUCCESS} counts as hypothesis 0. "
         f"Not tested with fewer than {FEWEST_TASKS} tasks.",
     )
 
@@ -77,9 +81,7 @@ def most_tasks_gain(tasks: Sequence[TaskMean]) -> Claim:
     verdict, ours = UNTESTED, _too_few(tasks)
     if len(tasks) >= FEWEST_TASKS:
         gaining = [
-            task
-            for task in tasks
-            if not task.copies_dummies and task.hypothesis.low > task.baseline.high
+            task for task in tasks if not task.fails and task.hypothesis.low > task.baseline.high
         ]
         verdict = graded(len(gaining) / len(tasks), 0.8, 0.5)
         ours = f"{len(gaining)} of {len(tasks)} tasks ({_by_category(gaining, tasks)})"
@@ -90,8 +92,8 @@ def most_tasks_gain(tasks: Sequence[TaskMean]) -> Claim:
         ours,
         verdict,
         "Share of tasks whose 95 % Wilson interval of hypothesis lies wholly above that of "
-        "baseline: ≥ 0.80 holds, ≥ 0.50 weakly. A task whose answers copy the dummies does not "
-        f"count as gaining. Not tested with fewer than {FEWEST_TASKS} tasks.",
+        "baseline: ≥ 0.80 holds, ≥ 0.50 weakly. "
+        f"{NO_SUCCESS} does not count as gaining. Not tested with fewer than {FEWEST_TASKS} tasks.",
     )
 
 
@@ -122,7 +124,7 @@ def intermediate_layer(curve: Curve | None, n_layers: int) -> Claim:
 
 def same_depth(runs: Sequence[Run]) -> Claim:
     """Whether the best depth is the same over several runs."""
-    curves = [(run, mean_curve(task_means(run.tasks), run.n_layers)) for run in runs]
+    curves = [(run, mean_curve(task_means(run.counted), run.n_layers)) for run in runs]
     found = [(run, curve.depth) for run, curve in curves if curve is not None]
     models = {run.fingerprint for run, _ in found}
     depths = [depth for _, depth in found]
@@ -149,8 +151,8 @@ def same_depth(runs: Sequence[Run]) -> Claim:
 
 
 def successes(tasks: Sequence[TaskMean]) -> list[float]:
-    """Hypothesis by task; 0 where the answers copy the dummies, which is never a success."""
-    return [0.0 if task.copies_dummies else task.hypothesis.mean for task in tasks]
+    """Hypothesis by task; 0 where θ does not carry it, which is never a success."""
+    return [0.0 if task.fails else task.hypothesis.mean for task in tasks]
 
 
 def _too_few(tasks: Sequence[TaskMean]) -> str:

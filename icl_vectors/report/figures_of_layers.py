@@ -55,8 +55,8 @@ def layers_by_task(run: Run) -> Drawing | None:
         caption=(
             "Accuracy with θ injected at each block, on dev prompts "
             f"({_counts([task.n_dev for task in tasks])} a task{_seeds(tasks)}). Ring: the block "
-            "chosen on dev (a cross where the answers there copy the dummies' own answers: no "
-            "success). Dashed: regular in-context learning, dotted: baseline, both on "
+            "chosen on dev (a cross where θ does not carry the task: no success). "
+            "Dashed: regular in-context learning, dotted: baseline, both on "
             f"{_counts([task.n_test for task in tasks])} test prompts.{rest}"
         ),
         alternative=f"One line chart a task. Best block by task: {best}.",
@@ -66,7 +66,7 @@ def layers_by_task(run: Run) -> Drawing | None:
 
 def layers_mean(run: Run) -> Drawing | None:
     """The mean curve over tasks with its band."""
-    tasks = task_means(run.tasks)
+    tasks = task_means(run.counted)
     curve = mean_curve(tasks, run.n_layers)
     if curve is None:
         return None
@@ -92,7 +92,7 @@ def layers_mean(run: Run) -> Drawing | None:
 
 def layers_of_runs(runs: Sequence[Run], labels: Sequence[str]) -> Drawing | None:
     """The mean curves of several runs on relative depth, the best depths below."""
-    curves = [mean_curve(task_means(run.tasks), run.n_layers) for run in runs]
+    curves = [mean_curve(task_means(run.counted), run.n_layers) for run in runs]
     found = [
         (label, run.n_layers, curve)
         for label, run, curve in zip(labels, runs, curves, strict=True)
@@ -143,14 +143,14 @@ def _draw_task(axes: "Axes", task: TaskMean, n_layers: int, colour: str) -> None
     axes.axhline(task.baseline.mean, color=INK, linewidth=0.8, linestyle=":")
     axes.plot(layers, [task.curve[layer] or 0.0 for layer in layers], color=colour, linewidth=1.4)
     for layer in sorted(set(task.best_layers)):
-        marker = "X" if task.copies_dummies else "o"
+        marker = "X" if task.fails else "o"
         axes.plot(
             layer,
             task.curve[layer] or 0.0,
             marker,
             markersize=6,
             markeredgecolor=INK,
-            markerfacecolor=VERMILION if task.copies_dummies else "none",
+            markerfacecolor=VERMILION if task.fails else "none",
         )
     axes.set_title(short(task.task), fontsize=7 if len(task.task) > 20 else 8)
     axes.set_ylim(-0.05, 1.08)

@@ -44,12 +44,19 @@ def methods_by_task(run: Run) -> Drawing | None:
         caption=(
             "Accuracy on test prompts "
             f"(n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} a task) with "
-            "95 % Wilson intervals. × marks a task whose answers with θ copy the dummies' own "
-            f"answers: no success.{rest}"
+            f"95 % Wilson intervals.{_marks(tasks)}{rest}"
         ),
-        alternative=f"Bar chart. Baseline, hypothesis, regular by task: {shown}.",
+        alternative=f"Bar chart. Baseline, hypothesis, regular by task: {shown}.{_marks(tasks)}",
         draw=lambda: _draw_methods(tasks),
     )
+
+
+def _marks(tasks: Sequence[TaskMean]) -> str:
+    """What a cross and an upright line mean, where there are some."""
+    failing = [f"{task.task} ({'; '.join(task.fails)})" for task in tasks if task.fails]
+    crosses = f" × marks a task that θ does not carry: {', '.join(failing)}." if failing else ""
+    lines = " Upright line: the best constant answer." if any(t.constant for t in tasks) else ""
+    return crosses + lines
 
 
 def conflicts(run: Run) -> Drawing | None:
@@ -92,7 +99,9 @@ def _draw_methods(tasks: Sequence[TaskMean]) -> "Figure":
             values = [(one.mean, one.low, one.high) for one in measures]
             _draw_bars(axes, rows, values, METHOD_COLOURS[method], method)
         for row, task in enumerate(group):
-            if task.copies_dummies:
+            if task.constant is not None:
+                axes.vlines(task.constant.mean, row - 0.42, row + 0.42, color=INK, linewidth=1.6)
+            if task.fails:
                 axes.plot(0.02, row, "X", markersize=6, color=VERMILION, markeredgecolor=INK)
         _name_rows(axes, [short(task.task) for task in group])
         axes.set_title(category, loc="left", fontweight="bold")

@@ -13,6 +13,7 @@ from icl_vectors.report.run import (
     TaskResult,
     Vocabulary,
 )
+from icl_vectors.run_shapes import faults_of
 from icl_vectors.scoring import Accuracy
 
 Entry = TypeVar("Entry")
@@ -49,6 +50,8 @@ def parse_one(
 def task_result(value: Mapping[str, Any]) -> TaskResult:
     n_test = count_of(value["n_test"])
     n_dev = count_of(value.get("n_dev", 0))
+    constant, apart = value.get("constant"), value.get("apart") or {"n": 0}
+    n_apart = count_of(apart["n"])
     return TaskResult(
         task=text_of(value["task"]),
         category=text_of(value.get("category") or "user"),
@@ -64,7 +67,14 @@ def task_result(value: Mapping[str, Any]) -> TaskResult:
         dev_accuracy=tuple(
             None if one is None else share_of(one) for one in value["dev_accuracy_by_layer"]
         ),
-        copies_dummies=bool(value.get("copies_dummies", False)),
+        fails=faults_of(value),
+        begin_alike=bool(value.get("begin_alike", False)),
+        n_labels=_optional_count(value.get("n_labels")),
+        constant=None if constant is None else accuracy_of(constant, n_test),
+        n_apart=n_apart,
+        apart=(accuracy_of(apart["hypothesis"], n_apart), accuracy_of(apart["regular"], n_apart))
+        if n_apart
+        else None,
     )
 
 

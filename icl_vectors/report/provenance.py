@@ -29,9 +29,9 @@ def summary_line(run: Run) -> str:
     """The means over tasks in one sentence."""
     if run.comparison is not None and run.is_comparison_alone and run.comparison.summary:
         return _comparison_line(run.label, run.comparison.summary)
-    tasks = task_means(run.tasks)
+    tasks = task_means(run.counted)
     if not tasks:
-        return f"{run.label}: no finished task of a sweep."
+        return f"{run.label}: no finished task of a sweep.{_left_out(run)}"
     means = {m: fmean(task.measure(m).mean for task in tasks) for m in METHODS}
     line = (
         f"{run.label}, {len(tasks)} task(s): baseline {means['baseline']:.2f}, hypothesis "
@@ -48,14 +48,18 @@ def summary_line(run: Run) -> str:
     curve = mean_curve(tasks, run.n_layers)
     if curve is not None:
         line += f" Best block of the mean curve: {curve.best_layer} of {run.n_layers}."
-    copying = [task.task for task in tasks if task.copies_dummies]
-    if copying and means["regular"]:
-        without = fmean(successes(tasks)) / means["regular"]
-        line += (
-            f" In {', '.join(copying)} the answers with θ copy the dummies' own answers; counted "
-            f"as failures, {without:.0%} is recovered."
-        )
-    return line
+    failing = [f"{task.task} ({'; '.join(task.fails)})" for task in tasks if task.fails]
+    if failing:
+        line += f" θ does not carry {', '.join(failing)}"
+        without = fmean(successes(tasks)) / (means["regular"] or 1)
+        line += f"; counted as failures, {without:.0%} is recovered." if means["regular"] else "."
+    return line + _left_out(run)
+
+
+def _left_out(run: Run) -> str:
+    """Which tasks means and claims leave out, and why."""
+    alike = {one.task: "; ".join(one.fails) for one in run.tasks if one.begin_alike}
+    return "".join(f" Left out: {task} ({reason})." for task, reason in alike.items())
 
 
 def writes_answers(run: Run) -> bool:

@@ -16,7 +16,11 @@ class TaskResult:
 
     Attributes:
         dev_accuracy: accuracy with θ injected at each block, None where not swept.
-        copies_dummies: with θ the model repeats a dummy's own answer; never a success.
+        fails: why θ does not carry the task, in words; never a success.
+        begin_alike: first tokens can't tell its answers apart; left out of means and claims.
+        n_labels: distinct first tokens of accepted answers; None in older runs.
+        constant: what the best single answer earns.
+        n_apart: test prompts whose answer no dummy gives; `apart` is hypothesis, regular on them.
         n_echo: test prompts whose accepted answer begins like the query.
     """
 
@@ -32,7 +36,12 @@ class TaskResult:
     regular: Accuracy
     best_layer: int
     dev_accuracy: tuple[float | None, ...]
-    copies_dummies: bool = False
+    fails: tuple[str, ...] = ()
+    begin_alike: bool = False
+    n_labels: int | None = None
+    constant: Accuracy | None = None
+    n_apart: int = 0
+    apart: tuple[Accuracy, Accuracy] | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +147,12 @@ class Run:
     examples: tuple[Example, ...] = ()
     comparison: Comparison | None = None
     lacking: tuple[str, ...] = ()
+
+    @property
+    def counted(self) -> tuple[TaskResult, ...]:
+        """The entries that means and claims are about: of tasks whose answers can be told apart."""
+        alike = {one.task for one in self.tasks if one.begin_alike}
+        return tuple(one for one in self.tasks if one.task not in alike)
 
     @property
     def label(self) -> str:

@@ -10,6 +10,7 @@ import numpy
 from numpy.typing import NDArray
 
 from icl_vectors.report.run import METHODS, TaskResult
+from icl_vectors.run_shapes import FEW_LABELS
 from icl_vectors.scoring import Accuracy, wilson
 
 DRAWS = 2000
@@ -55,6 +56,7 @@ class TaskMean:
     Attributes:
         curve: mean accuracy on dev at each block, None where a seed did not sweep it.
         best_layers: of each seed.
+        fails: why θ does not carry the task, in words, with any of the seeds.
     """
 
     task: str
@@ -69,7 +71,10 @@ class TaskMean:
     n_test: int
     n_distinct: int
     n_echo: int
-    copies_dummies: bool
+    fails: tuple[str, ...]
+    begin_alike: bool = False
+    constant: Measure | None = None  # where the task has few labels
+    apart: tuple[Measure, Measure] | None = None  # hypothesis, regular
 
     def measure(self, method: str) -> Measure:
         return {"baseline": self.baseline, "hypothesis": self.hypothesis, "regular": self.regular}[
@@ -158,8 +163,22 @@ def _task_mean(group: Sequence[TaskResult]) -> TaskMean:
         n_test=sum(result.n_test for result in group),
         n_distinct=max(result.n_distinct for result in group),
         n_echo=sum(result.n_echo for result in group),
-        copies_dummies=any(result.copies_dummies for result in group),
+        fails=tuple(dict.fromkeys(fault for result in group for fault in result.fails)),
+        begin_alike=any(result.begin_alike for result in group),
+        constant=_constant(group),
+        apart=_apart(group),
     )
+
+
+def _constant(group: Sequence[TaskResult]) -> Measure | None:
+    found = [one.constant for one in group if one.constant is not None]
+    few = all(one.n_labels is not None and one.n_labels <= FEW_LABELS for one in group)
+    return _measure(found) if few and len(found) == len(group) else None
+
+
+def _apart(group: Sequence[TaskResult]) -> tuple[Measure, Measure] | None:
+    found = [one.apart for one in group if one.apart is not None]
+    return (_measure([a for a, _ in found]), _measure([b for _, b in found])) if found else None
 
 
 def _measure(accuracies: Sequence[Accuracy]) -> Measure:

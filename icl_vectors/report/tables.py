@@ -26,9 +26,10 @@ def tables_of(run: Run) -> list[Table]:
     """The tables for which the run has data."""
     found = [claims_table(claims_of(run))]
     if run.tasks:
-        tasks = task_means(run.tasks)
-        found += [tasks_table(tasks), categories_table(tasks), models_table([run], [run.label])]
-        seeds = seeds_table(run.tasks)
+        found.append(tasks_table(task_means(run.tasks)))
+    if run.counted:
+        found += [categories_table(task_means(run.counted)), models_table([run], [run.label])]
+        seeds = seeds_table(run.counted)
         found += [seeds] if seeds else []
     if run.conflicts:
         found.append(conflicts_table(run.conflicts))

@@ -6,17 +6,23 @@ from statistics import fmean
 from icl_vectors.report import paper
 from icl_vectors.report.drawing import order_categories
 from icl_vectors.report.run import METHODS, Example, Run, TaskResult
-from icl_vectors.report.statistics import TaskMean, mean_curve, mean_interval, task_means
+from icl_vectors.report.statistics import Measure, TaskMean, mean_curve, mean_interval, task_means
 from icl_vectors.report.table import Cell, Column, Table, number, span, visible
+from icl_vectors.run_shapes import FEW_LABELS
 from icl_vectors.scoring import entries_by_seed, over_seeds
 
 ANSWERS_SHOWN = 4
+FEW_NOTE = (
+    f" Constant: the best single answer, chosen on dev, for tasks of at most {FEW_LABELS} labels. "
+    "Apart: on the test prompts whose answer no dummy gives."
+)
 METHOD_COLUMNS = tuple(Column(method, True) for method in METHODS)
 
 
 def tasks_table(tasks: Sequence[TaskMean]) -> Table:
     """The main table: every task with its methods, best block and flags."""
     seeds = max(len(task.seeds) for task in tasks)
+    more = ("constant", "hyp. apart", "reg. apart") if any(t.constant for t in tasks) else ()
     note = "Accuracy on test prompts with its 95 % Wilson interval"
     if seeds > 1:
         note += f" (mean ± SD over up to {seeds} seeds; the interval is that of all answers)"
@@ -27,12 +33,14 @@ def tasks_table(tasks: Sequence[TaskMean]) -> Table:
             Column("task"),
             Column("category"),
             *METHOD_COLUMNS,
+            *(Column(title, True) for title in more),
             Column("best block", True),
             Column("n", True),
             Column("flags"),
         ),
-        tuple(_task_row(task) for task in tasks),
-        f"{note}; the block was chosen on dev prompts, highest accuracy, ties to the lowest.",
+        tuple(_task_row(task, bool(more)) for task in tasks),
+        f"{note}; the block was chosen on dev prompts, highest accuracy, ties to the lowest."
+        + (FEW_NOTE if more else ""),
     )
 
 
@@ -136,25 +144,30 @@ def examples_table(examples: Sequence[Example]) -> Table:
 
 def flags(task: TaskMean) -> Iterator[str]:
     """What a reader must know of a task before believing its figures."""
-    if task.copies_dummies:
-        yield "copies the dummies: no success"
+    if task.fails:
+        yield f"{'; '.join(task.fails)}: no success"
     if task.n_distinct * len(task.seeds) < task.n_test:
         yield f"{task.n_distinct} distinct queries"
     if task.n_echo:
         yield f"{task.n_echo} answers begin like the query"
 
 
-def _task_row(task: TaskMean) -> tuple[Cell, ...]:
+def _task_row(task: TaskMean, more: bool) -> tuple[Cell, ...]:
     measures = [task.measure(method) for method in METHODS]
     layers = sorted(set(task.best_layers))
     return (
         Cell(task.task),
         Cell(task.category),
         *(span(one.mean, one.low, one.high, one.sd) for one in measures),
+        *(map(_span, (task.constant, *(task.apart or (None, None)))) if more else ()),
         Cell(", ".join(map(str, layers)), fmean(task.best_layers)),
         number(task.n_test, 0),
-        Cell("; ".join(flags(task)), mark="bad" if task.copies_dummies else ""),
+        Cell("; ".join(flags(task)), mark="bad" if task.fails else ""),
     )
+
+
+def _span(one: Measure | None) -> Cell:
+    return number(None) if one is None else span(one.mean, one.low, one.high, one.sd)
 
 
 def _category_row(
@@ -170,7 +183,7 @@ def _category_row(
 
 
 def _run_row(run: Run, label: str) -> Iterator[tuple[Cell, ...]]:
-    tasks = task_means(run.tasks)
+    tasks = task_means(run.counted)
     if not tasks:
         return
     means = [fmean(task.measure(method).mean for task in tasks) for method in METHODS]

@@ -92,7 +92,7 @@ def test_a_task_that_copies_its_dummies_is_named_in_the_opening(folder: Path) ->
     data["tasks"][2]["copies_dummies"] = True
     (folder / "results.json").write_text(json.dumps(data), "utf-8")
     opening = write_report([folder]).read_text("utf-8").split("<nav")[0]
-    assert "In list_first the answers with θ copy the dummies" in opening
+    assert "θ does not carry list_first (copies its dummies)" in opening
     assert "counted as failures" in opening
 
 

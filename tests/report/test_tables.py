@@ -58,7 +58,7 @@ def test_flags_say_what_must_be_known_of_a_task() -> None:
     results = [task_result({**entry, "n_echo": 8, "n_distinct": 24})]
     (row,) = tasks_table(task_means(results)).rows
     assert row[-1].text == (
-        "copies the dummies: no success; 24 distinct queries; 8 answers begin like the query"
+        "copies its dummies: no success; 24 distinct queries; 8 answers begin like the query"
     )
     assert row[-1].mark == "bad"
 

@@ -1,0 +1,213 @@
+"""What a task's figures are worth: constant answers, copied answers, answers that begin alike.
+
+Where a task has few labels, one constant answer or a copy of a dummy's answer earns much; where
+its answers share first tokens, comparing first tokens can't tell them apart.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from icl_vectors.encoding import EncodedPrompt, first_tokens
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.written import WrittenByMethod
+from icl_vectors.run_shapes import BEGIN_ALIKE, COPIES, METHODS
+from icl_vectors.scoring import accuracy, exact_mcnemar
+from icl_vectors.tasks import Task
+from icl_vectors.templates import Template
+
+FEWEST_DIFFERENT = 6  # where fewer prompts differ, McNemar's exact test can't reach p < .05
+FEWEST_APART = 10
+MOSTLY = 0.8  # from this share on of equal answers the model "answers a constant"
+
+FirstTokens = Mapping[str, Collection[int]]
+
+
+def dummy_answers(
+    tokenizer: Any, template: Template, task: Task, prompts: Sequence[EncodedPrompt]
+) -> dict[str, tuple[int, ...]]:
+    """The first tokens of each dummy's right answers; none where no token can equal them."""
+    found: dict[str, tuple[int, ...]] = {}
+    for dummy in {dummy for one in prompts for dummy in one.prompt.dummies}:
+        try:
+            text = template.query(dummy)
+            found[dummy] = first_tokens(tokenizer, template, text, task.answers[dummy])
+        except IclVectorsError:  # joined to the arrow or blank: no query accepts such a token
+            found[dummy] = ()
+    return found
+
+
+def label_measures(
+    dev: Sequence[EncodedPrompt],
+    test: Sequence[EncodedPrompt],
+    layers: Sequence[int],
+    n_layers: int,
+    found: Mapping[str, Any],
+    of_dummies: FirstTokens,
+    copies: bool,
+    written: WrittenByMethod | None = None,
+) -> dict[str, Any]:
+    """What a constant answer earns, what is left without a dummy's answers, and what θ fails at.
+
+    Args:
+        of_dummies: first tokens of each dummy's right answers.
+        copies: whether the answers with θ copy the dummies' own more often than regular ones do.
+        written: whole answers, where these are compared in place of first tokens.
+    """
+    tokens = _answers(found)
+    right: dict[str, list[bool]] = {
+        method: [token in one.accepted for token, one in zip(answers, test, strict=True)]
+        for method, answers in tokens.items()
+    }
+    labels: list[list[Collection[Any]]] = [[one.accepted for one in part] for part in (dev, test)]
+    hypothesis: list[Any] = tokens["hypothesis"]
+    texts = [one.prompt.answers for one in test]
+    alike = written is None and _begin_alike(labels[1], texts)
+    if written is not None:
+        right = {method: [one.exact for one in written[method]] for method in METHODS}
+        labels = [[one.prompt.answers for one in part] for part in (dev, test)]
+        hypothesis = [one.text for one in written["hypothesis"]]
+    constant = _commonest(labels[0])[0]
+    of_constant = [constant in accepted for accepted in labels[1]]
+    beats_constant = beats(right["hypothesis"], of_constant)
+    if sum(right["hypothesis"]) <= _commonest(labels[1])[1]:  # nor the best one on test itself
+        beats_constant = beats_constant and False
+    apart = _apart(test, found["test_own"][:, 1:].tolist(), of_dummies)
+    left = {method: [right[method][row] for row in apart] for method in METHODS}
+    n_labels = len({token for one in test for token in one.accepted})
+    measures = {
+        "n_answers": len({text for accepted in texts for text in accepted}),
+        "n_first_tokens": n_labels,
+        "n_labels": n_labels,
+        "begin_alike": alike,
+        "constant": accuracy(of_constant).to_json(),
+        "beats_constant": beats_constant,
+        "beats_baseline": beats(right["hypothesis"], right["baseline"]),
+        "apart": {"n": len(apart), **{m: _accuracy(left[m]) for m in METHODS[1:]}},
+        "dev_apart_by_layer": _dev_apart(dev, layers, n_layers, found, of_dummies),
+    }
+    faults = [BEGIN_ALIKE] if alike else _faults(measures, right, of_constant, hypothesis)
+    if not alike and (copies or _is_right_by_copying(measures, left)):
+        faults = [COPIES, *faults]
+    return {**measures, "fails": faults}
+
+
+def beats(ours: Sequence[bool], theirs: Sequence[bool]) -> bool | None:
+    """Whether ours are right more often, by McNemar's exact test; None if too few differ."""
+    won = sum(a and not b for a, b in zip(ours, theirs, strict=True))
+    lost = sum(b and not a for a, b in zip(ours, theirs, strict=True))
+    if won + lost < FEWEST_DIFFERENT:
+        return None
+    return won > lost and exact_mcnemar(lost, won) < 0.05
+
+
+def _answers(found: Mapping[str, Any]) -> dict[str, list[int]]:
+    baseline, hypothesis = found["test_answers"].T.tolist()
+    regular = found["test_own"][:, 0].tolist()
+    return {"baseline": baseline, "hypothesis": hypothesis, "regular": regular}
+
+
+def _commonest(accepted: Sequence[Collection[Any]]) -> tuple[Any, int]:
+    """The answer that most prompts accept (ties to the first in order), and how many do."""
+    counts = Counter(label for one in accepted for label in set(one))
+    return min(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _begin_alike(tokens: Sequence[Collection[int]], texts: Sequence[Collection[str]]) -> bool:
+    """Whether a constant first token earns clearly more than any one answer does.
+
+    Clearly: on a tenth of the prompts, at least 3, or where all of several answers share it. Two
+    words among many that happen to begin alike are no matter.
+    """
+    (_, of_token), (_, of_text) = _commonest(tokens), _commonest(texts)
+    one_token = len({token for one in tokens for token in one}) == 1
+    if one_token and len({text for one in texts for text in one}) > 1:
+        return of_token > of_text
+    return of_token - of_text >= max(3, len(tokens) / 10)
+
+
+def _apart(
+    prompts: Sequence[EncodedPrompt], own: Sequence[Sequence[int]], of_dummies: FirstTokens
+) -> list[int]:
+    """Rows of the prompts that accept no dummy's own answer and no dummy's right answer."""
+    return [
+        row
+        for row, (one, answers) in enumerate(zip(prompts, own, strict=True))
+        if not {*one.accepted}
+        & {*answers, *(token for dummy in one.prompt.dummies for token in of_dummies[dummy])}
+    ]
+
+
+def _dev_apart(
+    dev: Sequence[EncodedPrompt],
+    layers: Sequence[int],
+    n_layers: int,
+    found: Mapping[str, Any],
+    of_dummies: FirstTokens,
+) -> list[float | None]:
+    """Accuracy by layer on the dev prompts whose answers no dummy gives; None without any."""
+    by_layer: list[float | None] = [None] * n_layers
+    rows = _apart(dev, found["dev_own"].tolist(), of_dummies)
+    for column, layer in enumerate(sorted(layers)):
+        right = [int(found["dev_swept"][row, column]) in dev[row].accepted for row in rows]
+        by_layer[layer] = sum(right) / len(right) if right else None
+    return by_layer
+
+
+def best_apart(
+    dev: Sequence[EncodedPrompt],
+    layers: Sequence[int],
+    of_dummies: FirstTokens,
+    swept: Any,
+    own: Any,
+) -> int:
+    """The layer with most right answers on the dev prompts whose answers no dummy gives.
+
+    Raises:
+        IclVectorsError: there are no such prompts.
+    """
+    found = {"dev_swept": swept, "dev_own": own}
+    by_layer = _dev_apart(dev, layers, max(layers) + 1, found, of_dummies)
+    shares = [(share, -layer) for layer, share in enumerate(by_layer) if share is not None]
+    if not shares:
+        raise IclVectorsError(
+            f"--choose-layer apart, {dev[0].prompt.task}: expected dev prompts whose answer no "
+            f"dummy gives, found none among {len(dev)}; raise --dev, lower --dummies, or choose by "
+            "accuracy."
+        )
+    return -max(shares)[1]
+
+
+def _accuracy(right: Sequence[bool]) -> dict[str, float] | None:
+    return accuracy(right).to_json() if right else None
+
+
+def _is_right_by_copying(measures: Mapping[str, Any], left: Mapping[str, Sequence[bool]]) -> bool:
+    """θ beats the baseline, but not where no dummy gives the answer."""
+    enough = measures["apart"]["n"] >= FEWEST_APART
+    above = sum(left["hypothesis"]) > sum(left["baseline"])
+    return bool(measures["beats_baseline"]) and enough and not above
+
+
+def _faults(
+    measures: Mapping[str, Any],
+    right: Mapping[str, Sequence[bool]],
+    of_constant: Sequence[bool],
+    hypothesis: Sequence[Any],
+) -> list[str]:
+    """Which of constant answer and baseline θ does not beat, in words."""
+    found, ours = [], sum(right["hypothesis"])
+    for rival, theirs, key in (
+        ("a constant answer", of_constant, "beats_constant"),
+        ("the baseline", right["baseline"], "beats_baseline"),
+    ):
+        equal = Counter(hypothesis).most_common(1)[0][1]
+        if measures[key]:
+            continue
+        if ours > sum(theirs) and len(theirs) - sum(theirs) < FEWEST_DIFFERENT:
+            found.append(f"too few prompts to tell it from {rival}")
+        elif key == "beats_constant" and equal >= MOSTLY * len(hypothesis):
+            found.append("answers a constant")
+        else:
+            found.append(f"{'not clearly' if ours > sum(theirs) else 'no'} better than {rival}")
+    return found

@@ -1,0 +1,165 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import icl_vectors as icl
+from icl_vectors.encoding import EncodedPrompt
+from icl_vectors.experiments.few_labels import beats, best_apart
+from icl_vectors.files import read_lines
+from icl_vectors.models import Model
+from icl_vectors.prompts import Prompt
+from icl_vectors.run_folder import read_json
+from icl_vectors.run_shapes import BEGIN_ALIKE, COPIES
+from icl_vectors.scoring import wilson
+from icl_vectors.tasks import Task
+from tests.made import ALIKE, INPUTS, LABELS, PARITY, SHARING, save_made
+
+SMALL: dict[str, Any] = {"shots": 4, "dev": 30, "test": 40}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return icl.load_model(str(save_made(tmp_path_factory.mktemp("made"))))
+
+
+@pytest.fixture(scope="module")
+def constant(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return icl.load_model(str(save_made(tmp_path_factory.mktemp("constant"), constant=True)))
+
+
+def entry(model: Model, task: Task = PARITY, **options: Any) -> dict[str, Any]:
+    (found,) = icl.sweep(model, [task], **{**SMALL, **options}).data["tasks"]
+    return dict(found)
+
+
+def test_a_task_of_two_labels_that_theta_carries_is_not_flagged(made: Model) -> None:
+    found = entry(made)
+    assert (found["best_layer"], found["hypothesis"]["accuracy"]) == (0, 1.0)
+    assert (found["n_answers"], found["n_first_tokens"], found["n_labels"]) == (2, 2, 2)
+    assert found["beats_constant"] is True and found["beats_baseline"] is True
+    assert found["fails"] == [] and not found["begin_alike"]
+
+
+def test_the_constant_is_the_commonest_answer_of_dev_told_on_test(
+    made: Model, tmp_path: Path
+) -> None:
+    found = entry(made, output=tmp_path)
+    prompts = read_lines(tmp_path / "prompts.jsonl")
+    answers = {
+        split: [p["answers"][0] for p in prompts if p["split"] == split]
+        for split in ("dev", "test")
+    }
+    best = max(LABELS, key=answers["dev"].count)
+    hits = answers["test"].count(best)
+    low, high = wilson(hits, 40)
+    assert found["constant"] == pytest.approx({"accuracy": hits / 40, "low": low, "high": high})
+
+
+def test_apart_holds_the_prompts_whose_answers_no_dummy_gives(made: Model, tmp_path: Path) -> None:
+    found = entry(made, output=tmp_path)
+    odd = {text: index % 2 for index, text in enumerate(INPUTS)}
+
+    def own(prompt: Any, query: str) -> int:  # the made model's: the parity of most words shown
+        shown = [odd[text] for text, _ in prompt["demonstrations"]] + [odd[query]]
+        return int(sum(shown) > 2)
+
+    apart = [
+        p
+        for p in read_lines(tmp_path / "prompts.jsonl")
+        if p["split"] == "test"
+        and odd[p["query"]] not in {odd[dummy] for dummy in p["dummies"]}
+        and odd[p["query"]] not in {own(p, dummy) for dummy in p["dummies"]}
+    ]
+    right = sum(own(p, p["query"]) == odd[p["query"]] for p in apart)
+    assert found["apart"]["n"] == len(apart) > 0
+    assert found["apart"]["hypothesis"]["accuracy"] == 1.0
+    assert found["apart"]["regular"]["accuracy"] == pytest.approx(right / len(apart))
+    assert found["dev_apart_by_layer"] == [1.0, 0.0, 0.0]
+
+
+def test_a_block_that_holds_the_dummys_answer_is_flagged(made: Model) -> None:
+    found = entry(made, layers="1:")
+    assert found["copied"]["hypothesis"]["accuracy"] == 1.0
+    assert found["apart"]["hypothesis"]["accuracy"] == 0.0
+    assert found["beats_constant"] is False and found["fails"] != []
+    many = entry(made, layers="1:", test=120)
+    assert many["apart"]["n"] >= 10 and COPIES in many["fails"]
+
+
+def test_a_model_that_always_answers_one_label_is_flagged(constant: Model) -> None:
+    found = entry(constant)
+    assert found["hypothesis"] == found["regular"]
+    assert found["beats_constant"] is False and found["fails"] == ["answers a constant"]
+
+
+def test_one_answer_for_all_inputs_is_no_task(constant: Model) -> None:
+    found = entry(constant, Task.from_pairs("one", [(text, LABELS[0]) for text in INPUTS]))
+    assert found["hypothesis"]["accuracy"] == found["constant"]["accuracy"] == 1.0
+    assert (found["n_labels"], found["beats_constant"]) == (1, None)
+    assert found["fails"] == ["answers a constant"]
+
+
+def test_answers_that_begin_alike_are_marked_and_left_out_of_the_means(constant: Model) -> None:
+    data = icl.sweep(constant, [PARITY, ALIKE], **SMALL).data
+    parity, alike = data["tasks"]
+    assert (alike["hypothesis"]["accuracy"], alike["regular"]["accuracy"]) == (1.0, 1.0)
+    assert (alike["n_answers"], alike["n_first_tokens"]) == (2, 1)
+    assert alike["begin_alike"] and alike["fails"] == [BEGIN_ALIKE]
+    assert data["summary"]["left_out"] == {"alike": BEGIN_ALIKE}
+    assert data["summary"]["hypothesis"] == parity["hypothesis"]["accuracy"]
+    assert icl.sweep(constant, [ALIKE], **SMALL).data["summary"]["hypothesis"] is None
+
+
+def test_whole_answers_tell_apart_what_begins_alike(constant: Model) -> None:
+    found = entry(constant, ALIKE, answer="generate")
+    assert not found["begin_alike"]
+    assert found["constant"]["accuracy"] < 1.0  # of a whole answer
+    assert found["hypothesis"]["accuracy"] == 0.0 and "answers a constant" in found["fails"]
+
+
+def test_few_answers_among_many_that_begin_alike_are_no_matter(constant: Model) -> None:
+    some = [(text, text if index > 5 else SHARING[index % 2]) for index, text in enumerate(INPUTS)]
+    assert not entry(constant, Task.from_pairs("some", some))["begin_alike"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ([True] * 6, [False] * 6, True),
+        ([True] * 5, [False] * 5, None),
+        ([False] * 6, [True] * 6, False),
+        ([True] * 5 + [False], [False] * 5 + [True], False),
+        ([True] * 50, [True] * 50, None),
+    ],
+)
+def test_who_beats_whom_is_told_by_mcnemars_exact_test(
+    ours: list[bool], theirs: list[bool], expected: bool | None
+) -> None:
+    assert beats(ours, theirs) is expected
+
+
+def test_the_layer_can_be_chosen_where_no_dummy_gives_the_answer(
+    made: Model, tmp_path: Path
+) -> None:
+    found = entry(made, choose_layer="apart", output=tmp_path)
+    by_accuracy = entry(made)
+    assert found == by_accuracy
+    configuration = read_json(tmp_path / "run.json")["experiments"]["sweep"]["configuration"]
+    assert configuration["choose_layer"] == "apart"
+    with pytest.raises(icl.IclVectorsError, match="choose_layer"):
+        entry(made, output=tmp_path)
+    none = Task.from_pairs("one", [(text, LABELS[0]) for text in INPUTS])
+    with pytest.raises(icl.IclVectorsError, match="found none among 30"):
+        entry(made, none, choose_layer="apart")
+    with pytest.raises(icl.IclVectorsError, match="--choose-layer"):
+        entry(made, choose_layer="best")
+
+
+def test_layers_that_copy_lose_to_one_that_is_right_apart() -> None:
+    prompt = Prompt("dev-0", "t", 1, "dev", "q", ("y",), (), ("d", "e"))
+    dev = [EncodedPrompt(prompt, (1,), ((2,),) * 3, (1, 2), (token,)) for token in (7, 7, 8)]
+    swept = torch.tensor([[7, 5], [7, 5], [7, 8]])  # (prompt, candidate): most are right at 1
+    own = torch.tensor([[7, 7], [7, 7], [7, 7]])  # (prompt, dummy)
+    assert best_apart(dev, [1, 4], {"d": (7,), "e": (7,)}, swept, own) == 4
