@@ -34,7 +34,7 @@ SMALL: dict[Any, str] = {
         index_head_dim head_size rotary_dim attention_key_size state_size mamba_d_state
         ssm_state_size mamba_head_dim mamba_d_head mamba_headdim mamba_n_heads
         mamba_num_heads n_mamba_heads""",
-    16: """kv_lora_rank q_lora_rank o_lora_rank hidden_size_per_layer_input qk_head_dim
+    16: """mamba_chunk_size chunk_size kv_lora_rank q_lora_rank o_lora_rank hidden_size_per_layer_input qk_head_dim
         hidden_size_per_layer""",
     1: """topk_group first_k_dense_replace n_shared_experts num_dense_layers n_groups
         mamba_n_groups mamba_ngroups mamba_num_groups bos_token_id""",
