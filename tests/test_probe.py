@@ -44,7 +44,7 @@ def test_parallel_streams_are_one_wide_state(tmp_path: Path) -> None:
 
 def on_meta(family: str, folder: Path) -> Model:
     """A tiny model as one that a server holds is opened: without weights, and not probed."""
-    model = opened(family, folder)
+    model: Model = opened(family, folder)
     there = open_on_meta(str(folder / family), f"tiny/{family}", model.tokenizer, {})
     assert next(there._module.parameters()).is_meta
     return replace(model, nnsight=there, host="http://127.0.0.1:1")
