@@ -50,11 +50,54 @@ def probed(model: Model) -> Model:
 
 
 def unprobed(model: Model) -> Model:
-    """The way of a model that a server holds, as the module claims it; `check` tests it there."""
+    """The way of a model that a server holds, as the module claims it; `check` tests it there.
+
+    Raises:
+        IclVectorsError: its blocks take parallel streams, whose layout only a probe measures.
+    """
+    _require_one_stream(model)
     if model.architecture.keeps_cache:
         return model
     reason = "it does not keep keys and values alone"
     return replace(model, way=replace(model.way, cached=False), way_reason=reason)
+
+
+def _require_one_stream(model: Model) -> None:
+    try:
+        shape = _first_input(model)
+    except Exception:  # some models' masks need values, which the meta device has not
+        return
+    if len(shape) != 3:
+        raise IclVectorsError(
+            f"model type {model.config.model_type!r}: on a server, expected blocks that take "
+            f"states (row, token, hidden), found parallel streams (shape {shape} for 2 rows of 7 "
+            "tokens); run it on this machine, without --remote."
+        )
+
+
+def _first_input(model: Model) -> tuple[int, ...]:
+    """The shape of what the first block takes, on any device; nothing above it is run."""
+    module = model.nnsight._module
+    device = next(module.parameters()).device
+    hook = module.get_submodule(model.architecture.blocks[0]).register_forward_pre_hook(
+        _stop, with_kwargs=True
+    )
+    try:
+        with torch.no_grad():  # without a cache, transformers reads values to find packed rows
+            module(input_ids=torch.full((2, 7), 5, device=device), use_cache=True)
+    except _FirstBlock as reached:
+        return tuple(reached.args[0])
+    finally:
+        hook.remove()
+    raise _refused(model, ONCE)
+
+
+class _FirstBlock(Exception):
+    """A forward pass has come to the first block."""
+
+
+def _stop(block: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+    raise _FirstBlock(next(one.shape for one in (*inputs, *named.values()) if torch.is_tensor(one)))
 
 
 def _difference(model: Model, expected: Tensor) -> str:

@@ -160,6 +160,16 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "deepseek_v2": MODERN | LATENT,
     "deepseek_v3": MODERN | LATENT,
 }
+ROPE: dict[str, Any] = {"rope_type": "default", "rope_theta": 10000.0}
+IN_THREE = {"rope_parameters": ROPE | {"mrope_section": [2, 1, 1]}}  # time, height, width
+BY_KIND = {"full_attention": ROPE, "sliding_attention": ROPE}
+QSA = {  # indexed attention
+    "indexer_n_heads": 2,
+    "indexer_kv_heads": 1,
+    "indexer_head_dim": 8,
+    "indexer_budget": 8,
+    "indexer_compress_ratio": 4,
+}
 SPECIAL_BY_FAMILY: dict[str, dict[str, Any]] = {  # where the rule fails
     "mamba2": {"num_heads": 8, "head_dim": 8, "n_groups": 1},
     "zaya": {"num_experts_per_tok": 1},
@@ -169,6 +179,25 @@ SPECIAL_BY_FAMILY: dict[str, dict[str, Any]] = {  # where the rule fails
     "deepseek_v32": {"index_topk": 8},
     "bailing_hybrid": {"n_group": 2, "num_expert_group": 2},
     "gemma4_assistant": {"text_config": {"hidden_size_per_layer_input": 0}},
+    "dots3_note_text": {"head_dim": 16, "per_layer_config": {}},
+    "dots3_note": {
+        "text_config": {"head_dim": 16, "per_layer_config": {}},
+        "vision_config": {"adapter_in_dim": HIDDEN, "adapter_out_dim": HIDDEN},
+        "audio_config": {"adapter_input_size": HIDDEN, "adapter_out_dim": HIDDEN},
+    },
+    "dbrx": {"attn_config": {"rope_theta": 10000.0, "kv_n_heads": 2, "clip_qkv": 8.0}},
+    "xlstm": {"chunk_size": 64},
+    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
+    "cohere_compass_text": {"rope_parameters": BY_KIND},
+    "qwen2_vl": {"text_config": IN_THREE},
+    "qwen2_5_vl": {"text_config": IN_THREE},
+    "glm4v": {"text_config": IN_THREE},
+    "zamba": {"attention_hidden_size": 64, "attention_head_dim": 16},
+    "zamba2": {"attention_hidden_size": 64, "attention_head_dim": 16, "mamba_headdim": 8},
+    "reformer": {"axial_pos_embds_dim": [16, 16]},
+    "qwen4_exp_text": QSA,
+    "qwen4_exp": {"text_config": QSA},
+    "inkling2": {"vision_config": {"text_hidden_size": HIDDEN}},
     "jamba": {"num_experts": 2, "attn_layer_offset": 1, "attn_layer_period": 2},
     "bamba": {"attn_layer_indices": [1, 3], "mamba_n_heads": 8, "mamba_d_head": 8},
     "granitemoehybrid": {"layer_types": ["mamba", "attention"] * 2, "mamba_n_heads": 8},

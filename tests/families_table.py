@@ -1,46 +1,49 @@
-"""The table of docs/architectures.md, from what the families' tiny models give.
+"""The tables of docs/architectures.md, from what the families' tiny models give.
 
-usage: python -m tests.families_table
+usage: python -m tests.families_table [FAMILY …]
+
+Families that are named are tried and shown, and nothing is written.
 """
 
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
-from transformers.utils import logging
-
-from icl_vectors.errors import IclVectorsError
-from tests.families import NotMade, all_families
-from tests.family_check import Checked, check_family, is_exact
+from tests.families import all_families
+from tests.family_process import Outcome, try_family
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "architectures.md"
 BEGIN, END = "<!-- families -->\n", "<!-- end of families -->\n"
-HEAD = "| family | path | why not cached | sweep = naive | projection |"
+HEAD = ("family", "path", "why not cached", "sweep = naive", "projection")
+OTHERS = ("family", "result", "reason")
+AT_ONCE = 2
 
 
-def write() -> str:
-    """The document with its table made anew; what was counted."""
+def write(outcomes: list[Outcome]) -> None:
+    """The document with its tables made anew."""
     before, rest = DOCUMENT.read_text("utf-8").split(BEGIN)
-    rows, refused, unmade = [], [], []
-    for family in all_families():
-        try:
-            rows.append(_row(family, check_family(family)))
-        except NotMade as reason:
-            unmade.append(f"`{family}` ({reason})")
-        except IclVectorsError as refusal:
-            refused.append(f"`{family}`: {refusal}")
-        except Exception as error:  # shown, and no test passes then
-            rows.append(f"| `{family}` | **{type(error).__name__}** | | **no** | |")
-        print(family, flush=True)
-    counts = f"{len(rows)} run, {len(refused)} are refused, {len(unmade)} could not be made small."
-    lines = [HEAD, "|---" * (HEAD.count("|") - 1) + "|", *rows, "", made_with(), counts]
-    lines += ["", "Refused in one line:", "", *(f"- {one}" for one in refused), ""]
-    lines += ["Not made by the rule, with what their configuration said:", ""]
-    lines += [f"- {one}" for one in unmade]
-    DOCUMENT.write_text(
-        before + BEGIN + "\n" + "\n".join(lines) + "\n\n" + END + rest.split(END)[1]
-    )
-    return counts
+    outcomes = sorted(outcomes, key=lambda one: one.family)
+    ran = [one for one in outcomes if one.result == "runs"]
+    others = [one for one in outcomes if one.result != "runs"]
+    lines = [
+        *_table(HEAD, [(o.family, o.path, o.reason, _yes(o.exact), _yes(o.projects)) for o in ran]),
+        "",
+        f"{made_with()} {counts(outcomes)}",
+        "",
+        *_table(OTHERS, [(one.family, one.result, one.reason) for one in others]),
+    ]
+    document = before + BEGIN + "\n" + "\n".join(lines) + "\n\n" + END + rest.split(END)[1]
+    DOCUMENT.write_text(document, "utf-8")
+
+
+def counts(outcomes: list[Outcome]) -> str:
+    """How many families run, on which path, and what became of the others."""
+    paths = Counter(one.path for one in outcomes if one.result == "runs")
+    others = Counter(one.result for one in outcomes if one.result != "runs")
+    ran = f"{paths.total()} run: {paths['cached']} cached, {paths['whole']} on whole prompts. "
+    return ran + ", ".join(f"{n} {result}" for result, n in sorted(others.items())) + "."
 
 
 def made_with() -> str:
@@ -50,26 +53,32 @@ def made_with() -> str:
 
 def listed() -> set[str]:
     """The families that the document says run."""
-    rows = [
-        line.split("`")[1] for line in DOCUMENT.read_text("utf-8").splitlines() if "| `" in line
-    ]
-    return set(rows)
+    first = DOCUMENT.read_text("utf-8").split(BEGIN)[1].split(_row(OTHERS))[0]
+    return {line.split("`")[1] for line in first.splitlines() if line.startswith("| `")}
 
 
-def _row(family: str, checked: Checked) -> str:
-    model = checked.model
-    cells = [
-        f"`{family}`",
-        model.way.name,
-        model.way_reason,
-        "yes" if is_exact(checked) else "**no**",
-        "yes" if checked.projected[1].tolist() == checked.projected_by_hand[1].tolist() else "no",
-    ]
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    cells = [(f"`{family}`", *(cell.replace("|", "\\|") for cell in row)) for family, *row in rows]
+    return [_row(head), "|---" * len(head) + "|", *map(_row, cells)]
+
+
+def _row(cells: tuple[str, ...]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def _yes(right: bool) -> str:
+    return "yes" if right else "**no**"
+
+
+def _shown(family: str) -> Outcome:
+    outcome = try_family(family)
+    print(outcome, flush=True)
+    return outcome
+
+
 if __name__ == "__main__":
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    torch.set_num_threads(1)
-    print(write())
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        found = list(threads.map(_shown, sys.argv[1:] or all_families()))
+    if not sys.argv[1:]:
+        write(found)
+    print(counts(found))

@@ -24,18 +24,18 @@ SMALL: dict[Any, str] = {
     N_LAYERS: """num_hidden_layers n_layer n_layers num_layers encoder_layers decoder_layers depth
         num_encoder_layers num_decoder_layers num_attention_heads n_head n_heads num_heads
         encoder_attention_heads decoder_attention_heads linear_num_value_heads
-        linear_num_key_heads num_experts num_local_experts n_routed_experts moe_num_experts
-        num_routed_experts""",
+        linear_num_key_heads linear_num_heads num_experts num_local_experts n_routed_experts
+        moe_num_experts num_routed_experts""",
     2: """num_key_value_heads n_head_kv num_kv_heads num_global_key_value_heads
         num_experts_per_tok moe_topk top_k_experts moe_top_k num_experts_per_token
         experts_per_token moe_k n_group""",
     8: """head_dim kv_channels attention_head_size d_kv global_head_dim linear_key_head_dim
-        linear_value_head_dim v_head_dim qk_nope_head_dim qk_rope_head_dim swa_head_dim
-        index_head_dim head_size rotary_dim attention_key_size state_size mamba_d_state
+        linear_value_head_dim linear_head_dim v_head_dim qk_nope_head_dim qk_rope_head_dim
+        swa_head_dim index_head_dim head_size rotary_dim attention_key_size state_size mamba_d_state
         ssm_state_size mamba_head_dim mamba_d_head mamba_headdim mamba_n_heads
         mamba_num_heads n_mamba_heads""",
-    16: """kv_lora_rank q_lora_rank o_lora_rank hidden_size_per_layer_input qk_head_dim
-        hidden_size_per_layer""",
+    16: """mamba_chunk_size chunk_size kv_lora_rank q_lora_rank o_lora_rank
+        hidden_size_per_layer_input qk_head_dim hidden_size_per_layer""",
     1: """topk_group first_k_dense_replace n_shared_experts num_dense_layers n_groups
         mamba_n_groups mamba_ngroups mamba_num_groups bos_token_id""",
     6: """sliding_window window_size attention_window_size attention_chunk_size local_attention

@@ -8,9 +8,10 @@ from transformers import AutoConfig
 from icl_vectors.architecture import find_architecture
 from icl_vectors.blueprint import blueprint
 from icl_vectors.errors import IclVectorsError
-from tests.families import ENCODERS, FAMILIES, NotMade, all_families
+from tests.families import ENCODERS, FAMILIES, all_families
 from tests.families_table import DOCUMENT, listed, made_with
-from tests.family_check import Checked, check_family, is_exact
+from tests.family_check import Checked, check_family
+from tests.family_process import try_family
 from tests.tiny import HIDDEN, N_LAYERS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Module .* has a submodule named:UserWarning")
@@ -73,19 +74,12 @@ OTHERS = [family for family in all_families() if family not in FAMILIES]
 @pytest.mark.parametrize("family", OTHERS)
 def test_every_family_is_exact_or_refused_in_a_line(family: str) -> None:
     # a family of a newer transformers that the table does not list is tried all the same
-    try:
-        checked = check_family(family)
-    except NotMade as reason:
-        assert family not in listed(), f"the table says that {family} runs"
-        pytest.skip(str(reason))
-    except IclVectorsError as refusal:
-        assert family not in listed() and "\n" not in str(refusal)
-        return
-    except Exception as error:
-        if family in listed() or made_with() in DOCUMENT.read_text("utf-8"):
-            raise
-        pytest.skip(f"a family that this version does not know: {error}")
-    assert is_exact(checked)
+    outcome = try_family(family)
+    runs, known = family in listed(), made_with() in DOCUMENT.read_text("utf-8")
+    if outcome.result == "too slow" or not runs and (outcome.result == "not made" or not known):
+        pytest.skip(outcome.reason)
+    assert outcome.result == "runs" or outcome.result == "refused" and not runs, outcome.reason
+    assert outcome.exact if outcome.result == "runs" else "\n" not in outcome.reason
 
 
 @pytest.mark.parametrize("family", WHOLE)

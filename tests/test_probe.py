@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import icl_vectors as icl
 from icl_vectors.architecture import find_architecture
 from icl_vectors.blueprint import blueprint
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.models import load_model
+from icl_vectors.models import Model, load_model
+from icl_vectors.probe import unprobed
+from icl_vectors.remote.opening import open_on_meta
 from tests.families import random_of_family, save_family
 from tests.tiny import bytes_tokenizer, save_model
 
@@ -37,6 +40,28 @@ def test_parallel_streams_are_one_wide_state(tmp_path: Path) -> None:
     streams = opened("gemma3n_text", tmp_path)
     assert streams.way.row_axis == 1 and streams.hidden == 4 * 32
     assert opened("deepseek_v4", tmp_path).hidden == 4 * 32
+
+
+def on_meta(family: str, folder: Path) -> Model:
+    """A tiny model as one that a server holds is opened: without weights, and not probed."""
+    model: Model = opened(family, folder)
+    there = open_on_meta(str(folder / family), f"tiny/{family}", model.tokenizer, {})
+    assert next(there._module.parameters()).is_meta
+    return replace(model, nnsight=there, host="http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("family", ["gemma3n_text", "deepseek_v4", "hy_v4"])
+def test_parallel_streams_are_refused_on_a_server_in_a_line(family: str, tmp_path: Path) -> None:
+    with pytest.raises(IclVectorsError, match="found parallel streams.*without --remote") as raised:
+        unprobed(on_meta(family, tmp_path))
+    assert repr(family) in str(raised.value) and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("family", "path"), [("llama", "cached"), ("jamba", "whole")])
+def test_a_model_of_one_stream_is_not_refused_on_a_server(
+    family: str, path: str, tmp_path: Path
+) -> None:
+    assert unprobed(on_meta(family, tmp_path)).way.name == path
 
 
 def test_run_json_tells_the_path_and_why(tmp_path: Path) -> None:
