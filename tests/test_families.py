@@ -71,6 +71,7 @@ WHOLE = ("qwen3_5_text", "mamba2", "jamba", "gemma3n_text", "deepseek_v4", "lfm2
 OTHERS = [family for family in all_families() if family not in FAMILIES]
 
 
+@pytest.mark.families
 @pytest.mark.parametrize("family", OTHERS)
 def test_every_family_is_exact_or_refused_in_a_line(family: str) -> None:
     # a family of a newer transformers that the table does not list is tried all the same
