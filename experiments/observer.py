@@ -1,7 +1,10 @@
 """What an experiment tells whoever watches it; the command line draws it, tests collect it."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
+
+LOGGER = logging.getLogger("icl_vectors")
 
 
 class Observer:
@@ -20,7 +23,8 @@ class Observer:
         """A unit of an experiment other than a sweep is done: its result in one line."""
 
     def failed(self, task: str, seed: int, error: str) -> None:
-        """A unit could not be run; the others go on."""
+        """A unit could not be run; the others go on. It is logged where nothing else tells it."""
+        LOGGER.warning("%s (seed %s) was not run: %s", task, seed, error)
 
     def job(self, task: str, seed: int, state: str) -> None:
         """A unit's job on a server has a new state, such as "queued, position 2"."""

@@ -26,6 +26,8 @@ from icl_vectors.templates import Template, load_template
 from icl_vectors.turns import takes_turns
 from icl_vectors.vectors import TaskVector
 
+SHORTER = "shorten the query, or lower max_new_tokens (--max-new-tokens)"
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -221,7 +223,7 @@ def _answer(
     rows = [encode_to_arrow(tokenizer, form, text, None) for text in texts]
     limit = positions_limit(model)
     for query, row in zip(queries, rows, strict=True):
-        require_room(f"query {query[:40]!r}", len(row), steps, limit)
+        require_room(f"query {query[:40]!r}", len(row), steps, limit, SHORTER)
     of_text = ending_tokens(model.nnsight._module, tokenizer)
     ends = (*of_text, *tokens_that_end_a_line(tokenizer, form))
     options = {"ends": ends, "with_logits": False, **asked}

@@ -10,6 +10,7 @@ from typing import Any
 QUOTED = r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
 QUOTED_TEXTS = re.compile(rf"[\[({{]\s*{QUOTED}(?:\s*,\s*{QUOTED})*\s*,?\s*[\])}}]", re.DOTALL)
 ARRAY_OF_NUMBERS = re.compile(r"\[[-+\d.e\s]+\]")  # as NumPy writes it: no commas
+OF_NUMPY = re.compile(r"(array|Index|Series)\(|[\[({]\s*(np\.|nan\b|None\b)")  # as they are printed
 CURE = (
     'write several accepted answers as ["red", "crimson"], a text in brackets as a list of one: '
     '["[1, 2]"]'
@@ -27,6 +28,8 @@ def answers_of_text(text: Any) -> Any:
         UnclearCell: it looks like a list and is not one of quoted texts.
     """
     cell = text.strip() if isinstance(text, str) else ""
+    if OF_NUMPY.match(cell) and cell.endswith(("]", ")", "}")):
+        raise UnclearCell(f"{cell[:60]!r}, which is how NumPy or pandas shows a list; {CURE}")
     if not (cell.startswith(("[", "(", "{")) and cell.endswith(("]", ")", "}"))):
         return text
     value = _parsed(cell)

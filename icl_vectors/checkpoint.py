@@ -12,6 +12,7 @@ from huggingface_hub import try_to_load_from_cache
 from icl_vectors.errors import IclVectorsError
 
 SAMPLES, SAMPLE_BYTES = 16, 4096  # of a file's weights, in the fingerprint
+NO_WEIGHTS = "no weights"
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 BOM, LFS_POINTER = b"\xef\xbb\xbf", b"version https://git-lfs"
@@ -26,10 +27,15 @@ def require_weights(folder: Path) -> None:
             files that git-lfs would fetch.
     """
     if not (folder / "config.json").is_file():
+        there = _what_is_there(folder)
+        hint = "give the folder that save_pretrained wrote"
+        if (folder / "adapter_config.json").is_file():
+            hint = "an adapter alone is not opened: merge it into its base model and save that"
+        elif list(folder.glob("*.gguf")):
+            hint += " (GGUF files are not read)"
+        beside = f" beside {there}" if there != NO_WEIGHTS else ""
         raise IclVectorsError(
-            f"model folder {folder}: expected config.json, found none beside "
-            f"{_what_is_there(folder)}; give the folder that save_pretrained wrote"
-            + (" (GGUF files are not read)." if list(folder.glob("*.gguf")) else ".")
+            f"model folder {folder}: expected config.json, found none{beside}; {hint}."
         )
     for file in (*weight_files(folder), folder / "tokenizer.json"):
         if file.is_file() and _starts_with(file, LFS_POINTER):
@@ -165,7 +171,7 @@ def _what_is_there(folder: Path) -> str:
     """The files of weights in a folder, by name."""
     kinds = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.gguf", "adapter_config.json")
     names = sorted({file.name for kind in kinds for file in folder.glob(kind)})
-    return f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''}" if names else "no weights"
+    return f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''}" if names else NO_WEIGHTS
 
 
 def _starts_with(file: Path, start: bytes) -> bool:

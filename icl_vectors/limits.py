@@ -19,11 +19,12 @@ def positions_limit(model: Model) -> int:
     return UNBOUNDED
 
 
-def require_room(where: str, tokens: int, written: int, limit: int) -> None:
+def require_room(where: str, tokens: int, written: int, limit: int, cure: str) -> None:
     """Refuse a text that, with what is written after it, is longer than the model takes.
 
     Args:
         written: tokens of the answer that follow; the last of them is not read again.
+        cure: what to do.
 
     Raises:
         IclVectorsError: naming both lengths.
@@ -33,8 +34,7 @@ def require_room(where: str, tokens: int, written: int, limit: int) -> None:
         more = f" and {written} to be written" if written > 1 else ""
         raise IclVectorsError(
             f"{where}: found {tokens} tokens{more}, expected at most {limit} in all, which is "
-            "what the model takes; shorten the text, lower --shots or --max-new-tokens (a "
-            "truncated prompt would lose demonstrations)."
+            f"what the model takes; {cure}."
         )
 
 
@@ -54,5 +54,5 @@ def encode_prompts(
     encoded = [encode_prompt(model.tokenizer, template, prompt, limit) for prompt in prompts]
     for one in encoded if written else ():
         tokens = len(one.shared) + len(one.suffixes[0])
-        require_room(f"prompt {one.prompt.id}", tokens, written, limit)
+        require_room(f"prompt {one.prompt.id}", tokens, written, limit, "lower --shots")
     return encoded

@@ -85,7 +85,7 @@ def _rows_of_table(path: Path, text: str, delimiter: str) -> Iterator[Row]:
             at = f"line {reader.line_num}"
             if surplus := row.get(None):
                 raise bad(path, at, f"more cells than columns ({surplus[0]!r}); quote the commas")
-            yield at, row["input"], _cell(path, at, row["output"])
+            yield at, row["input"], row["output"]
     except csv.Error as error:
         raise bad(path, f"line {reader.line_num}", f"a broken table ({error})") from error
 
@@ -109,7 +109,8 @@ def _text(path: Path, at: str, value: Any) -> str:
 
 
 def _outputs(path: Path, at: str, value: Any) -> list[str]:
-    values = value if isinstance(value, list) else [value]
+    read = _cell(path, at, value)
+    values = read if isinstance(read, list) else [read]
     if not values:
         raise bad(path, at, "an empty list of outputs")
     return [_text(path, at, item) for item in values]

@@ -52,7 +52,7 @@ def test_a_whole_folder_is_accepted(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(IclVectorsError, match="expected config.json, found none beside no weights"):
+    with pytest.raises(IclVectorsError, match="expected config.json, found none; give the folder"):
         require_weights(tmp_path)
     (tmp_path / "config.json").write_text("{}", "utf-8")
     (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")

@@ -90,10 +90,13 @@ def test_a_query_with_its_answer_fits_or_is_refused_before_anything_runs(short: 
             icl.apply(short, theta, asked, max_new_tokens=new, **options)
 
 
-def test_a_task_whose_answers_have_no_room_is_told_and_the_others_run(short: Model) -> None:
+def test_a_task_whose_answers_have_no_room_is_told_and_the_others_run(
+    short: Model, caplog: pytest.LogCaptureFixture
+) -> None:
     long = Task.from_pairs("long", {f"{i}": f"{i}" * 10 for i in range(10, 24)})
     letters = Task.from_pairs("letters", {chr(97 + i): chr(65 + i) for i in range(20)})
     options: dict[str, Any] = {"shots": 1, "dev": 2, "test": 30, "dummies": 1}
     found = icl.sweep(short, [long, letters], answer="generate", **options)
     assert [entry["task"] for entry in found.data["tasks"]] == ["letters"]
     assert f"to be written, expected at most {SHORT} in all" in found.failures[("long", 41)]
+    assert "long (seed 41) was not run: prompt" in caplog.text

@@ -98,3 +98,25 @@ def test_json_of_another_form_is_refused_by_what_it_looks_like(
 def test_a_mapping_of_the_words_input_and_output_among_others_stays_one(tmp_path: Path) -> None:
     text = '{"input": "output", "output": "input", "big": "small"}'
     assert len(Task.from_file(write(tmp_path, "t.json", text)).pairs) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.jsonl", '{"input": "a", "output": "[\'green\', \'lime green\']"}\n'),
+        ("t.json", '[{"input": "a", "output": "[\'green\', \'lime green\']"}]'),
+        ("t.json", "{\"a\": \"['green', 'lime green']\"}"),
+    ],
+)
+def test_a_list_that_was_written_as_text_is_a_list_in_json_too(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / name).write_text(content, "utf-8")
+    assert Task.from_file(tmp_path / name).answers["a"] == ("green", "lime green")
+
+
+@pytest.mark.parametrize("cell", ["array(['x', 'y'], dtype=object)", "[np.str_('x')]", "[nan]"])
+def test_a_list_as_numpy_shows_it_is_refused_with_the_cure(tmp_path: Path, cell: str) -> None:
+    (tmp_path / "t.jsonl").write_text(json.dumps({"input": "a", "output": cell}), "utf-8")
+    with pytest.raises(IclVectorsError, match="how NumPy or pandas shows a list; write several"):
+        Task.from_file(tmp_path / "t.jsonl")

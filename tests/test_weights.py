@@ -85,6 +85,12 @@ def pickled(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
 
 
+def left_with_an_adapter(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+    (folder / "adapter_config.json").write_text("{}", "utf-8")
+
+
 def left_with_gguf(folder: Path) -> None:
     for file in folder.iterdir():
         file.unlink()
@@ -102,6 +108,7 @@ def left_with_gguf(folder: Path) -> None:
             "weights.safetensors",
         ),
         (pickled, "found adapter_model.safetensors, pytorch_model.bin; save the model with save_"),
+        (left_with_an_adapter, "an adapter alone is not opened: merge it into its base model"),
         (left_with_gguf, "expected config.json, found none beside model.gguf"),
         (
             lambda folder: (folder / "model.safetensors").write_text(LFS),
