@@ -175,7 +175,6 @@ def test_a_quantised_model_answers_as_with_plain_hooks(dtype: str) -> None:
     [part] = whole_prompts(ids, way=Way(True))
     module, inputs = model.nnsight._module, part["inputs"]
     with replaced(module, 10, theta.at(10)), torch.no_grad():
-        expected = module(**inputs).logits[:, -1].float()
-    # it computes in bfloat16: a logit may differ by two units in the last of its 8 bits
-    assert_close(answers.logits, expected, atol=1e-3, rtol=2**-6)
-    assert torch.equal(answers.logits.argmax(-1), expected.argmax(-1))
+        # the head on the last token alone, as there: a bfloat16 product rounds by its shape
+        expected = module(**inputs, logits_to_keep=1).logits[:, -1].float()
+    assert_close(answers.logits, expected, atol=1e-3, rtol=1e-3)
