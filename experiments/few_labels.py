@@ -70,8 +70,8 @@ def label_measures(
     constant = _commonest(labels[0])[0]
     of_constant = [constant in accepted for accepted in labels[1]]
     beats_constant = beats(right["hypothesis"], of_constant)
-    if sum(right["hypothesis"]) <= _commonest(labels[1])[1]:  # nor the best one on test itself
-        beats_constant = beats_constant and False
+    if beats_constant and sum(right["hypothesis"]) <= _commonest(labels[1])[1]:
+        beats_constant = False  # no better than the best one on test itself
     apart = _apart(test, found["test_own"][:, 1:].tolist(), of_dummies)
     left = {method: [right[method][row] for row in apart] for method in METHODS}
     n_labels = len({token for one in test for token in one.accepted})

@@ -38,11 +38,9 @@ def require_weights(folder: Path) -> None:
             f"model folder {folder}: expected config.json, found none{beside}; {hint}."
         )
     for file in (*weight_files(folder), folder / "tokenizer.json"):
-        if file.is_file() and _starts_with(file, LFS_POINTER):
-            raise IclVectorsError(
-                f"{file}: expected the file itself, found a git-lfs pointer to it; run "
-                "`git lfs pull` in that folder."
-            )
+        if file.is_file():
+            with file.open("rb") as stream:
+                _refuse_pointer(file, stream.read(len(LFS_POINTER)))
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -139,11 +137,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
             f"{path}: expected JSON, found a byte-order mark before it; save the file as UTF-8 "
             "without one (BOM)."
         )
-    if content.startswith(LFS_POINTER):
-        raise IclVectorsError(
-            f"{path}: expected the file itself, found a git-lfs pointer to it; run "
-            "`git lfs pull` in that folder."
-        )
+    _refuse_pointer(path, content)
     try:
         return dict(json.loads(content))
     except (ValueError, TypeError, RecursionError):
@@ -174,9 +168,13 @@ def _what_is_there(folder: Path) -> str:
     return f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''}" if names else NO_WEIGHTS
 
 
-def _starts_with(file: Path, start: bytes) -> bool:
-    with file.open("rb") as stream:
-        return stream.read(len(start)) == start
+def _refuse_pointer(file: Path, content: bytes) -> None:
+    """Refuse a file that is a pointer of git-lfs, by how its content begins."""
+    if content.startswith(LFS_POINTER):
+        raise IclVectorsError(
+            f"{file}: expected the file itself, found a git-lfs pointer to it; run "
+            "`git lfs pull` in that folder."
+        )
 
 
 def _header(file: Path) -> bytes:

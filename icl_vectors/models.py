@@ -123,7 +123,7 @@ def load_model(
             dtype=held,
             weights=weights,
             folder=folder,
-            architecture=find_architecture(module),
+            architecture=architecture,
         )
     )
     if model.way_reason:
