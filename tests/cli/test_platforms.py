@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from icl_vectors.run_folder import read_json
+from tests.cli.test_stopping import PROGRAM
 
 COUNTS = ["--shots", "2", "--dev", "2", "--test", "3", "--layers", "1,2", "--tasks", "to_upper"]
 ENCODINGS = ["cp1252", "ascii", "latin-1", "cp932"]
@@ -54,31 +56,9 @@ def test_commands_start_run_and_end_without_what_windows_lacks(
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_ctrl_c_ends_a_command_without_a_timer(lost: bool) -> None:
-    program = WINDOWS + textwrap.indent(
-        textwrap.dedent(
-            """
-            from icl_vectors.cli.stopping import Stopping
-
-            class Finalized:
-                def __del__(self):
-                    signal.raise_signal(signal.SIGINT)
-                    time.sleep(0)  # the signal is heard here, where what is raised is dropped
-
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            stopping = Stopping()
-            stopping.listen()
-            try:
-                Finalized() if LOST else signal.raise_signal(signal.SIGINT)
-                for _ in range(500):
-                    time.sleep(0.01)
-                print("went on")
-            except KeyboardInterrupt:
-                print("ended")
-            sys.exit(stopping.close())
-            """
-        ).replace("LOST", str(lost)),
-        "    ",
-    )
+    program = textwrap.dedent(WINDOWS) + textwrap.dedent(PROGRAM).format(number=int(signal.SIGINT))
+    if not lost:
+        program = program.replace("Finalized()", "os.kill(os.getpid(), signal.SIGINT)")
     done = python(program)
     assert (done.stdout, done.returncode) == ("ended\n", 130)
     assert done.stderr == "error: interrupted; what was finished is kept.\n"
