@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from icl_vectors.cli import options
 from icl_vectors.cli.loading import require_one_on_server
-from icl_vectors.cli.opening import AS_USUAL, Opening, opens_models
+from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options
 from icl_vectors.cli.terminal import printable, show, show_json
 from icl_vectors.errors import RunError
 from icl_vectors.templates import load_template
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from icl_vectors.checking import Checks
 
 
-@opens_models
+@expands_options
 def check(
     model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
     template: options.TemplateText = "{input}→{output}",

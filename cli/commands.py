@@ -1,40 +1,40 @@
 """Which commands there are. Their modules import torch only when they run."""
 
+from typing import Any
+
 import typer
 
 from icl_vectors.cli.apply import apply
 from icl_vectors.cli.check import check
-from icl_vectors.cli.cluster import cluster
-from icl_vectors.cli.compare import compare
-from icl_vectors.cli.conflict import conflict
+from icl_vectors.cli.experiments import command_of
 from icl_vectors.cli.extract import extract
 from icl_vectors.cli.help import HelpCommand
 from icl_vectors.cli.models import models
 from icl_vectors.cli.plan import plan
 from icl_vectors.cli.report import report
-from icl_vectors.cli.reproduce import reproduce
 from icl_vectors.cli.share import share
-from icl_vectors.cli.sweep import sweep
 from icl_vectors.cli.tasks import tasks
-from icl_vectors.cli.vocabulary import vocabulary
+from icl_vectors.experiments.cluster import Cluster
+from icl_vectors.experiments.compare import Compare
+from icl_vectors.experiments.conflict import Conflict
+from icl_vectors.experiments.experiment import Experiment
+from icl_vectors.experiments.reproduce import Reproduce
+from icl_vectors.experiments.sweep import Sweep
+from icl_vectors.experiments.vocabulary import Vocabulary
+
+EXPERIMENTS: tuple[type[Experiment], ...] = (
+    Sweep,
+    Conflict,
+    Cluster,
+    Vocabulary,
+    Compare,
+    Reproduce,
+)
+OTHERS = (report, extract, apply, share, tasks, models, plan, check)
 
 
 def register(app: typer.Typer) -> None:
     """Add every command to the application."""
-    for command in (
-        sweep,
-        conflict,
-        cluster,
-        vocabulary,
-        compare,
-        reproduce,
-        report,
-        extract,
-        apply,
-        share,
-        tasks,
-        models,
-        plan,
-        check,
-    ):
+    command: Any
+    for command in (*map(command_of, EXPERIMENTS), *OTHERS):
         app.command(no_args_is_help=False, cls=HelpCommand)(command)

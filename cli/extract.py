@@ -8,17 +8,16 @@ import typer
 
 from icl_vectors.cli import options
 from icl_vectors.cli.loading import only_dtype
-from icl_vectors.cli.opening import AS_USUAL, Opening, opens_models
+from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options
 from icl_vectors.cli.terminal import show
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.checks import check_counts
 from icl_vectors.templates import load_template
 
 if TYPE_CHECKING:
     from icl_vectors.tasks import Task
 
 
-@opens_models
+@expands_options
 def extract(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     task: Annotated[str | None, typer.Option("--task", help="A built-in task.")] = None,
@@ -62,7 +61,10 @@ def extract(
         raise IclVectorsError(f"--output {output}: expected an existing folder, found none.")
     if output.is_dir():
         raise IclVectorsError(f"--output {output}: expected a file to write, found a folder.")
-    check_counts(shots=shots, dummies=dummies, prompts=prompts)
+    for name, count in (("shots", shots + 1), ("dummies", dummies), ("prompts", prompts)):
+        if count < 1:
+            least, found = (0, shots) if name == "shots" else (1, count)
+            raise IclVectorsError(f"--{name} {found}: expected {least} or more.")
     arrow = load_template(template).arrow
     pairs = [_parse_demonstration(text, arrow) for text in demo or []]
     from icl_vectors.extraction import extract as run_extract

@@ -6,41 +6,22 @@ from typing import Annotated, Any
 import typer
 
 from icl_vectors.cli import options
-from icl_vectors.cli.loading import calm_libraries, choose_dtypes, say
-from icl_vectors.cli.sweep import choose_tasks, parse_batch_size, parse_seeds
+from icl_vectors.cli.experiments import configuration_of
+from icl_vectors.cli.loading import calm_libraries, say
+from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options
 from icl_vectors.cli.tables_of_plan import plan_text
 from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.checks import check_answer
+from icl_vectors.experiments.sweep import Sweep, SweepConfig
 
 OF_PLAN_ALONE = ("calibrate", "memory", "json", "quiet", "dtype", "load_in_4bit", "load_in_8bit")
 
 
-def plan(
+def _plan(
     context: typer.Context,
+    given: dict[str, Any],
     model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
-    tasks: options.Tasks = None,
-    task_file: options.TaskFiles = None,
-    strict_tasks: options.StrictTasks = False,
-    shots: options.Shots = 5,
-    dummies: options.Dummies = 2,
-    test: options.Test = 50,
-    dev: options.Dev = 50,
-    layers: options.Layers = "all",
-    seed: options.Seed = 41,
-    seeds: options.Seeds = None,
-    template: options.TemplateText = "{input}→{output}",
-    batch_size: options.BatchSize = "auto",
-    dtype: options.Dtypes = "auto",
-    load_in_4bit: options.In4Bit = False,
-    load_in_8bit: options.In8Bit = False,
-    device: options.Device = None,
-    device_map: options.DeviceMap = None,
-    revision: options.Revision = None,
-    remote: options.Remote = False,
-    host: options.Host = None,
-    trust_remote_code: options.TrustRemoteCode = False,
-    answer: options.Answer = "first-token",
+    opening: Opening = AS_USUAL,
     output: options.Output = None,
     memory: Annotated[
         str | None, typer.Option("--memory", help="Ask about a GPU of this size, such as 24GB.")
@@ -65,18 +46,17 @@ def plan(
 
     Example: icl-vectors plan --model ./llama-2-70b --dtype nf4 --memory 24GB
     """
-    check_answer(answer)
     calm_libraries(quiet or json)
     from icl_vectors.experiments.cost import parse_memory
     from icl_vectors.experiments.planning import plan_sweep
 
-    on_server = bool(host or remote)
+    on_server, config = bool(opening.on_server), configuration_of(Sweep, given)
     if on_server and (calibrate or memory is not None):
         raise IclVectorsError(
             "--calibrate or --memory with --remote: expected one of them; what a server's memory "
             "and time are is not known here."
         )
-    if methods is not None and (seeds is not None or answer != "first-token"):
+    if methods is not None and (config.seeds is not None or config.generates):
         raise IclVectorsError(
             "--methods with --seeds or --answer: expected --seed alone; a comparison has one seed "
             "and compares first tokens."
@@ -84,33 +64,29 @@ def plan(
     settings: dict[str, Any] = {
         "methods": methods,
         "controls": controls,
-        "dtypes": choose_dtypes(dtype, load_in_4bit, load_in_8bit),
-        "shots": shots,
-        "dummies": dummies,
-        "dev": dev,
-        "test": test,
-        "layers": layers,
-        "seeds": parse_seeds(seed, seeds),
-        "template": template,
-        "batch_size": parse_batch_size(batch_size),
+        "dtypes": opening.dtypes,
         "memory": parse_memory(memory) if memory is not None else None,
         "calibrate": calibrate,
-        "device": device,
-        "revision": revision,
-        "trust_remote_code": trust_remote_code,
+        "device": opening.device,
+        "revision": opening.revision,
+        "trust_remote_code": opening.trust_remote_code,
         "notice": say(quiet or json),
     }
-    chosen, plans = choose_tasks(tasks, task_file, strict_tasks), []
+    plans = []
     for reference in model:
-        found = plan_sweep(reference, chosen, **settings)
+        found = plan_sweep(reference, config, **settings)
         found["command"] = _command(context, reference, found["dtype"], on_server)
         found["remote"]["command"] = _command(context, reference, None, True)
-        found["not_counted"] = "writing whole answers" if answer == "generate" else None
+        found["not_counted"] = "writing whole answers" if config.generates else None
         plans.append(found)
         if not json:
             show(plan_text(found, remote=on_server))
     if json:
         show_json(plans[0] if len(plans) == 1 else plans)
+
+
+plan = expands_options(_plan, given=SweepConfig)
+plan.__name__ = "plan"
 
 
 def _command(context: typer.Context, reference: str, dtype: str | None, remote: bool) -> str | None:

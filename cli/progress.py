@@ -15,7 +15,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from icl_vectors.cli.tables import sweep_line
 from icl_vectors.cli.terminal import printable, show
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.plain_text import without_orders
@@ -82,11 +81,7 @@ class Watcher(Observer):
         else:
             self.notice(f"{task}: {state}")
 
-    def finished(self, result: Mapping[str, Any]) -> None:
-        self._bars.advance(self._units)
-        self.notice(sweep_line(result))
-
-    def told(self, line: str) -> None:
+    def finished(self, result: Mapping[str, Any], line: str) -> None:
         self._bars.advance(self._units)
         self.notice(line)
 

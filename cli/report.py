@@ -1,5 +1,7 @@
 """`icl-vectors report DIR…`: figures, tables and one HTML page from finished run folders."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +33,23 @@ def report(
     from icl_vectors.report import write_report
 
     show(write_report(runs, output, say(quiet=False)))
+
+
+def draw(folders: list[Path], quiet: bool, output: Path | None = None) -> None:
+    """Figures, tables and report of runs, whose results are complete: a failure is one line.
+
+    `icl-vectors report` draws them later.
+    """
+    from icl_vectors.report import write_report
+
+    try:
+        page = write_report(folders, output)
+    except Exception as error:  # whatever fails in drawing, nothing that was measured is lost
+        reason = str(error) if isinstance(error, IclVectorsError) else repr(error)
+        command = shlex.join(["icl-vectors", "report", *map(str, folders)])
+        line = f"No figures and no report: {reason} The results are complete; draw later: {command}"
+        return show(" ".join(line.split()), sys.stderr)
+    say(quiet)(f"Report: {page}")
 
 
 def _can_be_made(output: Path) -> bool:

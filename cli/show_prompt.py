@@ -1,37 +1,28 @@
 """`--show-prompt`: one prompt of each kind with its tokens and the arrow marked."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from icl_vectors.cli.loading import calm_libraries
 from icl_vectors.cli.terminal import show
-
-if TYPE_CHECKING:
-    from icl_vectors.tasks import Task
 
 
 def show_prompts(
     reference: str,
     revision: str | None,
     trust_remote_code: bool,
-    tasks: "Sequence[str | Task]",
-    template: str,
-    shots: int,
-    dummies: int,
+    config: Any,
 ) -> None:
     """Print a prompt of each kind of the first task; of the model, only the tokenizer loads."""
     calm_libraries(quiet=True)
     from icl_vectors.encoding import describe_prompt, encode_prompt
-    from icl_vectors.experiments.checks import gather_tasks
     from icl_vectors.limits import UNBOUNDED
     from icl_vectors.model_files import load_tokenizer
     from icl_vectors.prompts import sample_prompts
-    from icl_vectors.templates import load_template
 
     tokenizer = load_tokenizer(reference, revision=revision, trust_remote_code=trust_remote_code)
-    task = gather_tasks(tasks)[0]
-    prompt = sample_prompts(task, dev=1, test=1, shots=shots, dummies=dummies)[1][0]
-    encoded = encode_prompt(tokenizer, load_template(template), prompt, UNBOUNDED)
+    task, dummies = config.tasks[0], config.dummies
+    prompt = sample_prompts(task, dev=1, test=1, shots=config.shots, dummies=dummies)[1][0]
+    encoded = encode_prompt(tokenizer, config.template, prompt, UNBOUNDED)
     kinds = [("regular (query)", 0), *((f"θ (dummy {d})", d) for d in range(1, dummies + 1))]
     show(f"{task.name}, {reference}; the arrow is marked ⟦ ⟧\n")
     for name, index in kinds:

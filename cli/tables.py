@@ -1,29 +1,24 @@
 """Results as plain text: one line a task, a final table, a spark line of accuracy by layer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from icl_vectors.cli.tables_of_answers import answers_table
+from icl_vectors.cli.tables_of_compare import compare_table
 from icl_vectors.cli.terminal import printable
+from icl_vectors.experiments.experiment import Experiment
+from icl_vectors.experiments.results import Results
+from icl_vectors.plain_text import spark_line
 from icl_vectors.run_shapes import COPIES, FEW_LABELS, faults_of
 
-SPARKS = "▁▂▃▄▅▆▇█"
 FEW_TASKS = 3  # below that the report gives no verdict either
 METHODS = ("baseline", "hypothesis", "regular")
 
 
-def spark_line(values: Sequence[float | None]) -> str:
-    """Accuracies between 0 and 1 as bars; a layer that was not swept is a dot."""
-    return "".join("·" if v is None else SPARKS[min(7, int(v * 8))] for v in values)
-
-
-def sweep_line(entry: Mapping[str, Any]) -> str:
-    """One task's result on one line."""
-    figures = "  ".join(f"{method} {entry[method]['accuracy']:.2f}" for method in METHODS)
-    flag = f"  {'; '.join(faults)}" if (faults := faults_of(entry)) else ""
-    return (
-        f"{printable(entry['task']):<27}{figures}  layer {entry['best_layer']:>2}  "
-        f"{spark_line(entry['dev_accuracy_by_layer'])}{flag}"
-    )
+def text_of(kind: type[Experiment], data: Mapping[str, Any]) -> str:
+    """The table of an experiment's results for the terminal."""
+    table = TABLES.get(kind.name)
+    return table(data) if table else str(Results(kind, dict(data)))
 
 
 def sweep_table(data: Mapping[str, Any]) -> str:
@@ -154,3 +149,19 @@ def reproduce_table(data: Mapping[str, Any]) -> str:
         if key in data:
             tables.append(table(data))
     return "\n\n".join(tables)
+
+
+def _sweep(data: Mapping[str, Any]) -> str:
+    """The sweep's table, and that of whole answers where they were generated."""
+    whole = answers_table(data)
+    return sweep_table(data) + (f"\n\n{whole}" if whole else "")
+
+
+TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "sweep": _sweep,
+    "conflict": conflict_table,
+    "cluster": cluster_table,
+    "vocabulary": vocabulary_table,
+    "compare": compare_table,
+    "reproduce": reproduce_table,
+}

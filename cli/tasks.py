@@ -1,11 +1,16 @@
 """`icl-vectors tasks [NAME]`: what tasks there are and what is in them."""
 
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from icl_vectors.cli import options
 from icl_vectors.cli.terminal import show, show_json
+
+if TYPE_CHECKING:
+    from icl_vectors.tasks import Task
 
 
 def tasks(
@@ -42,3 +47,16 @@ def tasks(
         return
     for task in listed:
         show(f"{task.category:<12} {task.name:<27} {len(task.pairs):>4} pairs  {task.description}")
+
+
+def choose_tasks(
+    tasks: list[str] | None, task_files: list[Path] | None, strict: bool
+) -> "list[Task]":
+    """The tasks that are meant: those named, those of files, or all where neither is given."""
+    from icl_vectors.tasks import select_tasks
+
+    names = ",".join(tasks) if tasks else ("" if task_files else "all")
+    chosen = list(select_tasks(names, task_files or [], strict=strict))
+    for note in (note for task in chosen for note in task.notes):
+        show(f"note: {note}", sys.stderr)
+    return chosen

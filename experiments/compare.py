@@ -1,124 +1,148 @@
 """Every kind of task vector on the same prompts, each beside its controls."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from icl_vectors.checking import require_checked
-from icl_vectors.experiments.compare_plan import ComparePlan
-from icl_vectors.experiments.compare_prompts import TaskPrompts
-from icl_vectors.experiments.compare_results import summarise
-from icl_vectors.experiments.compare_units import Units
-from icl_vectors.experiments.observer import Observer
-from icl_vectors.experiments.plan_of_run import open_folder
-from icl_vectors.files import read_lines
-from icl_vectors.given import takes_numbers
-from icl_vectors.memory import forget_peak, peak_bytes
-from icl_vectors.methods.places import places
-from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
-from icl_vectors.models import as_model
-from icl_vectors.notebook import default_observer
+from icl_vectors.experiments.compare_config import CompareConfig
+from icl_vectors.experiments.experiment import Experiment, Outcome, in_python
+from icl_vectors.experiments.measures import COMPARISON
+from icl_vectors.files import read_lines, write_json
+from icl_vectors.layers import parse_layers
 from icl_vectors.run_folder import Unit
-from icl_vectors.tasks import Task
-from icl_vectors.turns import takes_turns
+
+if TYPE_CHECKING:
+    from icl_vectors.experiments.context import Context
+
+KEYS = ("task", "method", "n", "accuracy", "low", "high", "log_probability", "rank")
 
 
-@takes_turns
-@takes_numbers
-def compare(
-    model: Any,
-    tasks: str | Iterable[str | Task] = "all",
-    methods: str | Sequence[str] = "all",
-    controls: str | Sequence[str] = "all",
-    *,
-    output: str | Path,
-    shots: int = 5,
-    dummies: int = 2,
-    dev: int = 50,
-    test: int = 50,
-    layers: str | Iterable[int] = "all",
-    seed: int = 41,
-    template: str = "{input}→{output}",
-    arrows: str = "",
-    shots_curve: str = "",
-    heads: str | Path | None = None,
-    batch_size: int | None = None,
-    observer: Observer | None = None,
-    provenance: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Compare kinds of task vectors: the same prompts, each one's own choices made on dev.
+class Compare(Experiment):
+    """Kinds of task vectors on the same prompts, each beside its controls.
 
-    Args:
-        methods: "all", or names, or a text with commas between them; see `icl_vectors.methods`.
-        controls: "all", "none", or of random (vectors of the same norms), shuffled (from
-            demonstrations with shuffled answers), other-task and task-mean (mean vectors of
-            another task, and over all tasks).
-        arrows: further arrows, blanks between them: vectors made under the template are also put
-            into queries with each of these.
-        shots_curve: numbers of demonstrations, commas between them, at which regular and every
-            method are also measured, with the choices of `shots`.
-        heads: the heads.json of an earlier comparison, in place of ranking the heads here.
+    Every method makes its own choices on dev; `compare_summary` has means over tasks with
+    McNemar's exact tests against the controls.
 
-    Returns:
-        The content of results.json: `compare`, one entry a task and method, controls included;
-        `compare_summary`, means over tasks with McNemar's tests; and, where asked,
-        `compare_arrows` and `compare_shots`.
-
-    Raises:
-        IclVectorsError: an option can't be right, or `output` holds another configuration.
-        RunError: logits are not finite, or memory does not suffice.
+    Example: icl-vectors compare --tasks antonyms,to_upper --methods state,function,icv
     """
-    model, observer = as_model(model), observer or default_observer()
-    plan = ComparePlan.make(
-        model.n_layers,
-        model.n_heads,
-        tasks,
-        methods,
-        controls,
-        shots=shots,
-        dummies=dummies,
-        dev=dev,
-        test=test,
-        layers=layers,
-        seed=seed,
-        template=template,
-        arrows=arrows,
-        shots_curve=shots_curve,
-        heads=heads,
-    )
-    forget_peak(model)
-    if any(method.attention for method in plan.methods):
-        places(model, attention=True)  # refuses models whose attention can't be told
-    prompts = {task.name: TaskPrompts.make(model, plan, task, batch_size) for task in plan.tasks}
-    config = plan.configuration()
-    with open_folder(output, "compare", model, plan.template, config, provenance) as folder:
-        units = Units(model, plan, prompts, folder, observer)
-        observer.started(plan.n_units, len(folder.done))
 
-        def once(name: str, run: Callable[[Unit], None]) -> None:
-            if (name, seed) not in folder.done:
-                require_checked(model, plan.template)
-                run((name, seed))
+    name = "compare"
+    Config = CompareConfig
+    config: CompareConfig
 
-        def write() -> dict[str, Any]:
-            found = summarise(plan, folder.done, read_lines(folder.path / "samples.jsonl"))
-            about = {"model": model.reference, "dtype": model.dtype, "n_layers": model.n_layers}
-            return folder.write_results({**about, **found}, peak_memory=peak_bytes(model))
+    def __init__(self, model: Any, config: CompareConfig, at: Any) -> None:
+        from icl_vectors.experiments.compare_prompts import TaskPrompts
+        from icl_vectors.methods.places import places
+        from icl_vectors.methods.ranking import read_ranking
 
-        if plan.ranks_heads:
-            for task in plan.tasks:
-                once(f"{task.name}:heads", partial(units.heads, task))
-        if any(method.heads for method in plan.methods):
-            units.rank()
-        for task in plan.tasks:
-            for method in (REGULAR, ZERO_SHOT, *plan.methods):
-                once(f"{task.name}:{method.name}", partial(units.method, task, method))
-            write()
-        if plan.has_variants:
-            for task in plan.tasks:
-                for method in plan.methods:
-                    name = f"{task.name}:{method.name}:controls"
-                    once(name, partial(units.controls, task, method))
-                write()
-        return write()
+        super().__init__(model, config, at)
+        self.layers = parse_layers(config.layers, model.n_layers)
+        self.ranking = read_ranking(config.heads, model.n_layers, model.n_heads)
+        if any(method.attention for method in config.chosen):
+            places(model, attention=True)  # refuses models whose attention can't be read
+        self.prompts = {task.name: TaskPrompts.make(model, config, task) for task in config.tasks}
+
+    def configuration(self) -> dict[str, Any]:
+        ranked = "ranked here" if self.ranking is None else [list(one) for one in self.ranking]
+        return self.config.recorded(
+            layers=list(self.layers),
+            arrows=[template.text for template in self.config.templates],
+            shots_curve=list(self.config.curve),
+            heads=ranked,
+            comparison=COMPARISON,
+        )
+
+    def units(self) -> list[Unit]:
+        return list(self._runs)
+
+    @cached_property
+    def _runs(self) -> dict[Unit, Callable[..., Outcome]]:
+        """How each unit is measured: heads, then methods, regular and zero-shot first, controls."""
+        from icl_vectors.experiments import compare_units
+        from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
+
+        config, seed = self.config, self.config.seed
+        found: dict[Unit, Callable[..., Outcome]] = {}
+        if self.ranking is None and any(method.heads for method in config.chosen):
+            for task in config.tasks:
+                found[f"{task.name}:heads", seed] = partial(compare_units.heads, task)
+        for task in config.tasks:
+            for method in (REGULAR, ZERO_SHOT, *config.chosen):
+                unit = f"{task.name}:{method.name}", seed
+                found[unit] = partial(compare_units.method, task, method)
+        if config.has_variants:
+            for task in config.tasks:
+                for method in config.chosen:
+                    unit = f"{task.name}:{method.name}:controls", seed
+                    found[unit] = partial(compare_units.controls, task, method)
+        return found
+
+    def measure(self, unit: Unit, context: "Context") -> Outcome:
+        return self._runs[unit](self, context)
+
+    def summarise(self, done: Mapping[Unit, Mapping[str, Any]]) -> dict[str, Any]:
+        from icl_vectors.experiments.compare_summary import summarise
+
+        return summarise(self.config, done, read_lines(self.folder.path / "samples.jsonl"))
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Heads by their mean effect over the tasks, best first, and how many are tried.
+
+        They are written to heads.json for other runs; a ranking that was given is not.
+        """
+        import torch
+
+        from icl_vectors.methods.function import counts_of
+        from icl_vectors.methods.ranking import best_first
+
+        config, model = self.config, self.model
+        if not any(method.heads for method in config.chosen):
+            return {}
+        ranked = list(self.ranking or ())
+        if self.ranking is None:
+            done = [self.folder.done[f"{task.name}:heads", config.seed] for task in config.tasks]
+            ranked = best_first(torch.tensor([one["effects"] for one in done]).mean(0))
+            shown = [dict(zip(("layer", "head", "effect"), one, strict=True)) for one in ranked]
+            about: dict[str, Any] = {"model": model.reference, "fingerprint": model.fingerprint}
+            about |= {"dtype": model.dtype, "tasks": [task.name for task in config.tasks]}
+            write_json(self.folder.path / "heads.json", {"schema": 1, **about, "ranked": shown})
+        return {"ranked": [one[:2] for one in ranked], "counts": counts_of(len(ranked))}
+
+    def vectors_path(self, task: str, method: str) -> Path:
+        """Mean vectors, for the controls of other tasks; `extract --method` makes those to keep."""
+        folder = self.folder.path / "compared"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{task}.seed{self.config.seed}.{method}.safetensors"
+
+    @staticmethod
+    def line(result: Mapping[str, Any]) -> str:
+        if "effects" in result:
+            best = max(
+                (one, layer, head)
+                for layer, row in enumerate(result["effects"])
+                for head, one in enumerate(row)
+            )
+            return (
+                f"{result['task']}: head {best[2]} of block {best[1]} has the largest indirect "
+                f"effect, {best[0]:+.3f} (n {result['n']})"
+            )
+        if "variants" in result:
+            shown = result["variants"].items()
+            cells = ", ".join(f"{name!r} {one['accuracy']:.2f}" for name, one in shown)
+            return f"{result['task']}, {result['method']} otherwise: {cells}"
+        chosen = ", ".join(f"{name} {value}" for name, value in result["choice"].items())
+        cells = f"{result['accuracy']:.2f} [{result['low']:.2f}, {result['high']:.2f}]"
+        about = f"n {result['n']}" + (f"; {chosen}" if chosen else "")
+        return f"{result['task']}, {result['method']}: {cells} ({about})"
+
+    @staticmethod
+    def rows(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        keys = (*KEYS, "total_variation", "divergence", "layer_tokens")
+        for entry in data["compare"]:
+            of, control = entry.get("of", ""), entry.get("control", "")
+            yield {**{key: entry.get(key) for key in keys}, "of": of, "control": control}
+
+
+compare = in_python(Compare)

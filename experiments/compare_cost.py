@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from icl_vectors.encoding import encode_plain
-from icl_vectors.experiments.compare_results import cost_of
+from icl_vectors.experiments.compare_summary import cost_of
 from icl_vectors.methods.cost import cost_of_ranking
 from icl_vectors.methods.function import FUNCTION, counts_of
 from icl_vectors.methods.method import Method

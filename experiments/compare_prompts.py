@@ -8,7 +8,7 @@ from torch import Tensor
 
 from icl_vectors.batches import Batch
 from icl_vectors.encoding import EncodedPrompt
-from icl_vectors.experiments.compare_plan import ComparePlan
+from icl_vectors.experiments.compare_config import CompareConfig
 from icl_vectors.limits import encode_prompts
 from icl_vectors.memory import choose_batch_size
 from icl_vectors.methods.method import Candidate, Method
@@ -35,28 +35,26 @@ class TaskPrompts:
     """
 
     model: Model
-    plan: ComparePlan
+    config: CompareConfig
     task: Task
     dev: Sequence[EncodedPrompt]
     test: Sequence[EncodedPrompt]
     size: int
 
     @classmethod
-    def make(
-        cls, model: Model, plan: ComparePlan, task: Task, batch_size: int | None
-    ) -> "TaskPrompts":
+    def make(cls, model: Model, config: CompareConfig, task: Task) -> "TaskPrompts":
         """Encode a task's prompts.
 
         Raises:
             IclVectorsError: the tokenizer joins an arrow with its answer, or a prompt is too long.
         """
-        dev, test = plan.prompts(task)
+        dev, test = config.prompts(task)
         encoded = (
-            encode_prompts(model, plan.template, dev),
-            encode_prompts(model, plan.template, test),
+            encode_prompts(model, config.template, dev),
+            encode_prompts(model, config.template, test),
         )
-        size = batch_size or choose_batch_size(model, [*encoded[0], *encoded[1]])
-        return cls(model, plan, task, *encoded, size)
+        size = config.batch_size or choose_batch_size(model, [*encoded[0], *encoded[1]])
+        return cls(model, config, task, *encoded, size)
 
     def size_for(self, groups: Sequence[Sequence[Candidate]]) -> int:
         """Prompts at once where each is put in with every candidate of a group."""
@@ -74,17 +72,17 @@ class TaskPrompts:
         """Batches for a method; `contexts` are the dev prompts where not given."""
         return method_batches(
             self.model,
-            template or self.plan.template,
+            template or self.config.template,
             method,
             prompts,
             Contexts(self.dev if contexts is None else contexts),
             size,
-            self.plan.seed,
+            self.config.seed,
         )
 
     def corrupted(self, method: Method, size: int, most: int) -> list[Batch]:
         """Some dev prompts with shuffled answers, whole up to their arrow as "queries alone"."""
-        whole = corrupted_prompts(self.model, self.plan.template, self.dev[:most])
+        whole = corrupted_prompts(self.model, self.config.template, self.dev[:most])
         return self.batches(method, whole, size)
 
     def variants(
@@ -92,26 +90,26 @@ class TaskPrompts:
     ) -> dict[str, Variant]:
         """The method's controls by name, then "arrow …" and "shots …"."""
         found: dict[str, Variant] = {}
-        for control in self.plan.controls:
+        for control in self.config.controls:
             if control == "random":
-                found[control] = variant(noise=self.plan.seed)
+                found[control] = variant(noise=self.config.seed)
             elif control == "shuffled":
                 found[control] = self._shuffled(method, size)
             elif control in given:
                 found[control] = variant(given=given[control])
-        for template in self.plan.arrows:
+        for template in self.config.templates:
             test = encode_prompts(self.model, template, [one.prompt for one in self.test])
             puts = self.batches(method, test, size, template=template)
             found[f"arrow {template.arrow}"] = variant(puts=puts)
-        for shots in self.plan.further_shots:
+        for shots in self.config.further_shots:
             found[f"shots {shots}"] = self.at_shots(method, shots, size)
         return found
 
     def at_shots(self, method: Method, shots: int, size: int) -> Variant:
         """Vectors from prompts of another number of demonstrations, the queries being the same."""
         dev, test = (
-            encode_prompts(self.model, self.plan.template, prompts)
-            for prompts in self.plan.prompts(self.task, shots)
+            encode_prompts(self.model, self.config.template, prompts)
+            for prompts in self.config.prompts(self.task, shots)
         )
         reads = self.batches(method, test, size, contexts=dev)
         return variant(
@@ -122,7 +120,7 @@ class TaskPrompts:
 
     def scored(self, name: str) -> Sequence[EncodedPrompt]:
         """The test prompts with the tokens that a variant's answers are compared with."""
-        for template in self.plan.arrows:
+        for template in self.config.templates:
             if name == f"arrow {template.arrow}":
                 return encode_prompts(self.model, template, [one.prompt for one in self.test])
         return self.test
@@ -131,7 +129,7 @@ class TaskPrompts:
         def wrong(prompts: Sequence[EncodedPrompt]) -> list[Batch]:
             changed = [shuffled(one.prompt) for one in prompts]
             return self.batches(
-                method, encode_prompts(self.model, self.plan.template, changed), size
+                method, encode_prompts(self.model, self.config.template, changed), size
             )
 
         if method.pooled:

@@ -1,239 +1,150 @@
 """The units of a comparison: ranking the heads, one method on one task, a method's controls."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from time import perf_counter
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from icl_vectors.errors import not_finite
-from icl_vectors.experiments.compare_plan import ComparePlan
-from icl_vectors.experiments.compare_prompts import TaskPrompts, variant
-from icl_vectors.experiments.compare_results import answers_of, cost_of, entry_of, samples_of
-from icl_vectors.experiments.jobs import Jobs
-from icl_vectors.experiments.observer import Observer
-from icl_vectors.files import write_json, write_whole
+from icl_vectors.experiments.compare_prompts import variant
+from icl_vectors.experiments.compare_summary import answers_of, cost_of, entry_of, samples_of
+from icl_vectors.experiments.experiment import Outcome
+from icl_vectors.files import write_whole
 from icl_vectors.graph_of_methods import run_method, run_ranking
-from icl_vectors.memory import with_smaller_batches
 from icl_vectors.methods.cost import cost_of_ranking
-from icl_vectors.methods.function import FUNCTION, counts_of
+from icl_vectors.methods.function import FUNCTION
 from icl_vectors.methods.method import Method
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
 from icl_vectors.methods.prepare import corrupted_at_once
-from icl_vectors.methods.ranking import RANKING_PROMPTS, best_first
-from icl_vectors.model import Model
-from icl_vectors.run_folder import RunFolder, Unit
+from icl_vectors.methods.ranking import RANKING_PROMPTS
 from icl_vectors.tasks import Task
 
+if TYPE_CHECKING:
+    from icl_vectors.experiments.compare import Compare
+    from icl_vectors.experiments.context import Context
 
-@dataclass
-class Units:
-    """Runs the units of one comparison; what each gives is kept in the folder at once."""
 
-    model: Model
-    plan: ComparePlan
-    prompts: Mapping[str, TaskPrompts]
-    folder: RunFolder
-    observer: Observer
-    settings: dict[str, Any] = field(default_factory=dict)
+def heads(task: Task, comparison: "Compare", context: "Context") -> Outcome:
+    """The indirect effect of every head on one task."""
+    own, model = comparison.prompts[task.name], comparison.model
+    n_heads, blocks = model.n_heads, model.n_layers
 
-    def heads(self, task: Task, unit: Unit) -> None:
-        """The indirect effect of every head on one task."""
-        own, model = self.prompts[task.name], self.model
-        n_heads, blocks = model.n_heads, model.n_layers
-        jobs, start = Jobs(model, self.folder, unit, self.observer), perf_counter()
+    def run(size: int) -> tuple[Tensor, int]:
+        contexts = own.batches(FUNCTION, own.dev, size)
+        fewer = corrupted_at_once(size, n_heads)
+        corrupted = own.corrupted(FUNCTION, fewer, RANKING_PROMPTS)
+        progress, job = context.progress(heads=RANKING_PROMPTS), context.job(f"batches of {size}")
+        effects = run_ranking(model, contexts, corrupted, FUNCTION, progress, job)
+        cost = sum(FUNCTION.cost(batch, [(0,)], blocks)[0] for batch in contexts)
+        return effects, cost + sum(cost_of_ranking(one, n_heads, blocks) for one in corrupted)
 
-        def run(size: int) -> tuple[Tensor, int]:
-            contexts = own.batches(FUNCTION, own.dev, size)
-            fewer = corrupted_at_once(size, n_heads)
-            corrupted = own.corrupted(FUNCTION, fewer, RANKING_PROMPTS)
-            told = self._progress(unit)
-            job = jobs.job(f"batches of {size}")
-            effects = run_ranking(model, contexts, corrupted, FUNCTION, told, job)
-            cost = sum(FUNCTION.cost(batch, [(0,)], blocks)[0] for batch in contexts)
-            return effects, cost + sum(cost_of_ranking(one, n_heads, blocks) for one in corrupted)
+    effects, cost = context.run(run, own.dev, own.size)
+    context.require_finite(effects.isfinite().all(), "the logits")
+    means = [[round(value, 6) for value in row] for row in effects.mean(0).tolist()]
+    return Outcome({"task": task.name, "effects": means, "n": len(effects), "layer_tokens": cost})
 
-        (effects, cost), size = with_smaller_batches(run, own.size, self.observer.notice)
-        if not effects.isfinite().all():
-            raise not_finite(f"{task.name}: the logits", model.dtype, model.device)
-        means = [[round(value, 6) for value in row] for row in effects.mean(0).tolist()]
-        result = {"task": task.name, "effects": means, "n": len(effects), "layer_tokens": cost}
-        seconds = round(perf_counter() - start, 3)
-        self.folder.finish(unit, result, seconds=seconds, batch_size=size, **jobs.spent())
-        best = max((one, at, head) for at, row in enumerate(means) for head, one in enumerate(row))
-        self.observer.told(
-            f"{task.name}: head {best[2]} of block {best[1]} has the largest indirect effect, "
-            f"{best[0]:+.3f} (n {len(effects)})"
+
+def method(task: Task, method: Method, comparison: "Compare", context: "Context") -> Outcome:
+    """One method on one task: its choice on dev, its answers on test."""
+    own, model, config = comparison.prompts[task.name], comparison.model, comparison.config
+    plain = method in (REGULAR, ZERO_SHOT)
+    further = config.further_shots if method is REGULAR else []
+    groups = method.candidates(comparison.layers, comparison.settings)
+
+    def run(size: int) -> dict[str, Any]:
+        dev = [] if plain else own.batches(method, own.dev, size)
+        test = own.batches(method, own.test, size)
+        found = run_method(
+            model,
+            method,
+            comparison.settings,
+            dev if method.pooled else [],
+            dev,
+            test,
+            groups,
+            [variant(), *(own.at_shots(method, shots, size) for shots in further)],
+            _progress(comparison, context),
+            context.job(f"batches of {size}"),
         )
+        chosen = [one for group in groups for one in group][found["chosen"]]
+        return {**found, "cost": cost_of(method, groups, chosen, dev, test, model.n_layers)}
 
-    def rank(self) -> None:
-        """The heads by their mean effect over the tasks, kept in heads.json for other runs."""
-        plan = self.plan
-        if plan.ranking is not None:
-            ranked = list(plan.ranking)
-        else:
-            done = [self.folder.done[f"{task.name}:heads", plan.seed] for task in plan.tasks]
-            mean = torch.tensor([one["effects"] for one in done]).mean(0)  # (layer, head)
-            ranked = best_first(mean)
-            self._keep(ranked)
-        counts = counts_of(len(ranked))
-        self.settings = {"ranked": [one[:2] for one in ranked], "counts": counts}
+    found = context.run(run, own.test, own.size_for(groups))
+    _require_finite(context, found)
+    result: dict[str, Any] = {"task": task.name, "method": method.name}
+    result |= {**entry_of(method, groups, found, own.dev, own.test), **found["cost"]}
+    jobs = len(context.jobs.spent().get("jobs", []))
+    result |= {"seconds": context.seconds, "jobs": jobs}
+    if method.heads:
+        ranked = comparison.folder.done.get((f"{task.name}:heads", config.seed), {})
+        result["ranking"] = int(ranked.get("layer_tokens", 0))
+    if further:
+        curve = zip(further, found["measured"][2:], strict=True)
+        result["shots"] = [{"shots": n, **answers_of(one, own.test)} for n, one in curve]
+    if not plain:
+        content = save({"vectors": found["vectors"].contiguous()})
+        write_whole(comparison.vectors_path(task.name, method.name), content)
+    layer, measured = result["choice"].get("layer"), found["measured"][1]
+    unit, decode = context.unit[0], model.tokenizer
+    samples = [*samples_of(decode, unit, method.name, own.test, measured, layer)]
+    asked = [one.prompt for one in [*own.dev, *own.test]] if method is REGULAR else []
+    return Outcome(result, asked, samples)
 
-    def _keep(self, ranked: Sequence[tuple[int, int, float]]) -> None:
-        """heads.json; a ranking that was given is not written again, its origin is elsewhere."""
-        model = self.model
-        shown = [dict(zip(("layer", "head", "effect"), one, strict=True)) for one in ranked]
-        about = {"model": model.reference, "fingerprint": model.fingerprint, "dtype": model.dtype}
-        names = [task.name for task in self.plan.tasks]
-        found = {"schema": 1, **about, "tasks": names, "ranked": shown}
-        write_json(self.folder.path / "heads.json", found)
 
-    def method(self, task: Task, method: Method, unit: Unit) -> None:
-        """One method on one task: its choice on dev, its answers on test."""
-        own, model, plan = self.prompts[task.name], self.model, self.plan
-        plain = method in (REGULAR, ZERO_SHOT)
-        further = plan.further_shots if method is REGULAR else []
-        groups = method.candidates(plan.layers, self.settings)
-        jobs, start = Jobs(model, self.folder, unit, self.observer), perf_counter()
+def controls(task: Task, method: Method, comparison: "Compare", context: "Context") -> Outcome:
+    """The same with vectors that should not carry the task, and under other conditions."""
+    own, model, config = comparison.prompts[task.name], comparison.model, comparison.config
+    before = comparison.folder.done[f"{task.name}:{method.name}", config.seed]
+    given = _given(comparison, task, method)
 
-        def run(size: int) -> dict[str, Any]:
-            dev = [] if plain else own.batches(method, own.dev, size)
-            test = own.batches(method, own.test, size)
-            found = run_method(
-                model,
-                method,
-                self.settings,
-                dev if method.pooled else [],
-                dev,
-                test,
-                groups,
-                [variant(), *(own.at_shots(method, shots, size) for shots in further)],
-                self._progress(unit),
-                jobs.job(f"batches of {size}"),
-            )
-            chosen = [one for group in groups for one in group][found["chosen"]]
-            return {**found, "cost": cost_of(method, groups, chosen, dev, test, model.n_layers)}
-
-        size = own.size_for(groups)
-        found, size = with_smaller_batches(run, size, self.observer.notice)
-        self._require_finite(task, found)
-        spent, seconds = jobs.spent(), round(perf_counter() - start, 3)
-        about = {"task": task.name, "method": method.name}
-        result = {**about, **entry_of(method, groups, found, own.dev, own.test), **found["cost"]}
-        result |= {"seconds": seconds, "jobs": len(spent.get("jobs", []))}
-        if method.heads:
-            result["ranking"] = self._cost_of_ranking(task)
-        if further:
-            curve = zip(further, found["measured"][2:], strict=True)
-            result["shots"] = [{"shots": n, **answers_of(one, own.test)} for n, one in curve]
-        if not plain:
-            content = save({"vectors": found["vectors"].contiguous()})
-            write_whole(self._vectors(task, method), content)
-        layer = result["choice"].get("layer")
-        lines = samples_of(
-            model.tokenizer, unit[0], method.name, own.test, found["measured"][1], layer
+    def run(size: int) -> dict[str, Any]:
+        variants = own.variants(method, given, size)
+        test = own.batches(method, own.test, size)
+        found = run_method(
+            model,
+            method,
+            comparison.settings,
+            own.batches(method, own.dev, size) if method.pooled else [],
+            [],
+            test,
+            [[tuple(before["candidate"])]],
+            list(variants.values()),
+            _progress(comparison, context),
+            context.job(f"batches of {size}"),
         )
-        asked = [one.prompt for one in [*own.dev, *own.test]] if method is REGULAR else []
-        self.folder.finish(
-            unit,
-            result,
-            prompts=asked,
-            samples=lines,
-            seconds=seconds,
-            batch_size=size,
-            **spent,
-        )
-        self.observer.told(_line(result))
+        return {**found, "names": list(variants)}
 
-    def controls(self, task: Task, method: Method, unit: Unit) -> None:
-        """The same with vectors that should not carry the task, and under other conditions."""
-        own, model = self.prompts[task.name], self.model
-        before = self.folder.done[f"{task.name}:{method.name}", self.plan.seed]
-        jobs, start = Jobs(model, self.folder, unit, self.observer), perf_counter()
-        given = self._given(task, method)
-
-        def run(size: int) -> dict[str, Any]:
-            variants = own.variants(method, given, size)
-            test = own.batches(method, own.test, size)
-            found = run_method(
-                model,
-                method,
-                self.settings,
-                own.batches(method, own.dev, size) if method.pooled else [],
-                [],
-                test,
-                [[tuple(before["candidate"])]],
-                list(variants.values()),
-                self._progress(unit),
-                jobs.job(f"batches of {size}"),
-            )
-            return {**found, "names": list(variants)}
-
-        found, size = with_smaller_batches(run, own.size, self.observer.notice)
-        self._require_finite(task, found)
-        results: dict[str, Any] = {}
-        samples: list[dict[str, Any]] = []
-        for name, measured in zip(found["names"], found["measured"][1:], strict=True):
-            scored = own.scored(name)
-            results[name] = answers_of(measured, scored)
-            if name in self.plan.controls:
-                layer, label = before["choice"].get("layer"), f"{method.name}:{name}"
-                samples += samples_of(model.tokenizer, unit[0], label, scored, measured, layer)
-        result = {"task": task.name, "method": method.name, "variants": results}
-        seconds = round(perf_counter() - start, 3)
-        self.folder.finish(
-            unit, result, samples=samples, seconds=seconds, batch_size=size, **jobs.spent()
-        )
-        shown = ", ".join(f"{name!r} {one['accuracy']:.2f}" for name, one in results.items())
-        self.observer.told(f"{task.name}, {method.name} otherwise: {shown}")
-
-    def _given(self, task: Task, method: Method) -> dict[str, Tensor]:
-        """Mean vectors of another task, and over all tasks; nothing for a single task."""
-        other = self.plan.other(task)
-        if other is None:
-            return {}
-        means = {
-            one.name: load_file(self._vectors(one, method))["vectors"] for one in self.plan.tasks
-        }
-        return {
-            "other-task": means[other.name],
-            "task-mean": torch.stack([*means.values()]).mean(0),
-        }
-
-    def _vectors(self, task: Task, method: Method) -> Path:
-        """Mean vectors, for the controls of other tasks; `extract --method` makes those to keep."""
-        folder = self.folder.path / "compared"
-        folder.mkdir(exist_ok=True)
-        return folder / f"{task.name}.seed{self.plan.seed}.{method.name}.safetensors"
-
-    def _cost_of_ranking(self, task: Task) -> int:
-        done = self.folder.done.get((f"{task.name}:heads", self.plan.seed), {})
-        return int(done.get("layer_tokens", 0))
-
-    def _progress(self, unit: Unit) -> Callable[[str, int], None]:
-        totals = {"dev": self.plan.dev, "test": self.plan.test, "heads": RANKING_PROMPTS}
-        seen = dict.fromkeys(totals, 0)
-        first = "heads" if unit[0].endswith(":heads") else "dev"
-        self.observer.phase(*unit, first, 0, totals[first])
-
-        def progress(phase: str, prompts: int) -> None:
-            seen[phase] += prompts
-            self.observer.phase(*unit, phase, min(seen[phase], totals[phase]), totals[phase])
-
-        return progress
-
-    def _require_finite(self, task: Task, found: Mapping[str, Any]) -> None:
-        scores = torch.stack([one[1] for one in found["measured"]])  # log-probabilities
-        if not bool(found["finite"]) or not scores.isfinite().all():
-            raise not_finite(f"{task.name}: the logits", self.model.dtype, self.model.device)
+    found = context.run(run, own.test, own.size)
+    _require_finite(context, found)
+    results: dict[str, Any] = {}
+    samples: list[dict[str, Any]] = []
+    for name, measured in zip(found["names"], found["measured"][1:], strict=True):
+        scored = own.scored(name)
+        results[name] = answers_of(measured, scored)
+        if name in config.controls:
+            layer, label = before["choice"].get("layer"), f"{method.name}:{name}"
+            unit, tokenizer = context.unit[0], model.tokenizer
+            samples += samples_of(tokenizer, unit, label, scored, measured, layer)
+    result = {"task": task.name, "method": method.name, "variants": results}
+    return Outcome(result, samples=samples)
 
 
-def _line(result: Mapping[str, Any]) -> str:
-    chosen = ", ".join(f"{name} {value}" for name, value in result["choice"].items())
-    figures = f"{result['accuracy']:.2f} [{result['low']:.2f}, {result['high']:.2f}]"
-    about = f"n {result['n']}" + (f"; {chosen}" if chosen else "")
-    return f"{result['task']}, {result['method']}: {figures} ({about})"
+def _given(comparison: "Compare", task: Task, method: Method) -> dict[str, Tensor]:
+    """Mean vectors of another task, and over all tasks; nothing for a single task."""
+    tasks, other = comparison.config.tasks, comparison.config.other(task)
+    if other is None:
+        return {}
+    paths = {one.name: comparison.vectors_path(one.name, method.name) for one in tasks}
+    means = {name: load_file(path)["vectors"] for name, path in paths.items()}
+    mean = torch.stack([*means.values()]).mean(0)
+    return {"other-task": means[other.name], "task-mean": mean}
+
+
+def _progress(comparison: "Compare", context: "Context") -> Callable[[str, int], None]:
+    return context.progress(dev=comparison.config.dev, test=comparison.config.test)
+
+
+def _require_finite(context: "Context", found: Mapping[str, Any]) -> None:
+    scores = torch.stack([one[1] for one in found["measured"]])  # log-probabilities
+    context.require_finite(bool(found["finite"]) and scores.isfinite().all(), "the logits")

@@ -10,7 +10,7 @@ from typing import Any
 
 from icl_vectors.encoding import EncodedPrompt, first_tokens
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.written import WrittenByMethod
+from icl_vectors.experiments.generated import GeneratedByMethod
 from icl_vectors.run_shapes import BEGIN_ALIKE, COPIES, METHODS
 from icl_vectors.scoring import accuracy, exact_mcnemar
 from icl_vectors.tasks import Task
@@ -45,14 +45,14 @@ def label_measures(
     found: Mapping[str, Any],
     of_dummies: FirstTokens,
     copies: bool,
-    written: WrittenByMethod | None = None,
+    generated: GeneratedByMethod | None = None,
 ) -> dict[str, Any]:
     """What a constant answer earns, what is left without a dummy's answers, and what θ fails at.
 
     Args:
         of_dummies: first tokens of each dummy's right answers.
         copies: whether the answers with θ copy the dummies' own more often than regular ones do.
-        written: whole answers, where these are compared in place of first tokens.
+        generated: whole answers, where these are compared in place of first tokens.
     """
     tokens = _answers(found)
     right: dict[str, list[bool]] = {
@@ -62,11 +62,11 @@ def label_measures(
     labels: list[list[Collection[Any]]] = [[one.accepted for one in part] for part in (dev, test)]
     hypothesis: list[Any] = tokens["hypothesis"]
     texts = [one.prompt.answers for one in test]
-    alike = written is None and _begin_alike(labels[1], texts)
-    if written is not None:
-        right = {method: [one.exact for one in written[method]] for method in METHODS}
+    alike = generated is None and _begin_alike(labels[1], texts)
+    if generated is not None:
+        right = {method: [one.exact for one in generated[method]] for method in METHODS}
         labels = [[one.prompt.answers for one in part] for part in (dev, test)]
-        hypothesis = [one.text for one in written["hypothesis"]]
+        hypothesis = [one.text for one in generated["hypothesis"]]
     constant = _commonest(labels[0])[0]
     of_constant = [constant in accepted for accepted in labels[1]]
     beats_constant = beats(right["hypothesis"], of_constant)

@@ -16,11 +16,8 @@ class Observer:
     def phase(self, task: str, seed: int, phase: str, done: int, total: int) -> None:
         """A batch of prompts has been run: prompts done of this unit's total."""
 
-    def finished(self, result: Mapping[str, Any]) -> None:
-        """A unit has its result (an entry of `tasks` in results.json)."""
-
-    def told(self, line: str) -> None:
-        """A unit of an experiment other than a sweep is done: its result in one line."""
+    def finished(self, result: Mapping[str, Any], line: str) -> None:
+        """A unit has its result: its entry, and the same in one line."""
 
     def failed(self, task: str, seed: int, error: str) -> None:
         """A unit could not be run; the others go on. It is logged where nothing else tells it."""

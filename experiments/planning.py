@@ -8,10 +8,11 @@ from icl_vectors.architecture import find_architecture
 from icl_vectors.blueprint import blueprint
 from icl_vectors.dtypes import check_dtype, choose_dtype
 from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.compare_config import parse_controls
 from icl_vectors.experiments.compare_cost import costs_of_methods
-from icl_vectors.experiments.compare_plan import parse_controls
 from icl_vectors.experiments.cost import Cost, best_choice, places_here
-from icl_vectors.experiments.plan_of_run import SweepPlan
+from icl_vectors.experiments.sweep import SweepConfig
+from icl_vectors.layers import parse_layers
 from icl_vectors.limits import UNBOUNDED
 from icl_vectors.memory import LARGEST_ON_SERVER
 from icl_vectors.methods.registry import parse_methods
@@ -20,7 +21,6 @@ from icl_vectors.models import choose_device
 from icl_vectors.prompt_sizes import prompt_sizes
 from icl_vectors.remote_cost import bytes_up
 from icl_vectors.run_folder import Unit
-from icl_vectors.tasks import Task
 
 SCHEMA = 1
 ASKED_OF_AUTO = ("bfloat16", "int8", "nf4")  # besides the checkpoint's own dtype
@@ -28,17 +28,8 @@ ASKED_OF_AUTO = ("bfloat16", "int8", "nf4")  # besides the checkpoint's own dtyp
 
 def plan_sweep(
     reference: str,
-    tasks: str | Sequence[str | Task] = "all",
-    *,
+    *given: Any,
     dtypes: Sequence[str] = ("auto",),
-    shots: int = 5,
-    dummies: int = 2,
-    dev: int = 50,
-    test: int = 50,
-    layers: str = "all",
-    seeds: Sequence[int] = (41,),
-    template: str = "{input}→{output}",
-    batch_size: int | None = None,
     memory: int | None = None,
     calibrate: bool = False,
     device: str | None = None,
@@ -47,10 +38,12 @@ def plan_sweep(
     notice: Callable[[str], None] = lambda text: None,
     methods: str | None = None,
     controls: str = "all",
+    **options: Any,
 ) -> dict[str, Any]:
     """What `sweep` with the same arguments would cost; nothing is run, no weight is loaded.
 
     Args:
+        given, options: of the sweep, as `icl_vectors.sweep` takes them.
         methods: also what `compare` would cost with these methods and `controls`.
         dtypes: "auto" alone tells of the checkpoint's own dtype, bfloat16, int8 and nf4.
         memory: bytes of a GPU to ask about in place of this machine.
@@ -66,13 +59,12 @@ def plan_sweep(
     module = blueprint(config, trust_remote_code=trust_remote_code)
     architecture = find_architecture(module)
     depth = len(architecture.blocks)
-    run = SweepPlan.make(
-        depth, tasks, shots, dummies, dev, test, layers, seeds, template, batch_size
-    )
+    run = SweepConfig.make(*given, **options)
+    layers, batch_size = parse_layers(run.layers, depth), run.batch_size
     sizes, tokenizer = _sizes(reference, about, run)
     compared = parse_methods(methods) if methods is not None else []
     held_against = parse_controls(controls)
-    cost = Cost(module, architecture, sizes, run.layers, batch_size)
+    cost = Cost(module, architecture, sizes, layers, batch_size)
     named = _dtypes(dtypes, config)
     of_dtypes = [cost.in_dtype(dtype, places_here(memory)) for dtype in named]
     best = best_choice(of_dtypes)
@@ -98,7 +90,7 @@ def plan_sweep(
             compared,
             _with_prompts(run, sizes),
             tokenizer=tokenizer,
-            layers=run.layers,
+            layers=layers,
             n_layers=depth,
             n_heads=architecture.heads,
             batch_size=size,
@@ -118,7 +110,7 @@ def _dtypes(dtypes: Sequence[str], config: Any) -> list[str]:
     return list(dict.fromkeys([*chosen, *more]))
 
 
-def _sizes(reference: str, about: dict[str, Any], run: SweepPlan) -> tuple[dict[Any, Any], Any]:
+def _sizes(reference: str, about: dict[str, Any], run: SweepConfig) -> tuple[dict[Any, Any], Any]:
     """The lengths of every unit's prompts, and the tokenizer; None: they are estimated."""
     folder = Path(reference).expanduser()
     files = [*folder.glob("token*"), *folder.glob("vocab*")] if folder.is_dir() else [folder]
@@ -132,9 +124,9 @@ def _sizes(reference: str, about: dict[str, Any], run: SweepPlan) -> tuple[dict[
     return sizes, tokenizer
 
 
-def _with_prompts(run: SweepPlan, sizes: Mapping[Unit, Any]) -> list[Any]:
+def _with_prompts(run: SweepConfig, sizes: Mapping[Unit, Any]) -> list[Any]:
     """Dev and test prompts of each task with their lengths, for the first seed."""
-    units = [unit for unit in run.units if unit[1] == run.seeds[0]]
+    units = [unit for unit in run.units if unit[1] == run.all_seeds[0]]
     return [
         tuple(
             list(zip(part, lengths, strict=True))
@@ -144,7 +136,7 @@ def _with_prompts(run: SweepPlan, sizes: Mapping[Unit, Any]) -> list[Any]:
     ]
 
 
-def _sent(run: SweepPlan) -> dict[Unit, int]:
+def _sent(run: SweepConfig) -> dict[Unit, int]:
     return {
         unit: bytes_up(run.template, (one for part in run.prompts(unit) for one in part))
         for unit in run.units

@@ -1,60 +1,79 @@
 """All of the paper on one model, in one folder: sweep, cluster, conflict, vocabulary."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from icl_vectors.experiments.checks import PAPER_PAIRS, gather_tasks
-from icl_vectors.experiments.cluster import cluster
-from icl_vectors.experiments.conflict import conflict
+from icl_vectors.experiments.checks import PAPER_PAIRS
+from icl_vectors.experiments.cluster import Cluster
+from icl_vectors.experiments.config import ALL_TASKS, PromptsConfig, Tasks, asked
+from icl_vectors.experiments.conflict import Conflict
+from icl_vectors.experiments.experiment import Experiment, place
 from icl_vectors.experiments.observer import Observer
-from icl_vectors.experiments.sweep import sweep
-from icl_vectors.experiments.vocabulary import vocabulary
+from icl_vectors.experiments.results import Results, Vectors
+from icl_vectors.experiments.sweep import Sweep
+from icl_vectors.experiments.vocabulary import Vocabulary
 from icl_vectors.notebook import default_observer
-from icl_vectors.tasks import Task
-from icl_vectors.turns import takes_turns
-
-SHOTS_OF_MAPS = 4  # in the paper's t-SNE and conflict experiments
 
 
-@takes_turns
-def reproduce(
-    model: Any,
-    tasks: str | Sequence[str | Task] = "all",
-    *,
-    output: str | Path,
-    shots: int = 5,
-    dummies: int = 2,
-    test: int = 50,
-    dev: int = 50,
-    seed: int = 41,
-    template: str = "{input}→{output}",
-    batch_size: int | None = None,
-    observer: Observer | None = None,
-    provenance: Mapping[str, Any] | None = None,
-) -> None:
-    """Run every experiment of the paper; each is resumed where it was left.
+class ReproduceConfig(PromptsConfig):
+    """What `reproduce` is asked for."""
+
+    tasks: Tasks = asked("all", ALL_TASKS)
+
+
+class Reproduce(Sweep):
+    """Sweep, cluster, conflict and vocabulary, then the report with a verdict on every claim.
 
     Conflicts are run for those of the paper's pairs whose tasks are among `tasks`.
 
-    Raises:
-        IclVectorsError, RunError: as the experiments do.
+    Example: icl-vectors reproduce --output runs/paper
     """
-    observer = observer or default_observer()
-    chosen = gather_tasks(tasks)
-    shared: dict[str, Any] = {"output": output, "seed": seed, "template": template}
-    shared |= {"test": test, "dev": dev, "observer": observer, "provenance": provenance}
-    counts: dict[str, Any] = {"dummies": dummies, "batch_size": batch_size}
-    seeds = {key: value for key, value in shared.items() if key != "seed"} | {"seeds": (seed,)}
-    observer.notice("1/4 sweep")
-    sweep(model, chosen, shots=shots, **counts, **seeds)
-    if len(chosen) > 1:
-        observer.notice("2/4 cluster")
-        cluster(model, chosen, shots=SHOTS_OF_MAPS, by_layer=True, **counts, **shared)
-    names = {task.name for task in chosen}
-    pairs = [pair for pair in PAPER_PAIRS.split(",") if set(pair.split(":")) <= names]
-    if pairs:
-        observer.notice("3/4 conflict")
-        conflict(model, ",".join(pairs), shots=SHOTS_OF_MAPS, **counts, **shared)
-    observer.notice("4/4 vocabulary")
-    vocabulary(model, chosen, **shared)
+
+    name = "reproduce"
+    Config = ReproduceConfig  # type: ignore[assignment] # its fields are a sweep's, but fewer
+
+    @classmethod
+    def run(
+        cls,
+        model: Any,
+        config: Any,
+        *,
+        output: str | Path | None = None,
+        observer: Observer | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Results:
+        """Run every experiment of the paper; each is resumed where it was left.
+
+        Raises:
+            IclVectorsError, RunError: as the experiments do.
+        """
+        observer = observer or default_observer()
+        shared = {name: getattr(config, name) for name in ("test", "dev", "seed", "template")}
+        own: dict[str, Any] = {"dummies": config.dummies, "batch_size": config.batch_size}
+        names = {task.name for task in config.tasks}
+        pairs = [pair for pair in PAPER_PAIRS.split(",") if set(pair.split(":")) <= names]
+        parts: list[tuple[type[Experiment], dict[str, Any]]] = [
+            (Sweep, {"tasks": config.tasks, "shots": config.shots, **own})
+        ]
+        if len(names) > 1:
+            parts.append((Cluster, {"tasks": config.tasks, "by_layer": True, **own}))
+        if pairs:
+            parts.append((Conflict, {"pairs": ",".join(pairs), **own}))
+        parts.append((Vocabulary, {"tasks": config.tasks}))
+        failures: Mapping[Any, str] = {}
+        with place(output) as path:
+            for number, (kind, options) in enumerate(parts, 1):
+                observer.notice(f"{number}/{len(parts)} {kind.name}")
+                found = kind.run(
+                    model,
+                    kind.Config(**shared, **options),
+                    output=path,
+                    observer=observer,
+                    provenance=provenance,
+                )
+                failures = found.failures if kind is Sweep else failures
+            vectors = Vectors.of_folder(path, found.data)
+            folder = Path(output) if output is not None else None
+            kept = vectors if folder else vectors.read()
+        return Results(cls, found.data, folder, failures, kept)

@@ -1,231 +1,223 @@
 """The paper's experiment: baseline, hypothesis and regular for each task, the layer from dev."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from icl_vectors.batches import make_batches
-from icl_vectors.checking import require_checked
-from icl_vectors.errors import IclVectorsError, not_finite
-from icl_vectors.experiments.encoded import Encoded, encode_unit, units_that_fail
+from icl_vectors.answers import answer_bound
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.config import (
+    ALL_TASKS,
+    CANDIDATES,
+    Layers,
+    PromptsConfig,
+    Seeds,
+    Tasks,
+    asked,
+    one_of,
+)
+from icl_vectors.experiments.experiment import Experiment, Outcome, in_python
 from icl_vectors.experiments.few_labels import best_apart, dummy_answers, label_measures
-from icl_vectors.experiments.jobs import Jobs
-from icl_vectors.experiments.kept import Vectors
-from icl_vectors.experiments.measures import METHODS, samples_of, unit_result
-from icl_vectors.experiments.observer import Observer
-from icl_vectors.experiments.parts import run_in_parts
-from icl_vectors.experiments.plan_of_run import SweepPlan
+from icl_vectors.experiments.generated import (
+    COMPARISON_OF_GENERATED,
+    generate_answers,
+    generated_samples,
+    with_generated,
+)
+from icl_vectors.experiments.measures import COMPARISON, METHODS, samples_of, unit_result
 from icl_vectors.experiments.summary import summary
-from icl_vectors.experiments.written import with_written, write_answers_of, written_samples
-from icl_vectors.given import takes_numbers
-from icl_vectors.graph import run_task
-from icl_vectors.memory import choose_batch_size, forget_peak, peak_bytes, with_smaller_batches
-from icl_vectors.models import Model, as_model
-from icl_vectors.notebook import default_observer
-from icl_vectors.prompts import Prompt
-from icl_vectors.run_folder import RunFolder, Unit
+from icl_vectors.layers import parse_layers
+from icl_vectors.plain_text import in_one_line, spark_line
+from icl_vectors.prompts import Prompt, sample_prompts
+from icl_vectors.run_folder import Unit
+from icl_vectors.run_shapes import faults_of
 from icl_vectors.tasks import Task
-from icl_vectors.turns import takes_turns
-from icl_vectors.vectors import TaskVector
 
 if TYPE_CHECKING:
-    import pandas
-
-PAUSE = 5.0  # seconds between two writings of results.json; what is done stands in the records
-
-
-@dataclass(frozen=True)
-class SweepResults:
-    """What a sweep found.
-
-    Attributes:
-        data: the content of results.json.
-        folder: the run's folder, or None.
-        failures: (task, seed) of units that could not be run, with the reason.
-        vectors: mean θ over the test prompts of each unit that ran in this process; where there is
-            a folder, read from it when asked for.
-    """
-
-    data: dict[str, Any]
-    folder: Path | None = None
-    failures: Mapping[Unit, str] = field(default_factory=dict)
-    vectors: Mapping[Unit, TaskVector] = field(default_factory=dict, repr=False)
-
-    def _repr_html_(self) -> str:
-        """The test figures as a table, for a notebook."""
-        frame = self.to_pandas()
-        shown = frame[frame["split"] == "test"] if len(frame) else frame
-        wide = shown.pivot_table(index=["task", "seed"], columns="method", values="accuracy")
-        return str(wide.to_html(float_format="{:.2f}".format))
-
-    def to_pandas(self) -> "pandas.DataFrame":
-        """One row a task × seed × method, and one a layer swept on dev."""
-        import pandas
-
-        frame = pandas.DataFrame([row for entry in self.data["tasks"] for row in _rows(entry)])
-        return frame.astype({"layer": "Int64"}) if len(frame) else frame  # baseline has none
+    from icl_vectors.experiments.context import Context
+    from icl_vectors.vectors import TaskVector
 
 
-@takes_turns
-@takes_numbers
-def sweep(
-    model: Any,
-    tasks: str | Iterable[str | Task] = "all",
-    *,
-    output: str | Path | None = None,
-    shots: int = 5,
-    dummies: int = 2,
-    dev: int = 50,
-    test: int = 50,
-    layers: str | Iterable[int] = "all",
-    seeds: Iterable[int] = (41,),
-    template: str = "{input}→{output}",
-    batch_size: int | None = None,
-    answer: str = "first-token",
-    choose_layer: str = "accuracy",
-    observer: Observer | None = None,
-    provenance: Mapping[str, Any] | None = None,
-) -> SweepResults:
-    """Measure how much of in-context learning one task vector carries (paper, section 3).
+class SweepConfig(PromptsConfig):
+    """What a sweep is asked for."""
+
+    tasks: Tasks = asked("all", ALL_TASKS)
+    layers: Layers = asked("all", CANDIDATES)
+    seeds: Seeds = asked(None, "Several seeds: 41,42,…")
+    answer: Annotated[str, one_of("first-token", "generate")] = asked(
+        "first-token", "What is compared: first-token, or generate (whole answers)"
+    )
+    choose_layer: Annotated[str, one_of("accuracy", "apart")] = asked(
+        "accuracy",
+        "The layer by dev accuracy, or by apart: where no dummy gives the answer.",
+    )
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """The seeds of `seeds`, or the one of `seed`."""
+        return self.seeds or (self.seed,)
+
+    @property
+    def generates(self) -> bool:
+        """Whether whole answers are generated and compared, not only their first tokens."""
+        return self.answer == "generate"
+
+    @property
+    def units(self) -> list[Unit]:
+        return [(task.name, seed) for task in self.tasks for seed in self.all_seeds]
+
+    def task(self, unit: Unit) -> Task:
+        return next(task for task in self.tasks if task.name == unit[0])
+
+    def prompts(self, unit: Unit) -> tuple[list[Prompt], list[Prompt]]:
+        """Dev and test prompts of one unit."""
+        counts = {"dev": self.dev, "test": self.test, "shots": self.shots, "dummies": self.dummies}
+        return sample_prompts(self.task(unit), seed=unit[1], **counts)
+
+
+class Sweep(Experiment):
+    """How much of in-context learning one task vector carries (paper, section 3).
 
     For each task and seed: the layer is chosen on dev prompts (highest accuracy with θ injected,
     ties to the lowest) and baseline, hypothesis and regular are reported on test prompts.
 
-    Args:
-        tasks: names, categories, `all`, or tasks of one's own.
-        output: the run's folder; the same call again resumes it. Without it nothing is written.
-        layers: candidate blocks: "all", "A:B[:STEP]", "I,J,…" or [I, J, …].
-        batch_size: prompts at once; chosen from free memory where None.
-        answer: "first-token" compares the first token; "generate" also writes the answers to the
-            test prompts out, up to the template's end, and compares them whole.
-        choose_layer: the layer is chosen by "accuracy" on dev, or by "apart": accuracy on the dev
-            prompts whose answer no dummy gives.
-
-    Raises:
-        IclVectorsError: an option can't be right, or `output` holds another configuration.
-        RunError: states or logits are not finite, memory does not suffice, or the model fails the
-            checks of `icl_vectors.check`, which are made first.
+    Example: icl-vectors sweep --tasks country_capital,antonyms --output runs/first
     """
-    model, observer = as_model(model), observer or default_observer()
-    plan = SweepPlan.make(
-        model.n_layers,
-        tasks,
-        shots,
-        dummies,
-        dev,
-        test,
-        layers,
-        seeds,
-        template,
-        batch_size,
-        answer,
-        choose_layer,
-    )
-    forget_peak(model)
-    failures = units_that_fail(model, plan)
-    opened = nullcontext(None) if output is None else plan.open_folder(output, model, provenance)
-    with opened as folder:
-        done = dict(folder.done) if folder else {}
-        vectors: dict[Unit, TaskVector | Path] = {}
-        observer.started(len(plan.units), len(done))
-        for unit, error in failures.items():
-            _tell_failure(unit, error, folder, observer)
-        written = -PAUSE
-        try:
-            for unit in (unit for unit in plan.units if unit not in done and unit not in failures):
-                try:
-                    prompts = encode_unit(model, plan, unit)
-                except IclVectorsError as refusal:
-                    failures[unit] = str(refusal)
-                    _tell_failure(unit, failures[unit], folder, observer)
-                    continue
-                done[unit], vector = _run_unit(model, plan, unit, prompts, folder, observer)
-                vectors[unit] = folder.vector_path(*unit) if folder else vector
-                observer.finished(done[unit])
-                if monotonic() - written >= PAUSE:
-                    _write(folder, model, plan, done)
-                    written = monotonic()
-        finally:
-            data = _write(folder, model, plan, done)
-    return SweepResults(data, Path(output) if output else None, failures, Vectors(vectors))
 
+    name = "sweep"
+    Config = SweepConfig
+    config: SweepConfig
+    goes_on = True
 
-def _tell_failure(unit: Unit, error: str, folder: RunFolder | None, observer: Observer) -> None:
-    observer.failed(*unit, error)
-    if folder:
-        folder.failed(unit, error)
+    def __init__(self, model: Any, config: SweepConfig, at: Any) -> None:
+        super().__init__(model, config, at)
+        self.layers = parse_layers(config.layers, model.n_layers)
 
+    def units(self) -> list[Unit]:
+        return self.config.units
 
-def _run_unit(
-    model: Model,
-    plan: SweepPlan,
-    unit: Unit,
-    encoded: Encoded,
-    folder: RunFolder | None,
-    observer: Observer,
-) -> tuple[dict[str, Any], TaskVector]:
-    """Run one task with one seed, and keep what it gave."""
-    dev, test = encoded
-    require_checked(model, plan.template, test)
-    batch_size = plan.batch_size or choose_batch_size(model, [*dev, *test])
-    of_dummies = dummy_answers(model.tokenizer, plan.template, plan.task(unit), [*dev, *test])
-    by_apart = plan.choose_layer == "apart"
-    choose = partial(best_apart, dev, plan.layers, of_dummies) if by_apart else None
-    total, seen = len(dev) + len(test), 0
-
-    def progress(phase: str, prompts: int) -> None:
-        nonlocal seen
-        seen += prompts
-        observer.phase(*unit, phase, min(seen, total), total)
-
-    def run(size: int) -> dict[str, Any]:
-        nonlocal seen
-        seen = 0
-        on_dev = make_batches(dev, size, model.way, with_query=False)
-        on_test = make_batches(test, size, model.way)
-
-        def session(with_dev: bool, with_test: bool, layers: Sequence[int]) -> dict[str, Any]:
-            part = _name_of_part(with_dev, with_test, layers, size)
-            given = (on_dev if with_dev else [], on_test if with_test else [], layers)
-            return run_task(model, *given, progress, jobs.job(part))
-
-        return run_in_parts(session, dev, plan.layers, observer.notice, choose)
-
-    observer.phase(*unit, "dev", 0, total)
-    jobs = Jobs(model, folder, unit, observer)
-    start = perf_counter()
-    found, batch_size = with_smaller_batches(run, batch_size, observer.notice)
-    _require_finite(model, unit, found)
-    result = unit_result(plan.task(unit), unit[1], dev, test, plan.layers, model.n_layers, found)
-    samples, written = list(samples_of(model.tokenizer, dev, test, plan.layers, found)), None
-    if plan.writes_answers:
-        written = write_answers_of(
-            model, plan.template, test, result["best_layer"], batch_size, observer, jobs
+    def configuration(self) -> dict[str, Any]:
+        by_accuracy = self.config.choose_layer == "accuracy"
+        whole = self.config.generates
+        found = self.config.recorded(
+            seeds=list(self.config.all_seeds),
+            layers=list(self.layers),
+            choose_layer=None if by_accuracy else self.config.choose_layer,  # as in older folders
+            comparison=COMPARISON_OF_GENERATED if whole else COMPARISON,
         )
-        result = with_written(result, test, written)
-        samples = written_samples(samples, test, written)
-    copies, sizes = result["copies_dummies"], (plan.layers, model.n_layers)
-    result |= label_measures(dev, test, *sizes, found, of_dummies, copies, written)
-    vector = _vector(model, plan, unit, found)
-    if folder:
-        path = folder.vector_path(*unit)
-        vector.save(path)
-        prompts: list[Prompt] = [one.prompt for one in [*dev, *test]]
-        folder.finish(
-            unit,
-            result,
-            prompts=prompts,
-            samples=samples,
-            files=[path],
-            seconds=round(perf_counter() - start, 3),
-            batch_size=batch_size,
-            **jobs.spent(),
+        return {key: value for key, value in found.items() if key != "seed"}
+
+    def refused(self) -> dict[Unit, str]:
+        """Units whose longest prompt can't be encoded.
+
+        Raises:
+            IclVectorsError: none can be.
+        """
+        from icl_vectors.limits import encode_prompts
+
+        failures: dict[Unit, str] = {}
+        errors = []
+        for unit in self.units():
+            try:
+                dev, test = self.config.prompts(unit)
+                encode_prompts(self.model, self.config.template, [max(dev, key=_length)])
+                longest = [max(test, key=_length)]
+                encode_prompts(self.model, self.config.template, longest, self._new_tokens(test))
+            except IclVectorsError as error:
+                failures[unit] = str(error)
+                errors.append(error)
+        if len(failures) == len(self.units()):
+            raise errors[0]
+        return failures
+
+    def measure(self, unit: Unit, context: "Context") -> Outcome:
+        from icl_vectors.batches import make_batches
+        from icl_vectors.experiments.parts import run_in_parts
+        from icl_vectors.graph import run_task
+
+        config, model, layers = self.config, self.model, self.layers
+        task, (dev_prompts, test_prompts) = config.task(unit), config.prompts(unit)
+        dev = context.encode(dev_prompts)
+        test = context.encode(test_prompts, self._new_tokens(test_prompts))
+        of_dummies = dummy_answers(model.tokenizer, config.template, task, [*dev, *test])
+        by_apart = config.choose_layer == "apart"
+        choose = partial(best_apart, dev, layers, of_dummies) if by_apart else None
+
+        def run(size: int) -> dict[str, Any]:
+            on_dev = make_batches(dev, size, model.way, with_query=False)
+            on_test = make_batches(test, size, model.way)
+            progress = context.progress(dev=len(dev), test=len(test))
+
+            def session(with_dev: bool, with_test: bool, at: Sequence[int]) -> dict[str, Any]:
+                job = context.job(_name_of_part(with_dev, with_test, at, size))
+                given = (on_dev if with_dev else [], on_test if with_test else [], at)
+                return run_task(model, *given, progress, job)
+
+            return run_in_parts(session, dev, layers, context.observer.notice, choose)
+
+        found = context.run(run, [*dev, *test])
+        for layer, fine in enumerate(found["finite_states"].tolist()):
+            context.require_finite(fine, f"the states of block {layer}")
+        context.require_finite(found["finite_logits"], "the logits")
+        result = unit_result(task, unit[1], dev, test, layers, model.n_layers, found)
+        samples, generated = list(samples_of(model.tokenizer, dev, test, layers, found)), None
+        if config.generates:
+            generated = generate_answers(context, test, result["best_layer"])
+            result = with_generated(result, test, generated)
+            samples = generated_samples(samples, test, generated)
+        copies, sizes = result["copies_dummies"], (layers, model.n_layers)
+        result |= label_measures(dev, test, *sizes, found, of_dummies, copies, generated)
+        path = self._vector(unit, found).save(context.folder.vector_path(*unit))
+        return Outcome(result, [*dev_prompts, *test_prompts], samples, [path])
+
+    def summarise(self, done: Mapping[Unit, Mapping[str, Any]]) -> dict[str, Any]:
+        entries = [dict(entry) for entry in done.values()]
+        return {"tasks": entries, "summary": summary(entries)}
+
+    @staticmethod
+    def line(result: Mapping[str, Any]) -> str:
+        cells = "  ".join(f"{method} {result[method]['accuracy']:.2f}" for method in METHODS)
+        flag = f"  {'; '.join(faults)}" if (faults := faults_of(result)) else ""
+        by_layer = spark_line(result["dev_accuracy_by_layer"])
+        name = in_one_line(result["task"])
+        return f"{name:<27}{cells}  layer {result['best_layer']:>2}  {by_layer}{flag}"
+
+    @staticmethod
+    def rows(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        for entry in data["tasks"]:
+            about = {key: entry[key] for key in ("task", "category", "seed")}
+            for method in METHODS:
+                layer = entry["best_layer"] if method == "hypothesis" else None
+                count = {"layer": layer, "n": entry["n_test"]}
+                yield {**about, "split": "test", "method": method, **count, **entry[method]}
+            for layer, value in enumerate(entry["dev_accuracy_by_layer"]):
+                if value is not None:
+                    on_dev = {"split": "dev", "method": "hypothesis", "layer": layer}
+                    yield {**about, **on_dev, "n": entry["n_dev"], "accuracy": value}
+
+    def _new_tokens(self, test: Sequence[Prompt]) -> int:
+        """Tokens generated after each test prompt; 0 where only the first one is compared."""
+        answers = (text for prompt in test for text in prompt.answers)
+        return answer_bound(self.model.tokenizer, answers) if self.config.generates else 0
+
+    def _vector(self, unit: Unit, found: Mapping[str, Any]) -> "TaskVector":
+        from icl_vectors.vectors import TaskVector
+
+        model = self.model
+        return TaskVector(
+            vectors=found["theta"].float(),
+            layers=tuple(range(model.n_layers)),
+            model=model.reference,
+            from_folder=model.is_from_folder,
+            revision=model.revision,
+            fingerprint=model.fingerprint,
+            dtype=model.dtype,
+            template=self.config.template.text,
+            task=unit[0],
+            best_layer=int(found["best"]),
+            seed=unit[1],
+            model_type=model.config.model_type,
         )
-    return result, vector
 
 
 def _name_of_part(with_dev: bool, with_test: bool, layers: Sequence[int], size: int) -> str:
@@ -235,56 +227,10 @@ def _name_of_part(with_dev: bool, with_test: bool, layers: Sequence[int], size: 
     return f"{splits}{at}, batches of {size}"
 
 
-def _require_finite(model: Model, unit: Unit, found: Mapping[str, Any]) -> None:
-    broken = [layer for layer, fine in enumerate(found["finite_states"].tolist()) if not fine]
-    if broken or not bool(found["finite_logits"]):
-        where = f"the states of block {broken[0]}" if broken else "the logits"
-        raise not_finite(f"{unit[0]}: {where}", model.dtype, model.device)
+def _length(prompt: Prompt) -> int:
+    """Characters of a prompt's texts, the longest dummy in the query's place."""
+    shown = [text for pair in prompt.demonstrations for text in pair]
+    return sum(map(len, shown)) + max(map(len, [prompt.query, *prompt.dummies]))
 
 
-def _vector(model: Model, plan: SweepPlan, unit: Unit, found: Mapping[str, Any]) -> TaskVector:
-    return TaskVector(
-        vectors=found["theta"].float(),
-        layers=tuple(range(model.n_layers)),
-        model=model.reference,
-        from_folder=model.is_from_folder,
-        revision=model.revision,
-        fingerprint=model.fingerprint,
-        dtype=model.dtype,
-        template=plan.template.text,
-        task=unit[0],
-        best_layer=int(found["best"]),
-        seed=unit[1],
-        model_type=model.config.model_type,
-    )
-
-
-def _write(
-    folder: RunFolder | None,
-    model: Model,
-    plan: SweepPlan,
-    done: Mapping[Unit, Mapping[str, Any]],
-) -> dict[str, Any]:
-    entries = [dict(done[unit]) for unit in plan.units if unit in done]
-    part = {
-        "model": model.reference,
-        "dtype": model.dtype,
-        "n_layers": model.n_layers,
-        "tasks": entries,
-        "summary": summary(entries),
-    }
-    if folder is None:
-        return {"schema": 1, **part}
-    return folder.write_results(part, peak_memory=peak_bytes(model))
-
-
-def _rows(entry: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    about = {key: entry[key] for key in ("task", "category", "seed")}
-    for method in METHODS:
-        layer = entry["best_layer"] if method == "hypothesis" else None
-        count = {"layer": layer, "n": entry["n_test"]}
-        yield {**about, "split": "test", "method": method, **count, **entry[method]}
-    for layer, value in enumerate(entry["dev_accuracy_by_layer"]):
-        if value is not None:
-            count = {"layer": layer, "n": entry["n_dev"]}
-            yield {**about, "split": "dev", "method": "hypothesis", **count, "accuracy": value}
+sweep = in_python(Sweep)

@@ -1,126 +1,125 @@
 """What θ says: its top tokens through the final norm and the unembedding."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from icl_vectors.batches import whole_prompts
-from icl_vectors.checking import require_checked
 from icl_vectors.encoding import encode_to_arrow
-from icl_vectors.errors import not_finite
-from icl_vectors.experiments.checks import check_counts, gather_tasks
-from icl_vectors.experiments.jobs import Jobs
+from icl_vectors.experiments.config import ALL_TASKS, Config, Flag, Positive, Tasks, asked
+from icl_vectors.experiments.experiment import Experiment, Outcome, in_python
 from icl_vectors.experiments.layers_from_sweep import swept_entries
-from icl_vectors.experiments.observer import Observer
-from icl_vectors.experiments.plan_of_run import open_folder
 from icl_vectors.files import read_lines
-from icl_vectors.given import takes_numbers
-from icl_vectors.graph_of_experiments import run_projection
 from icl_vectors.layers import parse_layer
-from icl_vectors.memory import peak_bytes
-from icl_vectors.models import Model, as_model
-from icl_vectors.notebook import default_observer
+from icl_vectors.run_folder import Unit
 from icl_vectors.scoring import stable
-from icl_vectors.tasks import Task
-from icl_vectors.templates import load_template
-from icl_vectors.turns import takes_turns
-from icl_vectors.vectors import TaskVector
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from icl_vectors.experiments.context import Context
+    from icl_vectors.model import Model
 
 ABOVE_BEST = 2  # blocks; where the authors' code projects θ
 FETCHED = 400  # tokens that come back, from which words are filtered
 
 
-@takes_turns
-@takes_numbers
-def vocabulary(
-    model: Any,
-    tasks: str | Iterable[str | Task] = "all",
-    *,
-    output: str | Path,
-    layer: int | None = None,
-    top: int = 20,
-    raw: bool = False,
-    test: int = 50,
-    dev: int = 50,
-    seed: int = 41,
-    template: str = "{input}→{output}",
-    observer: Observer | None = None,
-    provenance: Mapping[str, Any] | None = None,
-) -> list[dict[str, Any]]:
-    """Which words θ stands for (paper, section 4.3, table 4).
+class VocabularyConfig(Config):
+    """What `vocabulary` is asked for."""
 
-    θ, the mean over the sweep's test prompts, goes through the model's own final norm and
-    unembedding; so does the mean state of the same queries alone (the baseline), so that what θ
-    adds is seen.
+    of_sweep = frozenset({"test", "dev"})
 
-    Args:
-        layer: a decoder block; by default the best layer of each task + 2, and the best one.
-        top: tokens shown.
-        raw: all tokens, not only those of letters.
+    tasks: Tasks = asked("all", ALL_TASKS)
+    layer: int | None = asked(None, "A block; by default each task's best + 2, and the best.")
+    top: Positive = asked(20, "Tokens shown.")
+    raw: Flag = asked(False, "All tokens, not only words.")
 
-    Returns:
-        One entry a task and layer: `tokens`, `baseline`, `added` (by difference of probability),
-        and `in_outputs`, the share of `tokens` that the model answered on test at all.
 
-    Raises:
-        IclVectorsError: a layer out of range, or a folder whose sweep lacks a task.
+class Vocabulary(Experiment):
+    """The top tokens of each task's θ, through the model's final norm and unembedding.
+
+    θ is the mean over the sweep's test prompts; the mean state of the same queries alone is the
+    baseline, so that what θ adds is seen (paper, section 4.3, table 4).
+
+    Example: icl-vectors vocabulary --tasks country_capital --output runs/first
     """
-    model, observer = as_model(model), observer or default_observer()
-    check_counts(top=top, test=test, dev=dev)
-    chosen, form, path = gather_tasks(tasks), load_template(template), Path(output)
-    given = None if layer is None else parse_layer(layer, model.n_layers)
-    options: dict[str, Any] = {"observer": observer, "provenance": provenance}
-    options |= {"seed": seed, "template": template, "test": test, "dev": dev}
-    entries = swept_entries(model, chosen, path, **options)
-    configuration = {
-        "tasks": {task.name: task.fingerprint for task in chosen},
-        "layer": given,
-        "top": top,
-        "raw": raw,
-        "seed": seed,
-    }
-    folder = open_folder(output, "vocabulary", model, form, configuration, provenance)
-    answered, queries = _from_sweep(path, seed)
-    with folder:
-        observer.started(len(chosen), len(folder.done))
-        for task in chosen:
-            unit = (task.name, seed)
-            if unit in folder.done:
-                continue
-            layers = [given] if given is not None else _default_layers(model, entries[task.name])
-            require_checked(model, form)
-            start = perf_counter()
-            jobs = Jobs(model, folder, unit, observer)
-            theta = TaskVector.load(folder.vector_path(*unit))
-            theta.require_model(model)
-            texts = [form.query(query) for query in queries[task.name]]
-            ids = [encode_to_arrow(model.tokenizer, form, text, None) for text in texts]
-            prompts = whole_prompts(ids, model.way)
-            vectors = theta.only(layers).vectors  # (layer, hidden)
-            fetched = min(max(FETCHED, top), model.config.vocab_size)
-            found = run_projection(model, vectors, prompts, layers, fetched, jobs.job("whole"))
-            if not bool(found["finite"]):
-                raise not_finite(f"{task.name}: the logits", model.dtype, model.device)
-            shown = [
-                _entry(model, task.name, found, row, at, top, raw, answered[task.name])
-                for row, at in enumerate(layers)
-            ]
-            seconds = round(perf_counter() - start, 3)
-            folder.finish(unit, {"entries": shown}, seconds=seconds, **jobs.spent())
-            words = ", ".join(token["token"].strip() for token in shown[0]["tokens"][:8])
-            observer.told(f"{task.name}: layer {layers[0]}: {words}")
-        results = [one for task in chosen for one in folder.done[(task.name, seed)]["entries"]]
-        folder.write_results({"vocabulary": results}, peak_memory=peak_bytes(model))
-    return results
 
+    name = "vocabulary"
+    Config = VocabularyConfig
+    config: VocabularyConfig
 
-def _default_layers(model: Model, entry: Mapping[str, Any]) -> list[int]:
-    above = min(entry["best_layer"] + ABOVE_BEST, model.n_layers - 1)
-    return list(dict.fromkeys([above, entry["best_layer"]]))
+    def __init__(self, model: Any, config: VocabularyConfig, at: Any) -> None:
+        super().__init__(model, config, at)
+        given = config.layer
+        self.layer = None if given is None else parse_layer(given, model.n_layers)
+        self.entries = swept_entries(model, config, config.tasks, at)
+        self.answered, self.queries = _from_sweep(at.path, config.seed)
+
+    def configuration(self) -> dict[str, Any]:
+        return self.config.recorded(layer=self.layer)
+
+    def units(self) -> list[Unit]:
+        return [(task.name, self.config.seed) for task in self.config.tasks]
+
+    def measure(self, unit: Unit, context: "Context") -> Outcome:
+        from icl_vectors.batches import whole_prompts
+        from icl_vectors.checking import require_checked
+        from icl_vectors.graph_of_experiments import run_projection
+        from icl_vectors.vectors import TaskVector
+
+        model, form, task = self.model, self.config.template, unit[0]
+        layers = [self.layer] if self.layer is not None else self._default_layers(task)
+        require_checked(model, form)
+        theta = TaskVector.load(context.folder.vector_path(*unit))
+        theta.require_model(model)
+        texts = [form.query(query) for query in self.queries[task]]
+        ids = [encode_to_arrow(model.tokenizer, form, text, None) for text in texts]
+        vectors = theta.only(layers).vectors  # (layer, hidden)
+        fetched = min(max(FETCHED, self.config.top), model.config.vocab_size)
+        prompts, job = whole_prompts(ids, model.way), context.job("whole")
+        found = run_projection(model, vectors, prompts, layers, fetched, job)
+        context.require_finite(found["finite"], "the logits")
+        entries = [self._entry(task, found, row, at) for row, at in enumerate(layers)]
+        return Outcome({"entries": entries})
+
+    def summarise(self, done: Mapping[Unit, Mapping[str, Any]]) -> dict[str, Any]:
+        return {"vocabulary": [one for result in done.values() for one in result["entries"]]}
+
+    @staticmethod
+    def line(result: Mapping[str, Any]) -> str:
+        first = result["entries"][0]
+        words = ", ".join(token["token"].strip() for token in first["tokens"][:8])
+        return f"{first['task']}: layer {first['layer']}: {words}"
+
+    @staticmethod
+    def rows(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        for entry in data["vocabulary"]:
+            for of in ("tokens", "baseline", "added"):
+                for rank, token in enumerate(entry[of], 1):
+                    value = token.get("probability", token.get("difference"))
+                    about = {"task": entry["task"], "layer": entry["layer"], "of": of}
+                    yield {**about, "rank": rank, "token": token["token"], "value": value}
+
+    def _default_layers(self, task: str) -> list[int]:
+        best = self.entries[task]["best_layer"]
+        return list(dict.fromkeys([min(best + ABOVE_BEST, self.model.n_layers - 1), best]))
+
+    def _entry(self, task: str, found: Mapping[str, Any], row: int, layer: int) -> dict[str, Any]:
+        top, raw = self.config.top, self.config.raw
+        kinds = {
+            name: _words(self.model, found[name][0][row], found[name][1][row], top, raw)
+            for name in ("theta", "baseline", "added")
+        }
+        said = [token for token, _ in kinds["theta"]]
+        seen = Counter(token.strip().casefold() in self.answered[task] for token in said)
+        return {
+            "task": task,
+            "layer": layer,
+            "tokens": [{"token": token, "probability": value} for token, value in kinds["theta"]],
+            "baseline": [{"token": t, "probability": value} for t, value in kinds["baseline"]],
+            "added": [{"token": token, "difference": value} for token, value in kinds["added"]],
+            "in_outputs": seen[True] / len(said) if said else None,
+        }
 
 
 def _from_sweep(folder: Path, seed: int) -> tuple[dict[str, set[str]], dict[str, list[str]]]:
@@ -138,34 +137,8 @@ def _from_sweep(folder: Path, seed: int) -> tuple[dict[str, set[str]], dict[str,
     return answered, queries
 
 
-def _entry(
-    model: Model,
-    task: str,
-    found: Mapping[str, Any],
-    row: int,
-    layer: int,
-    top: int,
-    raw: bool,
-    answered: set[str],
-) -> dict[str, Any]:
-    kinds = {
-        name: _words(model, found[name][0][row], found[name][1][row], top, raw)
-        for name in ("theta", "baseline", "added")
-    }
-    said = [token for token, _ in kinds["theta"]]
-    seen = Counter(token.strip().casefold() in answered for token in said)
-    return {
-        "task": task,
-        "layer": layer,
-        "tokens": [{"token": token, "probability": value} for token, value in kinds["theta"]],
-        "baseline": [{"token": token, "probability": value} for token, value in kinds["baseline"]],
-        "added": [{"token": token, "difference": value} for token, value in kinds["added"]],
-        "in_outputs": seen[True] / len(said) if said else None,
-    }
-
-
 def _words(
-    model: Model, values: torch.Tensor, tokens: torch.Tensor, top: int, raw: bool
+    model: "Model", values: "Tensor", tokens: "Tensor", top: int, raw: bool
 ) -> list[tuple[str, float]]:
     """The likeliest tokens as text; without `raw` only those that consist of letters."""
     listed = []
@@ -176,3 +149,6 @@ def _words(
         if len(listed) == top:
             break
     return listed
+
+
+vocabulary = in_python(Vocabulary)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from icl_vectors.experiments.cluster import cluster
     from icl_vectors.experiments.compare import compare
     from icl_vectors.experiments.conflict import conflict
-    from icl_vectors.experiments.sweep import SweepResults, sweep
+    from icl_vectors.experiments.results import Results
+    from icl_vectors.experiments.sweep import sweep
     from icl_vectors.experiments.vocabulary import vocabulary
     from icl_vectors.extraction import extract
     from icl_vectors.models import Model, load_model
@@ -30,7 +31,7 @@ __all__ = [
     "Checks",
     "IclVectorsError",
     "Model",
-    "SweepResults",
+    "Results",
     "Task",
     "TaskVector",
     "__version__",
@@ -54,7 +55,7 @@ _HOMES = {
     "Checks": "icl_vectors.checking",
     "IclVectorsError": "icl_vectors.errors",
     "Model": "icl_vectors.models",
-    "SweepResults": "icl_vectors.experiments.sweep",
+    "Results": "icl_vectors.experiments.results",
     "Task": "icl_vectors.tasks",
     "TaskVector": "icl_vectors.vectors",
     "apply": "icl_vectors.application",

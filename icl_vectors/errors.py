@@ -2,6 +2,7 @@
 
 IclVectorsError          the user's mistake: a short message, exit 2
 ├── MissingExtra         a package that an extra installs is not there
+├── UnitRefused          one task or pair can't be run; a sweep goes on with the others
 └── RunError             the run could not go on: one line, exit 1
     ├── OutOfMemory      … with batches of this size
     └── OutOfTime        … within the time that the server gives one job
@@ -25,6 +26,10 @@ class MissingExtra(IclVectorsError):
             f"{what}: expected {package}, found none; "
             f'install it with: pip install "icl-vectors[{extra}]"'
         )
+
+
+class UnitRefused(IclVectorsError):
+    """A unit that can't be run: one of its prompts can't be encoded; others may be."""
 
 
 class RunError(IclVectorsError):

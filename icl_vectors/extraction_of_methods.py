@@ -76,10 +76,9 @@ def _settings(
     n_heads = model.n_heads
     total = model.n_layers * n_heads
     count = min(total, max(FEWEST_HEADS, round(total * SHARE_OF_HEADS)))
-    if heads is not None:
-        ranked = [one[:2] for one in read_ranking(heads, model.n_layers, n_heads)]
-    else:
-        ranked = [one[:2] for one in best_first(_effects(model, template, encoded, n_heads))]
+    known = read_ranking(heads, model.n_layers, n_heads)
+    found = known or best_first(_effects(model, template, encoded, n_heads))
+    ranked = [one[:2] for one in found]
     if len(ranked) < count:
         raise IclVectorsError(f"--heads {heads}: expected {count} heads, found {len(ranked)}.")
     named = ", ".join(f"{layer}.{head}" for layer, head in ranked[:count])

@@ -39,11 +39,7 @@ class NotebookObserver(Observer):
     def phase(self, task: str, seed: int, phase: str, done: int, total: int) -> None:
         self._show(f"{task}, {phase}: {done} of {total} prompts")
 
-    def finished(self, result: Mapping[str, Any]) -> None:
-        self._done += 1
-        self._show(f"{result['task']} done")
-
-    def told(self, line: str) -> None:
+    def finished(self, result: Mapping[str, Any], line: str) -> None:
         self._done += 1
         self._show(line)
 

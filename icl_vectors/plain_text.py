@@ -1,9 +1,12 @@
-"""Text that others wrote (model output, task data, file names) made harmless; imports nothing.
+"""Text that others wrote (model output, task data, file names) made harmless.
 
 A terminal, a browser or an editor takes some characters as orders: control characters, escape
 sequences, marks that turn the direction of writing. They are shown as what they are.
 """
 
+from collections.abc import Sequence
+
+SPARKS = "▁▂▃▄▅▆▇█"
 # Marks of direction and the separators that some programs take for the end of a line.
 ORDERS = frozenset(
     "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -38,3 +41,8 @@ def fault_of_line(text: str) -> str | None:
     if any(0xD800 <= ord(character) < 0xE000 for character in text):
         return "half of a surrogate pair, which is not Unicode text"
     return None
+
+
+def spark_line(values: Sequence[float | None]) -> str:
+    """Accuracies between 0 and 1 as bars; a layer that was not swept is a dot."""
+    return "".join("·" if v is None else SPARKS[min(7, int(v * 8))] for v in values)

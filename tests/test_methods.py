@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from icl_vectors.encoding import encode_prompt
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.compare_prompts import variant
-from icl_vectors.experiments.compare_results import cost_of
+from icl_vectors.experiments.compare_summary import cost_of
 from icl_vectors.graph_of_methods import run_method, run_ranking
 from icl_vectors.methods.cost import cost_of_ranking, tokens_of
 from icl_vectors.methods.icv import STRENGTHS

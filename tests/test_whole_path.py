@@ -47,15 +47,15 @@ def everything(model: Model, place: Path) -> dict[str, Any]:
     tasks = ["to_upper", "country_capital"]
     few: dict[str, Any] = {"dev": 3, "test": 3}
     assert icl.check(model).passed
-    return {
-        "sweep": icl.sweep(model, tasks, answer="generate", **asked).data["tasks"],
-        "conflict": icl.conflict(model, "next_letter:to_upper", output=place / "a", **asked),
+    found = {
+        "sweep": icl.sweep(model, tasks, answer="generate", **asked),
+        "conflict": icl.conflict(model, "next_letter:to_upper", **asked),
         "cluster": icl.cluster(model, tasks, per_task=4, output=place / "b", **asked),
-        "vocabulary": icl.vocabulary(model, tasks, output=place / "c", **few),
-        "compare": icl.compare(
-            model, tasks, methods=STATES, controls="all", output=place / "d", **asked
-        ),
+        "vocabulary": icl.vocabulary(model, tasks, **few),
+        "compare": icl.compare(model, tasks, methods=STATES, controls="all", **asked),
     }
+    parts = {"sweep": "tasks"}
+    return {name: results.data[parts.get(name, name)] for name, results in found.items()}
 
 
 def assert_alike(one: Any, other: Any) -> None:

@@ -127,8 +127,8 @@ CASES: dict[str, tuple[Wrong, str]] = {
         "expected tasks or their names, found 3",
     ),
     "a text for seeds": (
-        lambda model, theta: icl.sweep(model, "to_upper", seeds="41"),
-        r"seeds '41': expected whole numbers, such as \(41, 42\)",
+        lambda model, theta: icl.sweep(model, "to_upper", seeds="forty"),
+        "--seeds 'forty': expected whole numbers, such as 41,42",
     ),
     "one seed without brackets": (
         lambda model, theta: icl.sweep(model, "to_upper", seeds=41),

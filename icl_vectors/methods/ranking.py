@@ -1,6 +1,7 @@
 """Heads ranked by their indirect effect, as a comparison keeps them in heads.json."""
 
 import json
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 
@@ -12,17 +13,25 @@ RANKING_PROMPTS = 25  # prompts with shuffled answers on which heads are ranked
 
 
 def read_ranking(
-    path: str | Path, n_layers: int, n_heads: int
-) -> tuple[tuple[int, int, float], ...]:
-    """Heads, best first, from the `heads.json` of a comparison.
+    given: Path | str | Sequence[Sequence[float]] | None, n_layers: int, n_heads: int
+) -> tuple[tuple[int, int, float], ...] | None:
+    """Heads with their effects, best first; None where there are none yet.
+
+    Args:
+        given: the `heads.json` of a comparison, or the ranking as a run.json stores it.
 
     Raises:
         IclVectorsError: it is no such file, or names heads that the model has not.
     """
-    expected = f"--heads {path}: expected the heads.json of a comparison with this model"
+    if given is None:
+        return None
+    shown = given if isinstance(given, str | Path) else "of the run"
+    expected = f"--heads {shown}: expected the heads.json of a comparison with this model"
     try:
-        ranked = json.loads(Path(path).read_text("utf-8"))["ranked"]
-        found = tuple((int(one["layer"]), int(one["head"]), float(one["effect"])) for one in ranked)
+        if isinstance(given, str | Path):
+            ranked = json.loads(Path(given).read_text("utf-8"))["ranked"]
+            given = [(one["layer"], one["head"], one["effect"]) for one in ranked]
+        found = tuple((int(layer), int(head), float(effect)) for layer, head, effect in given)
         if not all(isfinite(effect) for _, _, effect in found):
             raise ValueError
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:

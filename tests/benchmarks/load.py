@@ -26,7 +26,7 @@ SMALL = ["--dev", "8", "--test", "8", "--batch-size", "16"]
 def measure(kind: str, count: int, place: Path) -> dict[str, Any]:
     """Seconds and peak memory of one command, in this process; `swept` without the drawing."""
     from icl_vectors.cli.main import run
-    from icl_vectors.cli.sweep import draw  # noqa: F401 (imports before the clock starts)
+    from icl_vectors.cli.report import draw  # noqa: F401 (imports before the clock starts)
 
     arguments = _prepare(kind, count, place)
     start = perf_counter()

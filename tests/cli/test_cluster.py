@@ -23,7 +23,7 @@ BAD = {
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("icl_vectors.cli.experiment.draw", lambda folder, quiet: None)
+    monkeypatch.setattr("icl_vectors.cli.experiments.draw", lambda folder, quiet: None)
 
 
 @pytest.mark.usefixtures("undrawn")

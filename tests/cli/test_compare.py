@@ -11,7 +11,7 @@ BAD = {
     "an unknown method": (["--methods", "sate"], "Did you mean state"),
     "no method": (["--methods", ","], "expected names of methods, or all, found none"),
     "an unknown control": (["--controls", "ramdom"], "Did you mean random"),
-    "no demonstrations": (["--shots", "0"], "a method learns from demonstrations"),
+    "no demonstrations": (["--shots", "0"], "--shots 0: expected 1 or more"),
     "the template's own arrow": (["--arrows", "→"], "expected arrows other than that"),
     "shots that are none": (["--shots-curve", "1,many"], "expected numbers of demonstrations"),
     "too many shots": (["--shots-curve", "30"], "to_upper has 26; lower --shots"),
@@ -24,7 +24,7 @@ BAD = {
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("icl_vectors.cli.experiment.draw", lambda folder, quiet: None)
+    monkeypatch.setattr("icl_vectors.cli.experiments.draw", lambda folder, quiet: None)
 
 
 def test_a_comparison_prints_means_and_verdicts_and_draws(

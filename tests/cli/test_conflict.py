@@ -26,7 +26,7 @@ BAD = {
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """No figures: they are the matter of other tests, and slow."""
-    monkeypatch.setattr("icl_vectors.cli.experiment.draw", lambda folder, quiet: None)
+    monkeypatch.setattr("icl_vectors.cli.experiments.draw", lambda folder, quiet: None)
 
 
 def test_a_conflict_ends_with_a_table_its_folder_and_a_report(

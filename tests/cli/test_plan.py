@@ -53,7 +53,7 @@ def test_a_larger_gpu_gets_a_command_that_can_be_run(command: Command, seventy: 
     assert found["remote"]["jobs"] == len(found["work"]) == 36
     words = shlex.split(found["command"])
     assert words[:4] == ["icl-vectors", "sweep", "--model", str(seventy)]
-    assert words[4:] == ["--shots", "3", "--seeds", "41,42", "--dtype", "nf4"]
+    assert words[4:] == ["--seeds", "41,42", "--shots", "3", "--dtype", "nf4"]
 
 
 def test_the_command_of_a_plan_runs_and_has_the_lengths_that_were_planned(

@@ -73,12 +73,12 @@ def test_the_same_command_again_runs_nothing_and_leaves_the_results_as_they_are(
         raise AssertionError("the model ran")
 
     for place in (
-        "sweep.run_task",
-        "cluster.run_many_thetas",
-        "conflict.run_conflict",
-        "vocabulary.run_projection",
+        "graph.run_task",
+        "graph_of_experiments.run_many_thetas",
+        "graph_of_experiments.run_conflict",
+        "graph_of_experiments.run_projection",
     ):
-        monkeypatch.setattr(f"icl_vectors.experiments.{place}", never)
+        monkeypatch.setattr(f"icl_vectors.{place}", never)
     folder = reproduced.folder
     before, bytes_before = files_without_times(folder, DRAWN), _bytes(folder)
     document = one_document(command(*reproduced.arguments))
@@ -112,7 +112,7 @@ def test_two_models_have_two_folders_and_one_report(
     assert "Report: all/report.html" in err
     page = (place / "all" / "report.html").read_text("utf-8")
     assert "tiny-llama" in page and "other" in page
-    for step in ("1/4 sweep", "2/4 cluster", "4/4 vocabulary"):
+    for step in ("1/3 sweep", "2/3 cluster", "3/3 vocabulary"):
         assert err.splitlines().count(step) == 2
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 
-from icl_vectors.experiments import sweep as sweep_module
 from icl_vectors.files import read_lines
 from icl_vectors.graph import run_task
 from icl_vectors.tasks import load_task
@@ -69,7 +68,7 @@ def test_the_same_command_again_runs_nothing_twice(
     def never(*given: Any) -> None:
         raise AssertionError("the model ran")
 
-    monkeypatch.setattr(sweep_module, "run_task", never)
+    monkeypatch.setattr("icl_vectors.graph.run_task", never)
     again = command(*arguments, "--batch-size", 3)
     assert again.code == 0 and again.out == first.out
     assert "All 2 were finished before." in again.err
@@ -88,7 +87,7 @@ def test_ctrl_c_keeps_what_was_finished(
         return run_task(*given)
 
     arguments = ["sweep", "--model", llama_folder, *SMALL, "-o", "run"]
-    monkeypatch.setattr(sweep_module, "run_task", interrupted)
+    monkeypatch.setattr("icl_vectors.graph.run_task", interrupted)
     code, out, err = command(*arguments)
     assert (code, out) == (130, "")
     assert err.splitlines()[-1] == "error: interrupted; what was finished is kept."

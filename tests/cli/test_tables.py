@@ -1,7 +1,9 @@
 from typing import Any
 
-from icl_vectors.cli.tables import spark_line, sweep_line, sweep_table
+from icl_vectors.cli.tables import sweep_table
 from icl_vectors.experiments.summary import summary
+from icl_vectors.experiments.sweep import Sweep
+from icl_vectors.plain_text import spark_line
 
 
 def cell(accuracy: float) -> dict[str, float]:
@@ -35,11 +37,11 @@ def test_accuracies_become_bars_and_what_was_not_swept_a_dot() -> None:
 
 
 def test_a_result_is_one_line() -> None:
-    line = sweep_line(entry())
+    line = Sweep.line(entry())
     assert line.split() == (
         "to_upper baseline 0.10 hypothesis 0.50 regular 0.80 layer 2 ▁·█".split()
     )
-    assert "copies its dummies" in sweep_line(entry(copies_dummies=True))
+    assert "copies its dummies" in Sweep.line(entry(copies_dummies=True))
 
 
 def test_the_table_holds_intervals_means_and_the_share_recovered() -> None:

@@ -1,14 +1,17 @@
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.checks import PAPER_PAIRS, check_counts, gather_tasks, parse_pairs
+from icl_vectors.experiments.checks import PAPER_PAIRS, gather_tasks, parse_pairs
+from icl_vectors.experiments.cluster import ClusterConfig
 from icl_vectors.experiments.conflict import shared_inputs
+from icl_vectors.experiments.sweep import SweepConfig
+from icl_vectors.experiments.vocabulary import VocabularyConfig
 from icl_vectors.tasks import Task, list_tasks, load_task
 
 MINE = Task.from_pairs("mine", {"a": "b"})
 
 
-def names(pairs: list[tuple[Task, Task]]) -> list[tuple[str, str]]:
+def names(pairs: tuple[tuple[Task, Task], ...]) -> list[tuple[str, str]]:
     return [(a.name, b.name) for a, b in pairs]
 
 
@@ -48,16 +51,16 @@ def test_pairs_that_are_none_are_refused(text: str, message: str) -> None:
 
 
 def test_counts_that_are_too_small_are_refused_by_the_options_name() -> None:
-    check_counts(shots=0, dummies=1, test=1, dev=1, per_task=2, batch_size=1)
-    for counts, message in (
-        ({"shots": -1}, "--shots -1: expected 0 or more."),
-        ({"top": 0}, "--top 0: expected 1 or more."),
-        ({"per_task": 0}, "--per-task 0: expected 2 or more."),
-        ({"per_task": 1}, "--per-task 1: expected 2 or more."),
-        ({"batch_size": 0}, "--batch-size 0: expected auto, or 1 or more."),
+    SweepConfig.make(shots=0, dummies=1, test=1, dev=1, batch_size=1)
+    for kind, counts, message in (
+        (SweepConfig, {"shots": -1}, "--shots -1: expected 0 or more."),
+        (VocabularyConfig, {"top": 0}, "--top 0: expected 1 or more."),
+        (ClusterConfig, {"per_task": 0}, "--per-task 0: expected 2 or more."),
+        (ClusterConfig, {"per_task": 1}, "--per-task 1: expected 2 or more."),
+        (SweepConfig, {"batch_size": 0}, "--batch-size 0: expected auto, or 1 or more."),
     ):
         with pytest.raises(IclVectorsError) as raised:
-            check_counts(**counts)
+            kind.make(**counts)
         assert str(raised.value) == message
 
 

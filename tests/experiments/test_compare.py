@@ -9,8 +9,8 @@ import pytest
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.compare import compare
+from icl_vectors.experiments.compare_config import CompareConfig, parse_arrows, parse_curve
 from icl_vectors.experiments.compare_cost import costs_of_methods
-from icl_vectors.experiments.compare_plan import ComparePlan, parse_arrows, parse_curve
 from icl_vectors.files import read_lines
 from icl_vectors.limits import UNBOUNDED
 from icl_vectors.methods.registry import METHODS
@@ -26,11 +26,8 @@ FEW: dict[str, Any] = {"methods": "state,function", "controls": "random", "dev":
 TIMES = ("seconds",)
 
 
-def plan_of(tasks: list[str]) -> ComparePlan:
-    return ComparePlan.make(
-        4, 4, tasks, "all", "all", shots=5, dummies=2, dev=3, test=4, layers="all", seed=41,
-        template="{input}→{output}", arrows="", shots_curve="", heads=None,
-    )  # fmt: skip
+def plan_of(tasks: list[str]) -> CompareConfig:
+    return CompareConfig.make(tasks, dev=3, test=4)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +129,7 @@ def test_the_curve_is_that_of_a_comparison_with_so_many_demonstrations(
     )
     at_two = {(o["task"], o["method"]): o for o in data["compare_shots"] if o["shots"] == 2}
     at_five = {(o["task"], o["method"]): o for o in data["compare"]}
-    for one in fewer["compare"]:
+    for one in fewer.data["compare"]:
         if one["method"] == "regular":
             key = (one["task"], "regular")
             for measure in ("accuracy", "log_probability", "rank"):
@@ -178,17 +175,17 @@ def test_heads_are_kept_and_used_again(
     )
     known = [one for one in data["compare"] if one["method"] == "function"]
     for one, before in zip(
-        [one for one in again["compare"] if one["method"] == "function"], known, strict=True
+        [one for one in again.data["compare"] if one["method"] == "function"], known, strict=True
     ):
         assert timeless({**one, "ranking": 0}) == timeless({**before, "ranking": 0})
         assert (one["ranking"], before["ranking"] > 0) == (0, True)
     assert not any("heads" in str(record["task"]) for record in read_records(tmp_path))
     assert not (tmp_path / "heads.json").exists()  # its origin is the other folder
-    assert data["compare"] and json.dumps(again["compare"])
+    assert data["compare"] and json.dumps(again.data["compare"])
     listed = compare(
         llama, TASKS[:1], ["state"], ["random"], output=tmp_path / "listed", dev=2, test=2
     )
-    assert [one["method"] for one in listed["compare"]][2:] == ["state", "state:random"]
+    assert [one["method"] for one in listed.data["compare"]][2:] == ["state", "state:random"]
 
 
 @pytest.mark.parametrize("kept", [1, 5, 11])
@@ -216,7 +213,7 @@ def test_batches_change_nothing(llama: Model, data: dict[str, Any], tmp_path: Pa
         llama, ["to_upper"], "all", "none", output=tmp_path, batch_size=1, dev=3, test=4
     )
     known = [one for one in data["compare"] if one["task"] == "to_upper" and "of" not in one]
-    for one, other in zip(found["compare"], known, strict=True):
+    for one, other in zip(found.data["compare"], known, strict=True):
         if one["method"] == "function":  # its heads are those of one task here
             continue
         for key in ("accuracy", "rank", "choice", "dev_accuracy"):
@@ -225,7 +222,7 @@ def test_batches_change_nothing(llama: Model, data: dict[str, Any], tmp_path: Pa
 
 def test_one_task_has_no_other_task_s_vectors(llama: Model, tmp_path: Path) -> None:
     found = compare(llama, ["to_upper"], "state", output=tmp_path, dev=2, test=2)
-    methods = [one["method"] for one in found["compare"]]
+    methods = [one["method"] for one in found.data["compare"]]
     assert methods == ["regular", "zero-shot", "state", "state:random", "state:shuffled"]
 
 
@@ -252,10 +249,10 @@ def test_the_plan_counts_what_is_run(llama: Model, data: dict[str, Any]) -> None
             tuple(list(zip(*both, strict=True)) for both in zip(parts, lengths, strict=True))
         )
     costs = costs_of_methods(
-        plan.methods,
+        plan.chosen,
         sized,  # type: ignore[arg-type]
         tokenizer=llama.tokenizer,
-        layers=plan.layers,
+        layers=range(4),
         n_layers=4,
         n_heads=4,
         batch_size=4,
@@ -277,7 +274,7 @@ def test_the_plan_counts_what_is_run(llama: Model, data: dict[str, Any]) -> None
         ({"methods": "states"}, "Did you mean state"),
         ({"methods": ""}, "expected names of methods"),
         ({"controls": "rand"}, "Did you mean random"),
-        ({"shots": 0}, "a method learns from demonstrations"),
+        ({"shots": 0}, "--shots 0: expected 1 or more"),
         ({"arrows": "→"}, "other than that of --template"),
         ({"shots_curve": "1,x"}, "expected numbers of demonstrations"),
         ({"heads": "/nowhere/heads.json"}, "heads.json of a comparison"),

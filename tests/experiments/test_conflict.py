@@ -8,8 +8,6 @@ from torch import Tensor
 import icl_vectors as icl
 from icl_vectors.encoding import encode_prompt
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.experiments import conflict as conflict_module
-from icl_vectors.experiments import sweep as sweep_module
 from icl_vectors.experiments.conflict import shared_inputs
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.files import read_lines
@@ -39,27 +37,39 @@ class Listener(Observer):
     def notice(self, text: str) -> None:
         self.notices.append(text)
 
-    def told(self, line: str) -> None:
+    def finished(self, result: Any, line: str) -> None:
+        if "task" in result:
+            return  # of the sweep that runs first
         self.lines.append(line)
         if len(self.lines) == self.stop_after:
             raise KeyboardInterrupt
 
 
 def conflict(model: Model, output: Path, **options: Any) -> list[dict[str, Any]]:
-    return icl.conflict(model, output=output, **{**SMALL, **options})
+    found: Any = icl.conflict(model, output=output, **{**SMALL, **options}).data["conflict"]
+    return list(found)
 
 
 @pytest.fixture
 def prompts(monkeypatch: pytest.MonkeyPatch) -> list[Prompt]:
-    """The prompts that a conflict encodes: of A and of B by turns."""
+    """The prompts that a conflict encodes."""
     seen: list[Prompt] = []
 
     def spy(tokenizer: Any, template: Any, prompt: Prompt, limit: int) -> Any:
-        seen.append(prompt)
+        if ":" in prompt.id:  # not of the sweep that runs first
+            seen.append(prompt)
         return encode_prompt(tokenizer, template, prompt, limit)
 
-    monkeypatch.setattr(conflict_module, "encode_prompt", spy)
+    monkeypatch.setattr("icl_vectors.limits.encode_prompt", spy)
     return seen
+
+
+def by_turns(prompts: list[Prompt]) -> list[Prompt]:
+    """Prompts of A and of B by turns; those of one pair have the same id."""
+    by_id: dict[str, list[Prompt]] = {}
+    for prompt in prompts:
+        by_id.setdefault(prompt.id, []).append(prompt)
+    return [prompt for both in by_id.values() for prompt in both]
 
 
 def never(*given: Any, **options: Any) -> None:
@@ -101,7 +111,7 @@ def test_with_a_sweep_it_takes_the_layer_that_is_best_for_b_on_dev(
     for entry, layer in zip(results["tasks"], (2, 1), strict=True):
         entry["best_layer"] = layer
     file.write_text(json.dumps(results), "utf-8")
-    monkeypatch.setattr(sweep_module, "run_task", never)
+    monkeypatch.setattr("icl_vectors.graph.run_task", never)
     listener = Listener()
     assert [pair["layer"] for pair in conflict(llama, tmp_path, observer=listener)] == [2, 1]
     assert not any("Sweeping" in text for text in listener.notices)
@@ -118,7 +128,7 @@ def test_queries_are_answered_differently_and_stand_in_no_demonstration(
 ) -> None:
     conflict(llama, tmp_path, test=30, pairs="next_letter:to_upper,en_es:en_fr")
     assert len(prompts) == 2 * 2 * 30
-    for of_a, of_b in zip(prompts[::2], prompts[1::2], strict=True):
+    for of_a, of_b in zip(by_turns(prompts)[::2], by_turns(prompts)[1::2], strict=True):
         a, b = load_task(of_a.task), load_task(of_b.task)
         assert of_a.query == of_b.query
         assert of_a.query in shared_inputs(a, b)
@@ -140,7 +150,7 @@ def test_queries_are_distinct_as_far_as_there_are_inputs(
     llama: Model, tmp_path: Path, prompts: list[Prompt]
 ) -> None:
     conflict(llama, tmp_path, test=30, pairs="next_letter:to_upper")
-    asked = [one.query for one in prompts[::2]]
+    asked = [one.query for one in by_turns(prompts)[::2]]
     inputs = shared_inputs(load_task("next_letter"), load_task("to_upper"))
     assert len(set(asked)) == min(30, len(inputs))
 
@@ -157,7 +167,7 @@ def test_a_conflict_gives_what_plain_pytorch_gives(
     }
     assert len(shown) == 2 * 2 * 6
     layers = {pair["b"]: pair["layer"] for pair in found}
-    for of_a, of_b in zip(prompts[::2], prompts[1::2], strict=True):
+    for of_a, of_b in zip(by_turns(prompts)[::2], by_turns(prompts)[1::2], strict=True):
         ids, layer = regular_ids(tokenizer, as_twin(of_a)), layers[of_b.task]
         theta: Tensor = plain.theta(model, dummy_ids(tokenizer, as_twin(of_b)))[layer]
         tokens = plain.next_token(model, ids), plain.injected(model, ids, layer, theta)
@@ -181,7 +191,7 @@ def test_samples_agree_with_the_accuracies(
         found["answers"][:3, 1] = accepted_b[0][:3]
         return found
 
-    monkeypatch.setattr(conflict_module, "run_conflict", half_right)
+    monkeypatch.setattr("icl_vectors.graph_of_experiments.run_conflict", half_right)
     found = conflict(llama, tmp_path)
     samples = [s for s in read_lines(tmp_path / "samples.jsonl") if ":" in s["task"]]
     asked = [p for p in read_lines(tmp_path / "prompts.jsonl") if ":" in p["task"]]
@@ -225,8 +235,8 @@ def test_an_interrupted_conflict_goes_on_and_runs_no_finished_pair_again(
         calls.append(given)
         return run_conflict(*given, **more)
 
-    monkeypatch.setattr(conflict_module, "run_conflict", counted)
-    monkeypatch.setattr(sweep_module, "run_task", never)
+    monkeypatch.setattr("icl_vectors.graph_of_experiments.run_conflict", counted)
+    monkeypatch.setattr("icl_vectors.graph.run_task", never)
     listener = Listener()
     assert conflict(llama, broken, observer=listener) == unbroken
     assert len(calls) == len(listener.lines) == 1
@@ -240,7 +250,7 @@ def test_an_interrupted_conflict_goes_on_and_runs_no_finished_pair_again(
 def test_the_users_mistakes_are_told_before_anything_is_run(
     llama: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep_module, "run_task", never)
+    monkeypatch.setattr("icl_vectors.graph.run_task", never)
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"pairs": "to_upper:to_upper"}, "expected two different tasks"),
         ({"pairs": "to_upper"}, "expected A:B, two tasks"),
@@ -277,8 +287,7 @@ def test_nan_stops_the_run_and_nothing_is_kept_of_that_pair(
     llama: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        conflict_module,
-        "run_conflict",
+        "icl_vectors.graph_of_experiments.run_conflict",
         lambda *given, **more: {**run_conflict(*given, **more), "finite": False},
     )
     with pytest.raises(RunError, match="next_letter:to_upper: states or logits hold NaN"):

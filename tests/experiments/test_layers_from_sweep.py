@@ -6,7 +6,8 @@ import pytest
 
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments import sweep as sweep_module
+from icl_vectors.experiments.config import Config
+from icl_vectors.experiments.experiment import Surroundings
 from icl_vectors.experiments.layers_from_sweep import best_layer_of_mean, swept_entries
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.graph import run_task
@@ -28,7 +29,7 @@ class Listener(Observer):
     def notice(self, text: str) -> None:
         self.notices.append(text)
 
-    def finished(self, result: Any) -> None:
+    def finished(self, result: Any, line: str) -> None:
         self.finishes += 1
         if self.finishes == self.stop_after:
             raise KeyboardInterrupt
@@ -37,9 +38,9 @@ class Listener(Observer):
 def entries(
     model: Model, output: Path, names: str = TASKS, **options: Any
 ) -> dict[str, dict[str, Any]]:
-    given: dict[str, Any] = {"seed": 41, "template": "{input}→{output}", "test": 3, "dev": 4}
-    given |= {"observer": Listener(), "provenance": None, **options}
-    return swept_entries(model, [load_task(name) for name in names.split(",")], output, **given)
+    at = Surroundings(output, options.pop("observer", Listener()), {})
+    asked = Config.make(**{"test": 3, "dev": 4, **options})
+    return swept_entries(model, asked, [load_task(name) for name in names.split(",")], at)
 
 
 def curves(*rows: list[float | None]) -> dict[str, dict[str, Any]]:
@@ -63,7 +64,7 @@ def test_a_finished_sweep_is_taken_as_it_is_whatever_its_counts(
     def never(*given: Any, **options: Any) -> None:
         raise AssertionError("the model ran")
 
-    monkeypatch.setattr(sweep_module, "run_task", never)
+    monkeypatch.setattr("icl_vectors.graph.run_task", never)
     listener = Listener()
     found = entries(llama, tmp_path, observer=listener)
     assert list(found.values()) == swept.data["tasks"][:2]
@@ -82,7 +83,7 @@ def test_a_sweep_that_was_started_here_and_interrupted_goes_on(
             raise KeyboardInterrupt
         return run_task(*given)
 
-    monkeypatch.setattr(sweep_module, "run_task", interrupted)
+    monkeypatch.setattr("icl_vectors.graph.run_task", interrupted)
     for _ in range(2):  # in the first task, and again in the second
         with pytest.raises(KeyboardInterrupt):
             entries(llama, tmp_path / "broken")

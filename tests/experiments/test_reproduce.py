@@ -6,7 +6,7 @@ import pytest
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.observer import Observer
-from icl_vectors.experiments.reproduce import reproduce
+from icl_vectors.experiments.reproduce import Reproduce, ReproduceConfig
 from icl_vectors.files import read_lines
 from icl_vectors.models import Model
 from icl_vectors.run_folder import read_records
@@ -31,10 +31,7 @@ class Listener(Observer):
         if text == self.stop_at:
             raise KeyboardInterrupt
 
-    def finished(self, result: Any) -> None:
-        self.ran.append(result["task"])
-
-    def told(self, line: str) -> None:
+    def finished(self, result: Any, line: str) -> None:
         self.ran.append(line)
 
 
@@ -46,7 +43,8 @@ def folder(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def reproduce_small(model: Model, output: Path, observer: Observer, tasks: Any = TASKS) -> None:
-    reproduce(model, tasks, output=output, observer=observer, **SMALL)
+    asked = ReproduceConfig.make(tasks, **SMALL)
+    Reproduce.run(model, asked, output=output, observer=observer)
 
 
 def results(folder: Path) -> dict[str, Any]:
@@ -55,7 +53,7 @@ def results(folder: Path) -> dict[str, Any]:
 
 
 def steps(listener: Listener) -> list[str]:
-    return [text for text in listener.notices if text[1:3] == "/4"]
+    return [text for text in listener.notices if text[1] == "/"]
 
 
 def test_one_folder_holds_all_experiments(folder: Path) -> None:
@@ -116,7 +114,7 @@ def test_an_interrupted_run_goes_on_to_the_results_of_an_unbroken_one(
 def test_a_single_task_has_no_map_and_no_pair(llama: Model, tmp_path: Path) -> None:
     listener = Listener()
     reproduce_small(llama, tmp_path, listener, tasks=[MINE])
-    assert steps(listener) == ["1/4 sweep", "4/4 vocabulary"]
+    assert steps(listener) == ["1/2 sweep", "2/2 vocabulary"]
     assert not {"cluster", "conflict"} & set(results(tmp_path))
 
 

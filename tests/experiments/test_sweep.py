@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.sweep import SweepResults
+from icl_vectors.experiments.results import Results
 from icl_vectors.files import read_lines
 from icl_vectors.models import Model
 from icl_vectors.prompts import sample_prompts
@@ -32,7 +32,7 @@ WORDS = Task.from_pairs(
 SMALL: dict[str, Any] = {"dev": 6, "test": 7, "shots": 3}
 
 
-def sweep(model: Model, tasks: Any = (WORDS,), **options: Any) -> SweepResults:
+def sweep(model: Model, tasks: Any = (WORDS,), **options: Any) -> Results:
     return icl.sweep(model, tasks, **{**SMALL, **options})
 
 

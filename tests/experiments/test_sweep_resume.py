@@ -1,4 +1,3 @@
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +6,8 @@ import torch
 
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.experiments import sweep as sweep_module
 from icl_vectors.experiments.observer import Observer
-from icl_vectors.experiments.sweep import SweepResults
+from icl_vectors.experiments.results import Results
 from icl_vectors.files import read_lines
 from icl_vectors.models import Model, load_model
 from icl_vectors.run_folder import read_records
@@ -37,7 +35,7 @@ class Listener(Observer):
         if self._stop_in_phase == f"{task} {phase}" and done:
             raise KeyboardInterrupt
 
-    def finished(self, result: Mapping[str, Any]) -> None:
+    def finished(self, result: Any, line: str) -> None:
         self.ran.append(result["task"])
         if len(self.ran) == self._stop_after:
             raise KeyboardInterrupt
@@ -46,7 +44,7 @@ class Listener(Observer):
         self.failures.append((task, seed, error))
 
 
-def sweep(model: Model, output: Path | None, **options: Any) -> SweepResults:
+def sweep(model: Model, output: Path | None, **options: Any) -> Results:
     given: dict[str, Any] = {"tasks": TASKS, "dev": 5, "test": 5, "batch_size": 2, **options}
     return icl.sweep(model, output=output, **given)
 
@@ -100,7 +98,7 @@ def test_a_finished_run_is_not_run_again(
     def never(*arguments: Any) -> None:
         raise AssertionError("the model ran")
 
-    monkeypatch.setattr(sweep_module, "run_task", never)
+    monkeypatch.setattr("icl_vectors.graph.run_task", never)
     assert sweep(llama, tmp_path, batch_size=1).data == first.data
     assert files_without_times(tmp_path) == before
 

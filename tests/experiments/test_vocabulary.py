@@ -9,7 +9,6 @@ from torch import Tensor
 
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.experiments import vocabulary as vocabulary_module
 from icl_vectors.experiments.observer import Observer
 from icl_vectors.files import read_lines
 from icl_vectors.graph_of_experiments import run_projection
@@ -33,7 +32,7 @@ class Listener(Observer):
     def notice(self, text: str) -> None:
         self.notices.append(text)
 
-    def told(self, line: str) -> None:
+    def finished(self, result: Any, line: str) -> None:
         self.lines.append(line)
         if len(self.lines) == self.stop_after:
             raise KeyboardInterrupt
@@ -62,7 +61,7 @@ def folder(swept: Path, tmp_path: Path) -> Path:
 
 
 def vocabulary(model: Model, output: Path, **options: Any) -> list[dict[str, Any]]:
-    return icl.vocabulary(model, output=output, **{**SMALL, **options})
+    return list(icl.vocabulary(model, output=output, **{**SMALL, **options}).data["vocabulary"])
 
 
 def said_by_plain(model: Any, state: Tensor) -> Tensor:
@@ -196,7 +195,7 @@ def test_an_interrupted_run_goes_on_and_runs_no_finished_task_again(
         calls.append(given)
         return run_projection(*given)
 
-    monkeypatch.setattr(vocabulary_module, "run_projection", counted)
+    monkeypatch.setattr("icl_vectors.graph_of_experiments.run_projection", counted)
     with pytest.raises(KeyboardInterrupt):
         vocabulary(llama, folder, observer=Listener(stop_after=1))
     listener = Listener()
@@ -239,8 +238,7 @@ def test_nan_stops_the_run_and_nothing_is_kept_of_that_task(
     llama: Model, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        vocabulary_module,
-        "run_projection",
+        "icl_vectors.graph_of_experiments.run_projection",
         lambda *given: {**run_projection(*given), "finite": torch.tensor(False)},
     )
     with pytest.raises(RunError, match="to_upper: the logits hold NaN or infinity in float32"):

@@ -6,7 +6,7 @@ import pytest
 
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.sweep import SweepResults
+from icl_vectors.experiments.results import Results
 from icl_vectors.files import read_lines
 from icl_vectors.models import Model
 from icl_vectors.prompts import sample_prompts
@@ -23,7 +23,7 @@ WORDS = Task.from_pairs("words", {word(i): (word(i % 5), word(i + 40)) for i in 
 METHODS = ("baseline", "hypothesis", "regular")
 
 
-def sweep(model: Model, tasks: Any, **options: Any) -> SweepResults:
+def sweep(model: Model, tasks: Any, **options: Any) -> Results:
     return icl.sweep(model, tasks, **{**SMALL, **options})
 
 

@@ -49,5 +49,5 @@ def test_a_method_on_a_task_is_one_job_and_its_controls_another(
     done = [record for record in read_records(tmp_path) if record["event"] == "done"]
     assert [len(record["jobs"]) for record in done] == [1] * len(done)
     assert len(done) == 2 * (1 + 2 + 2 * 2)  # heads, regular and zero-shot, methods and controls
-    summary = {one["method"]: one["jobs"] for one in found["compare_summary"]}
+    summary = {one["method"]: one["jobs"] for one in found.data["compare_summary"]}
     assert summary == {"regular": 2, "zero-shot": 2, "state": 2, "function": 2}

@@ -113,7 +113,7 @@ def test_a_run_that_began_here_goes_on_there(
     llama: Model, remote_llama: Model, local: Path, tmp_path: Path
 ) -> None:
     class Stop(Observer):
-        def finished(self, result: Any) -> None:
+        def finished(self, result: Any, line: str) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

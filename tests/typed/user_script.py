@@ -12,7 +12,7 @@ from icl_vectors import (
     Checks,
     IclVectorsError,
     Model,
-    SweepResults,
+    Results,
     Task,
     TaskVector,
     __version__,
@@ -58,13 +58,13 @@ def everything(folder: Path, frame: pandas.DataFrame) -> None:
     more: Answers = apply(model, theta, ["Spain"], layer=[9, 10], mode="add", scale=2, top_k=5)
     logits: Tensor | None = apply(model, theta, ["Spain"], layer=10, return_logits=True).logits
 
-    results: SweepResults = sweep(model, [task, *own], output=folder, answer="generate")
+    results: Results = sweep(model, [task, *own], output=folder, answer="generate")
     table: pandas.DataFrame = results.to_pandas()
-    pairs: list[dict[str, object]] = conflict(model, "to_upper:next_letter", output=folder)
-    beside: dict[str, object] = compare(model, "all", "state,function", "random", output=folder)
+    pairs: Results = conflict(model, "to_upper:next_letter", output=folder)
+    beside: Results = compare(model, "all", "state,function", "random", output=folder)
     function: TaskVector = extract(model, task, prompts=25, method="function")
-    found: dict[str, object] = cluster(model, output=folder)
-    words: list[dict[str, object]] = vocabulary(model, output=folder)
+    found: Results = cluster(model, output=folder)
+    words: Results = vocabulary(model, output=folder)
     shared: Path = share(folder, folder / "shared", push_to=None)
     try:
         load_task("none")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from icl_vectors.batches import Batch
 from icl_vectors.encoding import EncodedPrompt
-from icl_vectors.experiments.compare_plan import ComparePlan
+from icl_vectors.experiments.compare_config import CompareConfig
 from icl_vectors.methods.method import Candidate, Method
 from icl_vectors.methods.state_vector import FORMS
 from icl_vectors.run_folder import Unit
@@ -121,19 +121,21 @@ def samples_of(
 
 
 def summarise(
-    plan: ComparePlan, done: Mapping[Unit, Mapping[str, Any]], lines: Sequence[Mapping[str, Any]]
+    config: CompareConfig,
+    done: Mapping[Unit, Mapping[str, Any]],
+    lines: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The parts of results.json: every task and method, and every method over the tasks."""
     entries, arrows, curve = [], [], []
-    for task in plan.tasks:
+    for task in config.tasks:
         of_task = {"task": task.name, "category": task.category}
-        for name in ("regular", "zero-shot", *(method.name for method in plan.methods)):
-            result = done.get((f"{task.name}:{name}", plan.seed))
+        for name in ("regular", "zero-shot", *(method.name for method in config.chosen)):
+            result = done.get((f"{task.name}:{name}", config.seed))
             if result is None:
                 continue
             entries.append({**of_task, "method": name, **_without(result, "shots", "candidate")})
             curve += [{**of_task, "method": name, **one} for one in result.get("shots", [])]
-            controls = done.get((f"{task.name}:{name}:controls", plan.seed), {"variants": {}})
+            controls = done.get((f"{task.name}:{name}:controls", config.seed), {"variants": {}})
             for variant, answers in controls["variants"].items():
                 kind, _, value = variant.partition(" ")
                 if kind == "arrow":
@@ -145,20 +147,20 @@ def summarise(
                     cost = {"layer_tokens": result["layer_tokens"]}
                     entries.append({**of_task, **about, **answers, **cost})
     found: dict[str, Any] = {"compare": entries}
-    found["compare_summary"] = list(_summary(plan, entries, lines))
-    if plan.arrows:
+    found["compare_summary"] = list(_summary(config, entries, lines))
+    if config.templates:
         found["compare_arrows"] = arrows
-    if plan.curve:
-        found["compare_shots"] = [*curve, *_known_shots(plan, entries)]
+    if config.curve:
+        found["compare_shots"] = [*curve, *_known_shots(config, entries)]
     return found
 
 
 def _summary(
-    plan: ComparePlan, entries: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]]
+    config: CompareConfig, entries: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]]
 ) -> Iterator[dict[str, Any]]:
     right: dict[str, dict[str, bool]] = {}
     for line in lines:
-        if "unit" in line and line["seed"] == plan.seed:
+        if "unit" in line and line["seed"] == config.seed:
             right.setdefault(line["method"], {})[line["id"]] = bool(line["correct"])
     by_method: dict[str, list[Mapping[str, Any]]] = {}
     for entry in entries:
@@ -219,17 +221,17 @@ def _paired(
 
 
 def _known_shots(
-    plan: ComparePlan, entries: Sequence[Mapping[str, Any]]
+    config: CompareConfig, entries: Sequence[Mapping[str, Any]]
 ) -> Iterator[dict[str, Any]]:
     """The points of the curve that the comparison itself gives: its own shots, and none."""
     keys = ("task", "category", "n", "accuracy", "low", "high", *MEANS)
     for entry in entries:
         point = {key: entry[key] for key in keys}
         if entry["method"] == "zero-shot":
-            if 0 in plan.curve:
+            if 0 in config.curve:
                 yield {**point, "method": "regular", "shots": 0}
-        elif ":" not in entry["method"] and plan.shots in plan.curve:
-            yield {**point, "method": entry["method"], "shots": plan.shots}
+        elif ":" not in entry["method"] and config.shots in config.curve:
+            yield {**point, "method": entry["method"], "shots": config.shots}
 
 
 def _without(result: Mapping[str, Any], *keys: str) -> dict[str, Any]:

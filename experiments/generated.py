@@ -1,8 +1,8 @@
-"""`answer="generate"`: whole answers written after the test prompts, and what they are worth."""
+"""`answer="generate"`: whole answers generated after the test prompts, and how they score."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from icl_vectors.answers import (
     answer_bound,
@@ -12,18 +12,13 @@ from icl_vectors.answers import (
     is_exact,
     tokens_that_end_a_line,
 )
-from icl_vectors.batches import make_batches, whole_prompts
 from icl_vectors.encoding import EncodedPrompt
-from icl_vectors.errors import not_finite
-from icl_vectors.experiments.jobs import Jobs
-from icl_vectors.experiments.observer import Observer
-from icl_vectors.graph_of_answers import run_answers
-from icl_vectors.memory import with_smaller_batches
-from icl_vectors.model import Model
 from icl_vectors.scoring import accuracy
-from icl_vectors.templates import Template
 
-COMPARISON_OF_WRITTEN = (
+if TYPE_CHECKING:
+    from icl_vectors.experiments.context import Context
+
+COMPARISON_OF_GENERATED = (
     "the answer written up to the template's end equals an accepted one (Unicode composed, "
     "apostrophes plain, blanks collapsed, capitals kept); prefix: it begins with one that ends at "
     "a word's end; first_token: as without writing; the layer is chosen on dev by the first token"
@@ -31,7 +26,7 @@ COMPARISON_OF_WRITTEN = (
 
 
 @dataclass(frozen=True)
-class Written:
+class Generated:
     """One answer as text, and the three ways to compare it."""
 
     text: str
@@ -40,23 +35,21 @@ class Written:
     first_token: bool
 
 
-WrittenByMethod = Mapping[str, Sequence[Written]]
+GeneratedByMethod = Mapping[str, Sequence[Generated]]
 
 
-def write_answers_of(
-    model: Model,
-    template: Template,
-    prompts: Sequence[EncodedPrompt],
-    layer: int,
-    batch_size: int,
-    observer: Observer,
-    jobs: Jobs,
-) -> WrittenByMethod:
-    """Answers to each prompt by each method, in order; θ is put in at one layer.
+def generate_answers(
+    context: "Context", prompts: Sequence[EncodedPrompt], layer: int
+) -> GeneratedByMethod:
+    """Answers to each prompt by each method, in order; θ is injected at one layer.
 
     Raises:
         RunError: logits that are not finite.
     """
+    from icl_vectors.batches import make_batches, whole_prompts
+    from icl_vectors.graph_of_answers import run_answers
+
+    model, template = context.model, context.template
     tokenizer, way = model.tokenizer, model.way
     steps = answer_bound(tokenizer, (text for one in prompts for text in one.prompt.answers))
     of_text = ending_tokens(model.nnsight._module, tokenizer)
@@ -69,12 +62,11 @@ def write_answers_of(
         ]
         alone = [whole_prompts([one.alone for one in part], way) for part in parts]
         batches = make_batches(prompts, size, way, with_query=False)
-        job = jobs.job(f"answers, batch {size}")
+        job = context.job(f"answers, batch {size}")
         return run_answers(model, batches, whole, alone, layer, steps, ends, job)
 
-    found, _ = with_smaller_batches(run, batch_size, observer.notice)
-    if not bool(found.pop("finite")):
-        raise not_finite(f"{prompts[0].prompt.task}: the logits", model.dtype, model.device)
+    found = context.run(run, prompts, context.batch_size)
+    context.require_finite(found.pop("finite"), "the logits")
     return {
         method: [
             _judge(cut_answer(tokenizer, template, row, of_text), row[0], one)
@@ -84,27 +76,27 @@ def write_answers_of(
     }
 
 
-def with_written(
-    result: Mapping[str, Any], prompts: Sequence[EncodedPrompt], written: WrittenByMethod
+def with_generated(
+    result: Mapping[str, Any], prompts: Sequence[EncodedPrompt], generated: GeneratedByMethod
 ) -> dict[str, Any]:
     """A unit's result with each method's accuracy by the whole answer, by prefix and first token.
 
     `rest_wrong` is the share of answers that begin with a right token and are not right.
     """
-    methods = {method: _accuracies(answers) for method, answers in written.items()}
+    methods = {method: _accuracies(answers) for method, answers in generated.items()}
     words = [len(one.prompt.answers[0].split()) for one in prompts]
     return {**result, **methods, "answer": "generate", "n_of_one_word": words.count(1)}
 
 
-def written_samples(
+def generated_samples(
     samples: Sequence[Mapping[str, Any]],
     prompts: Sequence[EncodedPrompt],
-    written: WrittenByMethod,
+    generated: GeneratedByMethod,
 ) -> list[dict[str, Any]]:
     """The samples of test with whole answers in place of first tokens; those of dev as they are."""
     by_id = {
         (one.prompt.id, method): answer
-        for method, answers in written.items()
+        for method, answers in generated.items()
         for one, answer in zip(prompts, answers, strict=True)
     }
     return [
@@ -115,9 +107,9 @@ def written_samples(
     ]
 
 
-def _judge(text: str, first: int, one: EncodedPrompt) -> Written:
+def _judge(text: str, first: int, one: EncodedPrompt) -> Generated:
     accepted = one.prompt.answers
-    return Written(
+    return Generated(
         text=text,
         exact=is_exact(text, accepted),
         prefix=begins_right(text, accepted),
@@ -125,7 +117,7 @@ def _judge(text: str, first: int, one: EncodedPrompt) -> Written:
     )
 
 
-def _accuracies(answers: Sequence[Written]) -> dict[str, Any]:
+def _accuracies(answers: Sequence[Generated]) -> dict[str, Any]:
     return {
         **accuracy([one.exact for one in answers]).to_json(),
         "prefix": accuracy([one.prefix for one in answers]).to_json(),
@@ -134,7 +126,7 @@ def _accuracies(answers: Sequence[Written]) -> dict[str, Any]:
     }
 
 
-def _shown(answer: Written) -> dict[str, Any]:
+def _shown(answer: Generated) -> dict[str, Any]:
     return {
         "prediction": answer.text,
         "correct": answer.exact,
