@@ -38,6 +38,7 @@ def identity_of(model: "Model", template: Template) -> dict[str, Any]:
             "fingerprint": model.fingerprint,
             "dtype": model.dtype,
             "weights": model.weights,
+            "base": model.base,
             "type": model.config.model_type,
             "n_layers": model.n_layers,
             "hidden_size": model.hidden,

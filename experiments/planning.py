@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from icl_vectors.adapters import base_of
 from icl_vectors.architecture import find_architecture
 from icl_vectors.blueprint import blueprint
 from icl_vectors.dtypes import check_dtype, choose_dtype
@@ -112,7 +113,7 @@ def _dtypes(dtypes: Sequence[str], config: Any) -> list[str]:
 
 def _sizes(reference: str, about: dict[str, Any], run: SweepConfig) -> tuple[dict[Any, Any], Any]:
     """The lengths of every unit's prompts, and the tokenizer; None: they are estimated."""
-    folder = Path(reference).expanduser()
+    folder = Path(base_of(reference, about["revision"])[0]).expanduser()
     files = [*folder.glob("token*"), *folder.glob("vocab*")] if folder.is_dir() else [folder]
     tokenizer = load_tokenizer(reference, **about) if files else None
     sizes = {

@@ -29,9 +29,7 @@ def require_weights(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         there = _what_is_there(folder)
         hint = "give the folder that save_pretrained wrote"
-        if (folder / "adapter_config.json").is_file():
-            hint = "an adapter alone is not opened: merge it into its base model and save that"
-        elif list(folder.glob("*.gguf")):
+        if list(folder.glob("*.gguf")):
             hint += " (GGUF files are not read)"
         beside = f" beside {there}" if there != NO_WEIGHTS else ""
         raise IclVectorsError(
@@ -81,9 +79,14 @@ def fingerprint_of_folder(folder: Path) -> str:
 
     Of the files alone that are loaded.
     """
+    return fingerprint_of_files(_read_config(folder), sorted(weight_files(folder)))
+
+
+def fingerprint_of_files(config: dict[str, Any], files: list[Path]) -> str:
+    """A hash of a configuration, and of the headers and samples of safetensors files."""
     digest = hashlib.sha256()
-    digest.update(json.dumps(_read_config(folder), sort_keys=True).encode())
-    for file in sorted(weight_files(folder)):
+    digest.update(json.dumps(config, sort_keys=True).encode())
+    for file in files:
         digest.update(_header(file))
         digest.update(_samples(file))
     return digest.hexdigest()[:16]

@@ -22,6 +22,7 @@ class Model:
         dtype: what the weights are held in: float32, bfloat16, float16, int8, nf4 or fp4.
         weights: a remark on where the weights come from ("" for an ordinary checkpoint).
         folder: where the weights lie on this machine, or None.
+        base: of an adapter, its base model: reference, revision and the kind of adapter; else None.
         host: the NDIF server that holds the weights, or None: they are here.
         way: how it takes prompts, cached or whole, as `icl_vectors.probe` found; way_reason: why
             it is not cached.
@@ -37,6 +38,7 @@ class Model:
     weights: str
     folder: Path | None
     architecture: Architecture
+    base: dict[str, Any] | None = None
     host: str | None = None
     way: Way = field(default=None)  # type: ignore[assignment]
     way_reason: str = ""

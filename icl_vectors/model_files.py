@@ -11,6 +11,7 @@ from typing import Any
 from huggingface_hub import constants
 from transformers import AutoConfig, AutoTokenizer
 
+from icl_vectors.adapters import base_of
 from icl_vectors.architecture import text_config
 from icl_vectors.checkpoint import HUB_ID, require_weights
 from icl_vectors.embedded import EMBEDDED, prepare_embedded
@@ -28,7 +29,8 @@ def load_config(
     trust_remote_code: bool = False,
     notice: Callable[[str], None] = lambda text: None,
 ) -> Any:
-    """The configuration of a model, of which nothing else need be there."""
+    """The configuration of a model, or of an adapter's base; nothing else need be there."""
+    reference, revision = base_of(reference, revision)
     source, _ = find_source(reference, notice, weights_needed=False)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     return read_config(reference, source, options)
@@ -37,7 +39,8 @@ def load_config(
 def load_tokenizer(
     reference: str, *, revision: str | None = None, trust_remote_code: bool = False
 ) -> Any:
-    """The tokenizer of a model, without its weights."""
+    """The tokenizer of a model, without its weights; of an adapter its base's."""
+    reference, revision = base_of(reference, revision)
     source, _ = find_source(reference, lambda text: None, weights_needed=False)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     return read_tokenizer(reference, source, options)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from nnsight import TransformersModel
 
+from icl_vectors.adapters import find_adapter
 from icl_vectors.architecture import find_architecture
 from icl_vectors.blueprint import blueprint
 from icl_vectors.checkpoint import (
@@ -23,6 +24,7 @@ from icl_vectors.checkpoint import (
     left_out,
 )
 from icl_vectors.dtypes import check_dtype, choose_dtype, quantised_as, require_computes
+from icl_vectors.embedded import EMBEDDED
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.footprint import devices_of, require_fit
 from icl_vectors.model import Model as Model  # part of this module's own names
@@ -51,11 +53,14 @@ def load_model(
 ) -> Model:
     """Open a model: a Hugging Face id, a local folder, or an embedded model's name.
 
+    A folder or an id of an adapter (LoRA …) is opened on its base model.
+
     Args:
         dtype: `auto` (what the checkpoint says), a torch dtype's name, or int8, nf4, fp4
             (bitsandbytes, computing in bfloat16).
         device: such as "cpu" or "cuda:0"; by default the first GPU, or the CPU.
         device_map: accelerate's device map, for several GPUs or offloading.
+        revision: of a hub id; of an adapter its own, the base's is in its configuration.
         remote: True for a model that NDIF serves, or the address of another NDIF server; the
             weights stay there, in the server's dtype, and only configuration and tokenizer are
             read here.
@@ -71,36 +76,49 @@ def load_model(
             f"model {reference!r}: expected a Hugging Face id, a folder's path as text, or an "
             "embedded model's name."
         )
+    adapter = find_adapter(reference, revision)
     if remote:
+        if adapter:
+            raise IclVectorsError(
+                f"adapter {reference!r} with --remote: expected a model that the server holds, "
+                "found an adapter, which stays here; run it on this machine, without --remote."
+            )
         return _load_remote(reference, remote, dtype, revision, trust_remote_code, notice)
     check_dtype(dtype)
-    source, weights = find_source(reference, notice)
-    if revision is not None and Path(source).is_dir():
+    if revision is not None and (reference in EMBEDDED or Path(reference).expanduser().is_dir()):
         raise IclVectorsError(
             f"--revision {revision}: {reference} lies in a folder, which has no revisions; "
             "leave --revision out, or give a Hugging Face id."
         )
-    options = {"revision": revision, "trust_remote_code": trust_remote_code}
-    config = read_config(reference, source, options)
+    if adapter:
+        adapter.require_files()
+        notice(f"{reference}: a {adapter.config['peft_type']} adapter, opened on {adapter.base}.")
+    base, of_base = (adapter.base, adapter.base_revision) if adapter else (reference, revision)
+    options = {"revision": of_base, "trust_remote_code": trust_remote_code}
+    try:
+        source, weights = find_source(base, notice)
+        config = read_config(base, source, options)
+    except IclVectorsError as error:
+        raise (adapter.of_base(error) if adapter else error) from error
     module = blueprint(config, trust_remote_code=trust_remote_code)
     architecture = find_architecture(module)  # refuses before anything is loaded
-    tokenizer = checked_tokenizer(reference, source, options, config, notice)
-    require_embedded(tokenizer, module, reference)
+    tokenizer = checked_tokenizer(base, source, options, config, notice)
+    require_embedded(tokenizer, module, base)
     chosen = choose_dtype(dtype, config)
     placement = device_map if device_map is not None else {"": choose_device(device)}
     for place in devices_of(placement):
         require_computes(chosen, place, architecture.hidden)
     if quantised_as(config) is None:
-        require_fit(reference, module, chosen, placement)
-    notice(f"Loading {reference} in {chosen} …")
+        require_fit(base, module, chosen, placement)
+    notice(f"Loading {base} in {chosen} …")
     module = read_weights(
-        reference,
+        base,
         source,
         module,
         architecture,
         dtype=chosen,
         placement=placement,
-        revision=revision,
+        revision=of_base,
     )
     held = held_dtype(module, chosen)
     if dtype not in ("auto", held):
@@ -109,23 +127,30 @@ def load_model(
             "leave --dtype out."
         )
     if held != chosen:
-        notice(f"{reference}: this machine holds its {chosen} weights as {held}, dequantised.")
+        notice(f"{base}: this machine holds its {chosen} weights as {held}, dequantised.")
     folder = Path(source) if Path(source).is_dir() else None
     for remark in left_out(folder) if folder else ():
-        notice(f"{reference}: {remark}")
-    model = probed(
-        Model(
-            nnsight=_traced(module, tokenizer),
-            tokenizer=tokenizer,
-            reference=reference,
-            revision=revision,
-            fingerprint=_fingerprint(folder, config, reference, revision),
-            dtype=held,
-            weights=weights,
-            folder=folder,
-            architecture=architecture,
-        )
+        notice(f"{base}: {remark}")
+    model = Model(
+        nnsight=None,
+        tokenizer=tokenizer,
+        reference=reference,
+        revision=revision,
+        fingerprint=_fingerprint(folder, config, base, of_base),
+        dtype=held,
+        weights=weights,
+        folder=folder,
+        architecture=architecture,
     )
+    if adapter:
+        adapter.put_on(module)
+        model = replace(
+            model,
+            fingerprint=adapter.fingerprint(model.fingerprint),
+            folder=adapter.folder if adapter.is_from_folder else None,
+            base=adapter.about(),
+        )
+    model = probed(replace(model, nnsight=_traced(module, tokenizer)))
     if model.way_reason:
         notice(
             f"{reference}: {model.way_reason}; whole prompts are run, which is exact and slower."

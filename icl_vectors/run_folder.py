@@ -35,7 +35,13 @@ __all__ = ["RunFolder", "Unit", "read_json", "read_records", "read_results", "re
 
 LOCK = ".lock"
 PATIENCE = 0.5  # seconds; another process may be asking whether the lock is free
-REMARKS = ("reference", "revision", "weights", "from_folder")  # of a model; none decides a result
+REMARKS = (
+    "reference",
+    "revision",
+    "weights",
+    "from_folder",
+    "base",
+)  # of a model; none decides a result
 
 
 class RunFolder:

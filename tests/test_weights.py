@@ -108,7 +108,7 @@ def left_with_gguf(folder: Path) -> None:
             "weights.safetensors",
         ),
         (pickled, "found adapter_model.safetensors, pytorch_model.bin; save the model with save_"),
-        (left_with_an_adapter, "an adapter alone is not opened: merge it into its base model"),
+        (left_with_an_adapter, "expected adapter_model.safetensors, found none; pickled weights"),
         (left_with_gguf, "expected config.json, found none beside model.gguf"),
         (
             lambda folder: (folder / "model.safetensors").write_text(LFS),

@@ -89,7 +89,7 @@ def test_methods_that_look_into_attention_are_refused_on_the_whole_path(
 def test_every_experiment_runs_on_a_hybrid_and_a_wrapper(opened: Model, tmp_path: Path) -> None:
     found = everything(opened, tmp_path)
     assert len(found["sweep"]) == 2 and all(found.values())
-    run = json.loads((tmp_path / "d" / "run.json").read_text("utf-8"))
+    run = json.loads((tmp_path / "b" / "run.json").read_text("utf-8"))
     assert run["path"] == {"name": opened.way.name, "reason": opened.way_reason}
 
 
