@@ -14,27 +14,13 @@ from icl_vectors.cli.plan import plan
 from icl_vectors.cli.report import report
 from icl_vectors.cli.share import share
 from icl_vectors.cli.tasks import tasks
-from icl_vectors.experiments.cluster import Cluster
-from icl_vectors.experiments.compare import Compare
-from icl_vectors.experiments.conflict import Conflict
-from icl_vectors.experiments.experiment import Experiment
-from icl_vectors.experiments.reproduce import Reproduce
-from icl_vectors.experiments.sweep import Sweep
-from icl_vectors.experiments.vocabulary import Vocabulary
+from icl_vectors.discovery import experiment, experiment_names
 
-EXPERIMENTS: tuple[type[Experiment], ...] = (
-    Sweep,
-    Conflict,
-    Cluster,
-    Vocabulary,
-    Compare,
-    Reproduce,
-)
 OTHERS = (report, extract, apply, share, tasks, models, plan, check)
 
 
 def register(app: typer.Typer) -> None:
     """Add every command to the application."""
     command: Any
-    for command in (*map(command_of, EXPERIMENTS), *OTHERS):
+    for command in (*map(command_of, map(experiment, experiment_names())), *OTHERS):
         app.command(no_args_is_help=False, cls=HelpCommand)(command)

@@ -17,9 +17,9 @@ from icl_vectors.cli.precision import Comparison
 from icl_vectors.cli.report import draw
 from icl_vectors.cli.run_folders import RunFolders
 from icl_vectors.cli.show_prompt import show_prompts
-from icl_vectors.cli.tables import text_of
 from icl_vectors.cli.tasks import choose_tasks
 from icl_vectors.cli.terminal import show, show_json
+from icl_vectors.discovery import report_of
 from icl_vectors.experiments.config import Config
 from icl_vectors.experiments.experiment import Experiment
 from icl_vectors.experiments.results import Results
@@ -153,7 +153,7 @@ def _run(
             results = kind.run(opened, config, output=folder, observer=watcher, provenance=about)
         found.append(results)
         if not json:
-            show(f"{text_of(kind, results.data)}\n\nThe run's folder: {folder}")
+            show(f"{report_of(kind.name).text(results.data)}\n\nThe run's folder: {folder}")
         draw([folder], opener.quiet)
         if kind.name == "sweep" and len(dtypes) > 1 and results.data["tasks"]:
             precisions.add(opened, folder)

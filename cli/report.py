@@ -30,7 +30,7 @@ def report(
             f"--output {output}: expected a file that can be written, found "
             f"{'a folder there' if output.is_dir() else 'a file for a folder'}; give another place."
         )
-    from icl_vectors.report import write_report
+    from icl_vectors.report.write import write_report
 
     show(write_report(runs, output, say(quiet=False)))
 
@@ -40,7 +40,7 @@ def draw(folders: list[Path], quiet: bool, output: Path | None = None) -> None:
 
     `icl-vectors report` draws them later.
     """
-    from icl_vectors.report import write_report
+    from icl_vectors.report.write import write_report
 
     try:
         page = write_report(folders, output)

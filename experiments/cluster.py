@@ -24,7 +24,7 @@ from icl_vectors.files import write_whole
 from icl_vectors.layers import parse_layer
 from icl_vectors.prompts import sample_prompts
 from icl_vectors.run_folder import Unit
-from icl_vectors.run_shapes import damaged
+from icl_vectors.runs.validation import damaged
 from icl_vectors.tasks import Task
 
 if TYPE_CHECKING:

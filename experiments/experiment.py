@@ -21,11 +21,12 @@ from icl_vectors.experiments.results import Results, Vectors
 from icl_vectors.notebook import default_observer
 from icl_vectors.prompts import Prompt
 from icl_vectors.run_folder import RunFolder, Unit
+from icl_vectors.runs.schema import Model
 from icl_vectors.turns import takes_turns
 
 if TYPE_CHECKING:
     from icl_vectors.experiments.context import Context
-    from icl_vectors.model import Model
+    from icl_vectors.model import Model as OpenModel
 
 PAUSE = 5.0  # seconds between two writings of results.json; what is done is in the records
 
@@ -60,17 +61,20 @@ class Experiment(ABC):
     Attributes:
         name: the command, the Python function, and the key in run.json.
         Config: what it is asked for.
+        Result: an entry of its part of results.json, for the report; None where the report has
+            a type of its own for it.
         goes_on: whether units whose prompts can't be encoded are left out, not an error.
         whole: whether results are written only when all units are done.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type[Config]]
+    Result: ClassVar[type[Model] | None] = None
     goes_on: ClassVar[bool] = False
     whole: ClassVar[bool] = False
     folder: RunFolder
 
-    def __init__(self, model: "Model", config: Any, at: Surroundings) -> None:
+    def __init__(self, model: "OpenModel", config: Any, at: Surroundings) -> None:
         self.model, self.config, self.at = model, config, at
 
     @abstractmethod

@@ -11,7 +11,7 @@ from typing import Any
 from icl_vectors.encoding import EncodedPrompt, first_tokens
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.generated import GeneratedByMethod
-from icl_vectors.run_shapes import BEGIN_ALIKE, COPIES, METHODS
+from icl_vectors.runs.schema import BEGIN_ALIKE, COPIES, METHODS
 from icl_vectors.scoring import accuracy, exact_mcnemar
 from icl_vectors.tasks import Task
 from icl_vectors.templates import Template

@@ -10,7 +10,7 @@ from icl_vectors.experiments.experiment import Surroundings
 from icl_vectors.experiments.sweep import Sweep, SweepConfig
 from icl_vectors.recovery import read_configuration
 from icl_vectors.run_folder import read_records, read_results
-from icl_vectors.run_shapes import require_entries
+from icl_vectors.runs.validation import require_entries
 from icl_vectors.scoring import mean
 from icl_vectors.tasks import Task
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from icl_vectors.experiments.measures import METHODS
-from icl_vectors.run_shapes import BEGIN_ALIKE
+from icl_vectors.runs.schema import BEGIN_ALIKE
 from icl_vectors.scoring import entries_by_seed, mean, over_seeds
 
 

@@ -30,7 +30,7 @@ from icl_vectors.layers import parse_layers
 from icl_vectors.plain_text import in_one_line, spark_line
 from icl_vectors.prompts import Prompt, sample_prompts
 from icl_vectors.run_folder import Unit
-from icl_vectors.run_shapes import faults_of
+from icl_vectors.runs.schema import faults_of
 from icl_vectors.tasks import Task
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from icl_vectors.files import (
     to_json,
     write_whole,
 )
-from icl_vectors.run_shapes import (
+from icl_vectors.runs.validation import (
     require_plain,
     require_records,
     require_run,

@@ -29,7 +29,7 @@ from icl_vectors.recovery import (
     read_records,
     read_results,
 )
-from icl_vectors.run_shapes import SCHEMA
+from icl_vectors.runs.schema import SCHEMA
 
 __all__ = ["RunFolder", "Unit", "read_json", "read_records", "read_results", "require_free"]
 

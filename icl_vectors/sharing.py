@@ -12,7 +12,7 @@ from icl_vectors.files import write_whole
 from icl_vectors.plain_text import in_one_line
 from icl_vectors.report.table import markdown_text
 from icl_vectors.run_folder import read_json
-from icl_vectors.run_shapes import require_entries
+from icl_vectors.runs.validation import require_entries
 from icl_vectors.vectors import TaskVector
 
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from icl_vectors.report.claims_of_sweep import successes
-from icl_vectors.report.comparison import MethodSummary
-from icl_vectors.report.read import short_name
-from icl_vectors.report.run import METHODS, Run
-from icl_vectors.report.statistics import mean_curve, task_means
+from icl_vectors.report.statistics import mean_curve, successes, task_means
 from icl_vectors.report.table import Cell, Column, Table
+from icl_vectors.runs.reading import short_name
+from icl_vectors.runs.run import Run
+from icl_vectors.runs.schema import METHODS, MethodSummary
 
 SPELLED = {"peak_memory_bytes": ("peak memory (GB)", 1e9), "seconds": ("time (s)", 1.0)}
 
@@ -27,7 +26,7 @@ def provenance_table(run: Run) -> Table:
 
 def summary_line(run: Run) -> str:
     """The means over tasks in one sentence."""
-    if run.comparison is not None and run.is_comparison_alone and run.comparison.summary:
+    if run.comparison is not None and run.is_apart and run.comparison.summary:
         return _comparison_line(run.label, run.comparison.summary)
     tasks = task_means(run.counted)
     if not tasks:

@@ -9,9 +9,8 @@ from typing import TypeAlias
 import numpy
 from numpy.typing import NDArray
 
-from icl_vectors.report.run import METHODS, TaskResult
-from icl_vectors.run_shapes import FEW_LABELS
-from icl_vectors.scoring import Accuracy, wilson
+from icl_vectors.runs.schema import FEW_LABELS, METHODS, Estimate, TaskResult
+from icl_vectors.scoring import wilson
 
 DRAWS = 2000
 SEED = 41
@@ -128,6 +127,11 @@ def ratio_interval(numerators: Sequence[float], denominators: Sequence[float]) -
     return _interval(value, above[draws].sum(axis=1)[sums > 0] / sums[sums > 0])
 
 
+def successes(tasks: Sequence[TaskMean]) -> list[float]:
+    """Hypothesis by task; 0 where θ does not carry it, which is never a success."""
+    return [0.0 if task.fails else task.hypothesis.mean for task in tasks]
+
+
 def mean_curve(tasks: Sequence[TaskMean], n_layers: int) -> Curve | None:
     """Accuracy by block over tasks, on the blocks that every task swept; None without any."""
     if not tasks:
@@ -151,12 +155,15 @@ def mean_curve(tasks: Sequence[TaskMean], n_layers: int) -> Curve | None:
 
 def _task_mean(group: Sequence[TaskResult]) -> TaskMean:
     first = group[0]
-    measures = {method: _measure([getattr(one, method) for one in group]) for method in METHODS}
+    counts = [one.n_test for one in group]
+    measures = {m: _measure([getattr(one, m) for one in group], counts) for m in METHODS}
     return TaskMean(
         task=first.task,
         category=first.category,
         **measures,
-        curve=tuple(map(_mean_or_none, zip(*(r.dev_accuracy for r in group), strict=True))),
+        curve=tuple(
+            map(_mean_or_none, zip(*(r.dev_accuracy_by_layer for r in group), strict=True))
+        ),
         best_layers=tuple(result.best_layer for result in group),
         seeds=tuple(result.seed for result in group),
         n_dev=sum(result.n_dev for result in group),
@@ -173,20 +180,26 @@ def _task_mean(group: Sequence[TaskResult]) -> TaskMean:
 def _constant(group: Sequence[TaskResult]) -> Measure | None:
     found = [one.constant for one in group if one.constant is not None]
     few = all(one.n_labels is not None and one.n_labels <= FEW_LABELS for one in group)
-    return _measure(found) if few and len(found) == len(group) else None
+    counts = [one.n_test for one in group]
+    return _measure(found, counts) if few and len(found) == len(group) else None
 
 
 def _apart(group: Sequence[TaskResult]) -> tuple[Measure, Measure] | None:
-    found = [one.apart for one in group if one.apart is not None]
-    return (_measure([a for a, _ in found]), _measure([b for _, b in found])) if found else None
+    found = [one.apart for one in group if one.apart is not None and one.apart.n]
+    counts = [one.n for one in found]
+    both = [(one.hypothesis, one.regular) for one in found if one.hypothesis and one.regular]
+    if not both:
+        return None
+    return _measure([a for a, _ in both], counts), _measure([b for _, b in both], counts)
 
 
-def _measure(accuracies: Sequence[Accuracy]) -> Measure:
-    shares = [one.accuracy for one in accuracies]
-    if len(accuracies) == 1:
-        return Measure(shares[0], accuracies[0].low, accuracies[0].high, accuracies[0].n)
-    n = sum(one.n for one in accuracies)
-    hits = round(sum(one.accuracy * one.n for one in accuracies))
+def _measure(cells: Sequence[Estimate], counts: Sequence[int]) -> Measure:
+    """One method over seeds; `counts` are the numbers of answers."""
+    shares = [one.accuracy for one in cells]
+    if len(cells) == 1:
+        return Measure(shares[0], cells[0].low, cells[0].high, counts[0])
+    n = sum(counts)
+    hits = round(sum(share * count for share, count in zip(shares, counts, strict=True)))
     low, high = wilson(hits, n) if n else (0.0, 1.0)
     return Measure(fmean(shares), low, high, n, stdev(shares))
 

@@ -1,6 +1,6 @@
 """A table and its renderings as Markdown and LaTeX; the page renders it as HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from icl_vectors.plain_text import without_orders
@@ -85,6 +85,11 @@ def span(value: float, low: float | None, high: float | None, sd: float | None =
     if low is not None and high is not None:
         text += f" [{low:.2f}, {high:.2f}]"
     return Cell(text, value)
+
+
+def interval(cell: Mapping[str, float]) -> str:
+    """An accuracy of results.json with its interval, for a table in the terminal."""
+    return f"{cell['accuracy']:.2f} [{cell['low']:.2f}, {cell['high']:.2f}]"
 
 
 def visible(token: str) -> str:

@@ -1,27 +1,37 @@
-"""Writing the report: figures and tables into each run's folder, one page for all of them."""
+"""Writing the report: figures and tables into each run's folder, one page for all of them.
 
-from collections.abc import Callable, Sequence
+One process at a time draws a run: whoever comes later reads what is there by then, so that a
+report that was begun while the run went on never replaces the run's own, which is newer.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from errno import EDQUOT, EFBIG, EIO, ENOENT, ENOSPC
 from pathlib import Path
 
-from icl_vectors.errors import IclVectorsError
-from icl_vectors.files import write_whole
-from icl_vectors.report.alone import drawing_alone, refused_folders
-from icl_vectors.report.claims_of_sweep import same_depth
-from icl_vectors.report.drawing import Picture, render
-from icl_vectors.report.drawn import FIGURES, list_drawn, pictures_of
-from icl_vectors.report.figures import figures_of_all
-from icl_vectors.report.html import MOST_SHOWN, page
-from icl_vectors.report.paired import compare_precisions
-from icl_vectors.report.read import find_runs, read_run
-from icl_vectors.report.run import Run
-from icl_vectors.report.table import Table, to_latex, to_markdown
-from icl_vectors.report.tables import claims_table, tables_of
-from icl_vectors.report.tables_of_precision import cosine_figure, precision_tables, read_crossed
-from icl_vectors.report.tables_of_sweep import models_table
+from filelock import FileLock, Timeout
 
-TABLES = "tables"
+from icl_vectors.discovery import experiment, experiment_names, report_of
+from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.files import write_whole
+from icl_vectors.report.drawing import Drawing, Picture, render
+from icl_vectors.report.dtypes import cosine_figure, precision_tables, read_crossed
+from icl_vectors.report.dtypes.paired import compare_precisions
+from icl_vectors.report.examples import examples_table
+from icl_vectors.report.page import MOST_SHOWN, page
+from icl_vectors.report.section import Section, claims_table
+from icl_vectors.report.sweep.tables import models_table
+from icl_vectors.report.table import Table, to_latex, to_markdown
+from icl_vectors.report.together import layers_of_runs, same_depth
+from icl_vectors.runs.reading import find_runs, read_run
+from icl_vectors.runs.run import Run
+
+FIGURES, TABLES = "figures", "tables"
 PARTS = (FIGURES, TABLES)
 WIDEST_FIRST = ("float32", "bfloat16", "float16", "int8", "nf4", "fp4")
+LOCK = ".report.lock"  # apart from the lock of the run, which goes on meanwhile
+PATIENCE = 600.0  # seconds; what takes long is drawing hundreds of runs
+FULL = (ENOSPC, EDQUOT, EFBIG, EIO)
 
 
 def write_report(
@@ -47,61 +57,80 @@ def write_report(
     places = list(dict.fromkeys(run for folder in folders for run in find_runs(Path(folder))))
     path = output or Path(folders[0]) / "report.html"
     if output:
-        with refused_folders(output):
+        with _refused_folders(output):
             output.parent.mkdir(parents=True, exist_ok=True)
-    with drawing_alone([*places, *([] if output else [path.parent])]):
+    with _drawing_alone([*places, *([] if output else [path.parent])]):
         return _write_report(folders, places, path, notice)
 
 
 def _write_report(
     folders: Sequence[Path], places: Sequence[Path], path: Path, notice: Callable[[str], None]
 ) -> Path:
-    runs = [read_run(place) for place in places]
-    labels = _labels(runs)
-    pictures = []
-    for number, (place, run) in enumerate(zip(places, runs, strict=True), 1):
+    kinds = {name: kind for name in experiment_names() if (kind := experiment(name).Result)}
+    runs = [read_run(place, kinds) for place in places]
+    labels, chapters = _labels(runs), []
+    for number, (place, run, label) in enumerate(zip(places, runs, labels, strict=True), 1):
         notice(f"Figures and tables, run {number} of {len(runs)}: {place}")
-        own = _write_own(place, run)
-        pictures.append(own if len(runs) <= MOST_SHOWN else [])
-    shared = [render(drawing) for drawing in figures_of_all(runs, labels)]
-    if len(runs) > 1:
-        tables = [models_table(runs, labels), claims_table([same_depth(runs)], "claims_of_all")]
-        _write_parts(Path(folders[0]), shared, tables if places[0] != folders[0] else tables[1:])
-    precision = _precision(runs, places, [path.parent, *folders])
-    if precision[1]:
-        _write_parts(path.parent, *precision)
-    _write(path, page(runs, labels, pictures, shared, precision).encode())
+        sections = sections_of(run)
+        own = _write_own(place, sections)
+        shown = own if len(runs) <= MOST_SHOWN else []
+        chapters.append((run, label, sections, {one.name: one for one in shown}))
+    together = _together(runs, labels, places, [path.parent, *folders]) if len(runs) > 1 else []
+    pictures: dict[str, Picture] = {}
+    for place, section in together:
+        drawn = [render(drawing) for drawing in section.figures]
+        pictures |= {one.name: one for one in drawn}
+        tables = [*section.tables, *_claims(section)]
+        if place == places[0]:  # its own table of models is already there
+            tables = [one for one in tables if one.name != "models"]
+        _write_parts(place, drawn, tables)
+    _write(path, page(chapters, [section for _, section in together], pictures).encode())
     return path
+
+
+def sections_of(run: Run) -> list[Section]:
+    """Every experiment's part of the report; the paper's are there with what was not run too."""
+    names = [name for name in experiment_names() if name in run.parts or not run.is_apart]
+    found = [section for name in names for section in report_of(name).sections(run)]
+    if run.examples:
+        table = examples_table(run.examples)
+        found.append(Section("examples", "Examples", tables=(table,)))
+    return found
+
+
+def _together(
+    runs: Sequence[Run], labels: Sequence[str], places: Sequence[Path], beside: Sequence[Path]
+) -> list[tuple[Path, Section]]:
+    """Sections about all runs, each with the folder that its figures and tables go to."""
+    claims, drawing = (same_depth(runs),), layers_of_runs(runs, labels)
+    figures = (drawing,) if drawing else ()
+    tables = (models_table(runs, labels),)
+    whole = Section("together", "All runs together", claims, figures, tables)
+    precision = _precision(runs, places, beside)
+    return [*([(beside[0], precision)] if precision else []), (beside[1], whole)]
+
+
+def _claims(section: Section) -> list[Table]:
+    return [claims_table(section.claims, "claims_of_all")] if section.claims else []
 
 
 def _precision(
     runs: Sequence[Run], places: Sequence[Path], beside: Sequence[Path]
-) -> tuple[list[Picture], tuple[Table, ...]]:
+) -> Section | None:
     """Figure and tables of a comparison of precisions, where the runs differ in dtype alone."""
     crossed = read_crossed(beside)
     order = crossed["dtypes"] if crossed else WIDEST_FIRST
     pairs = sorted(zip(runs, places, strict=True), key=lambda pair: _rank(pair[0].dtype, order))
     compared = compare_precisions([run for run, _ in pairs], [place for _, place in pairs])
     if not compared:
-        return [], ()
-    drawing = cosine_figure(compared)
-    tables = precision_tables(compared, crossed)
-    return [] if drawing is None else [render(drawing)], tables
+        return None
+    drawing, tables = cosine_figure(compared), precision_tables(compared, crossed)
+    figures: tuple[Drawing, ...] = (drawing,) if drawing else ()
+    return Section("precision", "Precision against precision", figures=figures, tables=tables)
 
 
 def _rank(dtype: str, order: Sequence[str]) -> int:
     return order.index(dtype) if dtype in order else len(order)
-
-
-def write_figures_and_tables(folder: Path) -> None:
-    """Write figures/*.svg and *.png and tables/*.md and *.tex of one run into its folder.
-
-    Raises:
-        IclVectorsError: the folder is no run, or can't be written.
-    """
-    with drawing_alone([folder]):
-        run = read_run(folder)
-        _write_own(folder, run)
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
@@ -113,13 +142,12 @@ def _labels(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _write_own(folder: Path, run: Run) -> list[Picture]:
+def _write_own(folder: Path, sections: Sequence[Section]) -> list[Picture]:
     """Write a run's figures and tables into its folder; returns the figures."""
-    pictures = pictures_of(run, folder)
-    _write_parts(folder, pictures, tables_of(run))
-    if pictures:
-        with refused_folders(folder):
-            list_drawn(run, pictures, folder)
+    pictures = [render(drawing) for section in sections for drawing in section.figures]
+    claims = tuple(claim for section in sections for claim in section.claims)
+    tables = [table for section in sections for table in section.tables]
+    _write_parts(folder, pictures, [claims_table(claims), *tables])
     return pictures
 
 
@@ -133,7 +161,48 @@ def _write_parts(folder: Path, pictures: Sequence[Picture], tables: Sequence[Tab
 
 
 def _write(path: Path, content: bytes) -> None:
-    with refused_folders(path):
+    with _refused_folders(path):
         if path.parent.name in PARTS:  # no more than that: a run that was removed stays so
             path.parent.mkdir(exist_ok=True)
         write_whole(path, content)
+
+
+@contextmanager
+def _drawing_alone(places: Iterable[Path]) -> Iterator[None]:
+    """Wait until no other process draws these folders, and keep others waiting meanwhile.
+
+    Raises:
+        IclVectorsError: a folder can't be written, or another process draws for too long.
+    """
+    resolved = sorted({place.resolve() for place in places})  # in one order: no two wait in a ring
+    with ExitStack() as held:
+        for place in resolved:
+            with _refused_folders(place):
+                held.enter_context(FileLock(place / LOCK, timeout=PATIENCE))
+        yield
+
+
+@contextmanager
+def _refused_folders(path: Path) -> Iterator[None]:
+    """Turn what an operating system says into an error that names the path.
+
+    Raises:
+        IclVectorsError: the path can't be written.
+        RunError: the disk is full or fails, or the folder was removed.
+    """
+    try:
+        yield
+    except Timeout as error:
+        raise IclVectorsError(
+            f"{path}: another process has been drawing it for {PATIENCE / 60:.0f} minutes; "
+            "wait for it, or end it."
+        ) from error
+    except OSError as error:
+        if error.errno == ENOENT:
+            raise RunError(f"{path}: its folder was removed while it was drawn.") from error
+        told = f"{path}: cannot be written ({error.strerror}); "
+        if error.errno in FULL:
+            raise RunError(
+                f"{told}make room, then give the same command again, or `icl-vectors report`."
+            ) from error
+        raise IclVectorsError(f"{told}give a folder that can be written.") from error

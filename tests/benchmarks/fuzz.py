@@ -23,15 +23,15 @@ from icl_vectors.experiments.layers_from_sweep import best_layer_of_mean
 from icl_vectors.files import to_json
 from icl_vectors.methods.ranking import read_ranking
 from icl_vectors.model_files import read_config
-from icl_vectors.report.read import read_run
 from icl_vectors.report.table import to_latex, to_markdown
-from icl_vectors.report.tables import tables_of
 from icl_vectors.run_folder import RunFolder, read_records, read_results
-from icl_vectors.run_shapes import require_entries
+from icl_vectors.runs.reading import read_run
+from icl_vectors.runs.validation import require_entries
 from icl_vectors.tasks import Task
 from icl_vectors.vectors import TaskVector
 from tests.report.compared import compared
 from tests.report.folders import about, results, write_folder
+from tests.report.parts import tables_of
 
 ODD: list[Any] = [None, True, -1, 0, 10**30, 1e308, 1.5, "", "x", "\ud800", "\x1b[31m", "../x",
                   [], {}, [[]], {"a": 1}, float("nan"), float("inf"), "9" * 50]  # fmt: skip

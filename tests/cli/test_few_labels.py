@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from icl_vectors.files import read_lines, write_json
-from icl_vectors.run_shapes import BEGIN_ALIKE
+from icl_vectors.runs.schema import BEGIN_ALIKE
 from tests.cli.conftest import Command
 from tests.made import ALIKE, PARITY, save_made
 

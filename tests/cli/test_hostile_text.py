@@ -14,7 +14,7 @@ from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.models import Model
 from icl_vectors.plain_text import in_one_line, is_order, without_orders
-from icl_vectors.report import write_report
+from icl_vectors.report.write import write_report
 from tests.cli.conftest import Command
 from tests.report.folders import about, conflict_entry, results, task_entry, write_folder
 

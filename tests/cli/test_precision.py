@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from icl_vectors.files import read_lines
-from icl_vectors.report.paired import compare_precisions
-from icl_vectors.report.read import read_run
+from icl_vectors.report.dtypes.paired import compare_precisions
+from icl_vectors.runs.reading import read_run
 from icl_vectors.scoring import exact_mcnemar
 from icl_vectors.vectors import TaskVector
 from tests.cli.conftest import Command

@@ -1,9 +1,9 @@
 from typing import Any
 
-from icl_vectors.cli.tables import sweep_table
 from icl_vectors.experiments.summary import summary
 from icl_vectors.experiments.sweep import Sweep
 from icl_vectors.plain_text import spark_line
+from icl_vectors.report.sweep.text import sweep_table
 
 
 def cell(accuracy: float) -> dict[str, float]:

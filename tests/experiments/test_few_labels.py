@@ -11,7 +11,7 @@ from icl_vectors.files import read_lines
 from icl_vectors.models import Model
 from icl_vectors.prompts import Prompt
 from icl_vectors.run_folder import read_json
-from icl_vectors.run_shapes import BEGIN_ALIKE, COPIES
+from icl_vectors.runs.schema import BEGIN_ALIKE, COPIES
 from icl_vectors.scoring import wilson
 from icl_vectors.tasks import Task
 from tests.made import ALIKE, INPUTS, LABELS, PARITY, SHARING, save_made

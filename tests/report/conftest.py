@@ -27,7 +27,7 @@ def other_folder(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def page_of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of two finished runs."""
-    from icl_vectors.report import write_report
+    from icl_vectors.report.write import write_report
 
     place = tmp_path_factory.mktemp("two")
     first = folders.write_folder(place / "a", folders.results())

@@ -4,26 +4,23 @@ from pathlib import Path
 
 import pytest
 
-from icl_vectors.report import parse
-from icl_vectors.report.claims import claims_of
-from icl_vectors.report.claims_of_sweep import (
+from icl_vectors.report.cluster import one_cluster_a_task, similar_tasks_are_near
+from icl_vectors.report.conflict import answers_follow_theta
+from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY
+from icl_vectors.report.statistics import TaskMean, mean_curve, task_means
+from icl_vectors.report.sweep import (
     intermediate_layer,
     most_tasks_gain,
-    same_depth,
     theta_beats_baseline,
     theta_carries_the_task,
 )
-from icl_vectors.report.claims_of_vectors import (
-    answers_follow_theta,
-    one_cluster_a_task,
-    similar_tasks_are_near,
-    theta_is_not_the_output,
-)
-from icl_vectors.report.read import read_run
-from icl_vectors.report.run import Run, Vocabulary
-from icl_vectors.report.statistics import TaskMean, mean_curve, task_means
-from icl_vectors.report.verdicts import FAILS, HOLDS, UNTESTED, WEAKLY
+from icl_vectors.report.together import same_depth
+from icl_vectors.report.vocabulary import theta_is_not_the_output
+from icl_vectors.runs.reading import read_run
+from icl_vectors.runs.run import Run
+from icl_vectors.runs.schema import Cluster, Conflict, Vocabulary
 from tests.report import folders
+from tests.report.parts import claims_of, task_result
 
 
 def tasks(
@@ -35,13 +32,13 @@ def tasks(
         )
         for i in range(count)
     ]
-    return task_means([parse.task_result(entry) for entry in entries])
+    return task_means([task_result(entry) for entry in entries])
 
 
 def run_of(peaks: Sequence[int], fingerprint: str) -> Run:
     entries = [folders.task_entry(f"task{i}", "user", peak=peaks[i % len(peaks)]) for i in range(9)]
-    results = tuple(parse.task_result(entry) for entry in entries)
-    return Run("m", "float32", 18, {"model": {"fingerprint": fingerprint}}, results)
+    results = tuple(task_result(entry) for entry in entries)
+    return Run("m", "float32", 18, {"model": {"fingerprint": fingerprint}}, {}, results)
 
 
 @pytest.mark.parametrize(
@@ -99,25 +96,28 @@ def test_blocks_in_the_middle_alone_say_nothing_of_the_middle() -> None:
     [(0.26, HOLDS), (0.25, WEAKLY), (0.01, WEAKLY), (0.0, FAILS), (-0.2, FAILS)],
 )
 def test_one_cluster_a_task(silhouette: float, verdict: str) -> None:
-    cluster = parse.cluster({**folders.cluster(), "silhouette": silhouette}, [])
+    cluster = Cluster.model_validate({**folders.cluster(), "silhouette": silhouette})
     assert one_cluster_a_task(cluster).verdict == verdict
 
 
 def test_similar_tasks_are_near() -> None:
     whole = folders.cluster()
-    found = similar_tasks_are_near(parse.cluster(whole, []))
+    found = similar_tasks_are_near(Cluster.model_validate(whole))
     assert (found.verdict, found.ours) == (HOLDS, "6 of 6 pairs")
     astray = {**whole["nearest"], "fr_en": "antonyms", "en_fr": "antonyms"}
-    found = similar_tasks_are_near(parse.cluster({**whole, "nearest": astray}, []))
+    found = similar_tasks_are_near(Cluster.model_validate({**whole, "nearest": astray}))
     assert (found.verdict, found.ours) == (WEAKLY, "4 of 6 pairs")
     two = {"fr_en": "es_en", "es_en": "fr_en"}
-    assert similar_tasks_are_near(parse.cluster({**whole, "nearest": two}, [])).verdict == UNTESTED
+    assert (
+        similar_tasks_are_near(Cluster.model_validate({**whole, "nearest": two})).verdict
+        == UNTESTED
+    )
 
 
 def test_answers_follow_theta() -> None:
-    clear = parse.conflict(folders.conflict_entry("x", "y", injected=(2, 40)))
-    leaning = parse.conflict(folders.conflict_entry("x", "y", injected=(20, 24)))
-    against = parse.conflict(folders.conflict_entry("x", "y", injected=(40, 2)))
+    clear = Conflict.model_validate(folders.conflict_entry("x", "y", injected=(2, 40)))
+    leaning = Conflict.model_validate(folders.conflict_entry("x", "y", injected=(20, 24)))
+    against = Conflict.model_validate(folders.conflict_entry("x", "y", injected=(40, 2)))
     assert answers_follow_theta([clear] * 3 + [against]).verdict == HOLDS
     assert answers_follow_theta([clear, leaning, against]).verdict == WEAKLY
     assert answers_follow_theta([clear, against]).verdict == FAILS
@@ -125,9 +125,10 @@ def test_answers_follow_theta() -> None:
 
 
 def test_theta_is_not_the_output() -> None:
-    apart = Vocabulary("fr_en", 11, (("a", 0.1),) * 10, in_outputs=0.1)
-    inside = replace(apart, in_outputs=0.2)
-    uncounted = replace(apart, in_outputs=None)
+    entry = folders.vocabulary_entry("fr_en", ["a"] * 10)
+    apart = Vocabulary.model_validate({**entry, "in_outputs": 0.1})
+    inside = apart.model_copy(update={"in_outputs": 0.2})
+    uncounted = apart.model_copy(update={"in_outputs": None})
     assert theta_is_not_the_output([apart] * 4 + [inside]).verdict == HOLDS
     assert theta_is_not_the_output([apart, inside, uncounted]).verdict == WEAKLY
     assert theta_is_not_the_output([inside]).verdict == FAILS
@@ -145,5 +146,5 @@ def test_each_claim_states_its_rule_and_the_papers_figure(folder: Path) -> None:
     claims = claims_of(read_run(folder))
     assert len(claims) == 8
     assert all(claim.rule and claim.paper and claim.ours for claim in claims)
-    nothing = claims_of(Run("m", "float32", 0, {}))
+    nothing = claims_of(Run("m", "float32", 0, {}, {}))
     assert {claim.verdict for claim in nothing} == {UNTESTED}

@@ -5,32 +5,31 @@ from typing import Any
 
 import pytest
 
-from icl_vectors.report.claims_of_comparison import (
+from icl_vectors.report.compare import (
     methods_beat_their_controls,
     one_vector_fails_on_bijections,
 )
-from icl_vectors.report.comparison import Comparison
+from icl_vectors.report.compare.figures import comparison_drawings
+from icl_vectors.report.compare.tables import comparison_tables
 from icl_vectors.report.drawing import render
-from icl_vectors.report.figures_of_comparison import comparison_drawings
-from icl_vectors.report.parse_comparison import read_comparison
 from icl_vectors.report.provenance import summary_line
-from icl_vectors.report.read import read_run
+from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY
 from icl_vectors.report.table import to_markdown
-from icl_vectors.report.tables import tables_of
-from icl_vectors.report.tables_of_comparison import comparison_tables
-from icl_vectors.report.verdicts import FAILS, HOLDS, UNTESTED, WEAKLY
 from icl_vectors.report.write import write_report
+from icl_vectors.runs.reading import read_comparison, read_run
+from icl_vectors.runs.run import Comparison
 from tests.report.compared import compared
 from tests.report.folders import results, write_folder
+from tests.report.parts import tables_of
 
 LEARNED = {"regular": (45, 44, 46), "zero-shot": (2, 0, 3)}
 BOTH = ("bijection",) * 3
 
 
 def found(hits: Mapping[str, tuple[int, ...]], **more: Any) -> Comparison:
-    lacking: list[str] = []
-    comparison = read_comparison(compared(hits, **more), lacking)
-    assert comparison is not None and not lacking
+    missing: list[str] = []
+    comparison = read_comparison(compared(hits, **more), missing)
+    assert comparison is not None and not missing
     return comparison
 
 
@@ -98,7 +97,7 @@ def test_a_comparison_alone_shows_its_own_claims_and_answers(tmp_path: Path) -> 
     (folder / "prompts.jsonl").write_text(json.dumps(prompt) + "\n")
     (folder / "samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in samples))
     run = read_run(folder)
-    assert run.is_comparison_alone
+    assert run.is_apart
     line = "gemma-3-270m (float32), kinds of task vectors on 3 task(s): regular 0.90"
     assert summary_line(run).startswith(line)
     tables = {one.name: to_markdown(one) for one in tables_of(run)}
@@ -140,20 +139,23 @@ def test_a_damaged_entry_is_named_and_left_out() -> None:
     data = compared({**LEARNED, "state": (40, 38, 41)}, ("user",) * 3)
     data["compare"][0]["accuracy"] = 7
     data["compare_summary"] = "none"
-    lacking: list[str] = []
-    comparison = read_comparison(data, lacking)
+    missing: list[str] = []
+    comparison = read_comparison(data, missing)
     assert comparison is not None
     assert len(comparison.entries) == len(data["compare"]) - 1
-    assert len(lacking) == 2 and "share between 0 and 1" in lacking[0]
-    assert read_comparison({}, lacking) is None
+    assert (
+        len(missing) == 2
+        and "accuracy: Input should be less than or equal to 1, found '7'" in missing[0]
+    )
+    assert read_comparison({}, missing) is None
 
 
 def test_a_method_without_entries_is_named_and_left_out() -> None:
     data = compared({**LEARNED, "state": (40, 38, 41)}, ("user",) * 3)
     data["compare"] = [one for one in data["compare"] if one["method"] != "zero-shot"]
-    lacking: list[str] = []
-    comparison = read_comparison(data, lacking)
-    assert comparison is not None and lacking == ["compare: zero-shot has no entry"]
+    missing: list[str] = []
+    comparison = read_comparison(data, missing)
+    assert comparison is not None and missing == ["compare: zero-shot has no entry"]
     assert "zero-shot |" not in table(comparison, "methods_compared")
 
 

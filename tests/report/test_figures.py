@@ -3,14 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from icl_vectors.report.cluster.maps import similarity_order
 from icl_vectors.report.drawing import order_categories, render
-from icl_vectors.report.figures import figures_of
-from icl_vectors.report.figures_of_clusters import similarity_order
-from icl_vectors.report.inline_svg import inline_svg
-from icl_vectors.report.parse import task_result
-from icl_vectors.report.read import read_run
-from icl_vectors.report.run import Run
+from icl_vectors.report.page import inline_svg
+from icl_vectors.runs.reading import read_run
+from icl_vectors.runs.run import Run
 from tests.report import folders
+from tests.report.parts import figures_of, task_result
 
 
 def test_figures_have_captions_with_n_and_text_alternatives(folder: Path) -> None:
@@ -44,7 +43,7 @@ def test_inline_figures_are_wellformed_with_ids_of_their_own(folder: Path) -> No
 @pytest.mark.parametrize("name", ["$x^2$ & <b>", "日本語", "a" * 80])
 def test_odd_names_of_a_users_task_are_drawn_as_they_are(name: str) -> None:
     results = (task_result(folders.task_entry(name, name, copies=True)),)
-    for drawing in figures_of(Run("m", "float32", 18, {}, results)):
+    for drawing in figures_of(Run("m", "float32", 18, {}, {}, results)):
         ElementTree.fromstring(render(drawing).svg)
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from icl_vectors.report.drawing import Drawing, new_figure, render
-from icl_vectors.report.fonts import choose_fonts, spell_out
+from icl_vectors.report.drawing.fonts import choose_fonts, spell_out
 
 NO_FONT = "\U00012000"  # cuneiform: in no font that machines have
 

@@ -3,7 +3,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from icl_vectors.report import write_report
+from icl_vectors.report.write import write_report
 from tests.report import folders
 
 EVIL = "<script>alert(1)</script>\"'&"

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.report import write_report
-from icl_vectors.report.read import find_runs, read_run, short_name
+from icl_vectors.report.write import write_report
+from icl_vectors.runs.reading import find_runs, read_run, short_name
 from tests.report import folders
 
 
@@ -20,17 +20,17 @@ def test_a_finished_run_is_read_whole_and_lacks_nothing(folder: Path) -> None:
     assert run.weights == "dequantised from 4-bit Q4_K_M"
     assert (len(run.conflicts), len(run.vocabulary), len(run.examples)) == (5, 2, 18)
     assert run.cluster is not None
-    assert len(run.cluster.points) == 18 * 12
+    assert len(run.points) == 18 * 12
     assert run.cluster.silhouette_by_layer[9] == 0.35
-    assert run.lacking == ()
+    assert run.missing == ()
 
 
 def test_without_results_the_records_are_shown(folder: Path) -> None:
     (folder / "results.json").unlink()
     run = read_run(folder)
     assert len(run.tasks) == 18
-    assert "results.json: missing" in run.lacking
-    assert "results.json: what is shown was taken from records.jsonl" in run.lacking
+    assert "results.json: missing" in run.missing
+    assert "results.json: what is shown was taken from records.jsonl" in run.missing
 
 
 def test_units_that_were_finished_since_the_results_were_written_are_shown(folder: Path) -> None:
@@ -39,7 +39,7 @@ def test_units_that_were_finished_since_the_results_were_written_are_shown(folde
     results["tasks"] = results["tasks"][:3]
     (folder / "results.json").write_text(json.dumps(results), "utf-8")
     run = read_run(folder)
-    assert (run.tasks, run.lacking) == (whole.tasks, whole.lacking)
+    assert (run.tasks, run.missing) == (whole.tasks, whole.missing)
 
 
 def test_a_torn_results_file_is_damage_and_the_records_are_shown(folder: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_torn_results_file_is_damage_and_the_records_are_shown(folder: Path) -
     (folder / "results.json").write_text(text[: len(text) // 2], "utf-8")
     run = read_run(folder)
     assert len(run.tasks) == 18
-    assert any(line.startswith("results.json: damaged") for line in run.lacking)
+    assert any(line.startswith("results.json: damaged") for line in run.missing)
 
 
 def test_a_half_finished_sweep_names_each_unit_that_lacks(folder: Path) -> None:
@@ -59,8 +59,8 @@ def test_a_half_finished_sweep_names_each_unit_that_lacks(folder: Path) -> None:
             '{"event": "failed", "experiment": "sweep", "task": "location_continent", '
             '"seed": 41, "error": "too long"}\n{"event": "done", "exp'
         )
-    lacking = read_run(folder).lacking
-    assert lacking == (
+    missing = read_run(folder).missing
+    assert missing == (
         "sweep: location_continent with seed 41 failed (too long)",
         "sweep: location_religion with seed 41 not finished",
     )
@@ -74,10 +74,10 @@ def test_a_damaged_entry_is_named_and_the_others_are_shown(folder: Path) -> None
     change(folder, "results.json", tasks=tasks, vocabulary=[{"task": 3}])
     run = read_run(folder)
     assert [task.task for task in run.tasks] == [task for task, _ in folders.TASKS[3:]]
-    assert "sweep, entry 1: damaged (no 'regular')" in run.lacking
-    assert any("share between 0 and 1, found 1.5" in line for line in run.lacking)
-    assert "sweep: list_first is of a model with another number of blocks" in run.lacking
-    assert "vocabulary: not in this folder" in run.lacking
+    assert "sweep, entry 1: damaged (no 'regular')" in run.missing
+    assert any("less than or equal to 1, found '1.5'" in line for line in run.missing)
+    assert "sweep: list_first is of a model with another number of blocks" in run.missing
+    assert "vocabulary: not in this folder" in run.missing
 
 
 @pytest.mark.parametrize("name", ["run.json", "results.json", "prompts.jsonl", "samples.jsonl",
@@ -130,7 +130,7 @@ def test_a_name_or_seed_of_another_type_is_damage_like_any_other(folder: Path, o
         (folder / "results.json").write_text(json.dumps(results), "utf-8")
         run = read_run(folder)
         assert len(run.tasks) == len(results["tasks"])  # of the damaged one, its record is shown
-        assert run.lacking, "the damage is not named"
+        assert run.missing, "the damage is not named"
     failed = {"event": "failed", "task": odd, "seed": odd, "error": "x"}
     with (folder / "records.jsonl").open("a") as stream:
         stream.write(json.dumps(failed) + "\n")

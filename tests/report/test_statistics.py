@@ -1,7 +1,6 @@
 import numpy
 import pytest
 
-from icl_vectors.report.parse import task_result
 from icl_vectors.report.statistics import (
     Interval,
     mean_curve,
@@ -11,6 +10,7 @@ from icl_vectors.report.statistics import (
 )
 from icl_vectors.scoring import wilson
 from tests.report.folders import task_entry
+from tests.report.parts import task_result
 
 
 def test_the_bootstrap_of_equal_values_has_no_width() -> None:

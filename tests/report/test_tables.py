@@ -1,12 +1,11 @@
 from pathlib import Path
 
-from icl_vectors.report.parse import task_result
-from icl_vectors.report.read import read_run
 from icl_vectors.report.statistics import task_means
+from icl_vectors.report.sweep.tables import seeds_table, tasks_table
 from icl_vectors.report.table import Table
-from icl_vectors.report.tables import tables_of
-from icl_vectors.report.tables_of_sweep import seeds_table, tasks_table
+from icl_vectors.runs.reading import read_run
 from tests.report.folders import task_entry
+from tests.report.parts import tables_of, task_result
 
 
 def tables(folder: Path) -> dict[str, Table]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.report import write_figures_and_tables, write_report
+from icl_vectors.report.write import write_report
 from tests.report import folders
 
 FIGURES = {
@@ -32,12 +32,6 @@ def test_every_figure_and_table_is_written_in_both_forms(folder: Path) -> None:
     ):
         for ending in endings:
             assert names(folder / place, ending) == expected
-
-
-def test_figures_and_tables_alone_write_no_page(folder: Path) -> None:
-    write_figures_and_tables(folder)
-    assert names(folder / "figures", "svg") == FIGURES
-    assert not (folder / "report.html").exists()
 
 
 def test_a_copied_folder_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
@@ -97,7 +91,7 @@ def test_an_output_that_cannot_be_written_is_an_error_of_the_user(folder: Path) 
 
 def test_no_model_library_and_no_pyplot_is_loaded(folder: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from icl_vectors.report import write_report; "
+        "import sys; from pathlib import Path; from icl_vectors.report.write import write_report; "
         "assert 'matplotlib' not in sys.modules; write_report([Path(sys.argv[1])]); "
         "print(*[name for name in ('torch', 'transformers', 'nnsight', 'matplotlib.pyplot') "
         "if name in sys.modules])"
@@ -113,11 +107,11 @@ def test_figures_need_no_display_and_leave_the_backend_to_the_user(
     backend: str, folder: Path
 ) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from icl_vectors.report import write_report; "
+        "import os, sys; from pathlib import Path; "
+        "from icl_vectors.report.write import write_report; "
         "write_report([Path(sys.argv[1])]); import matplotlib; "
         "print(matplotlib.rcParams._get('backend'), os.environ['MPLBACKEND'], sep='|')"
     )
-    (folder / ".drawn.json").unlink(missing_ok=True)
     environment = {**os.environ, "MPLBACKEND": backend}
     environment.pop("DISPLAY", None)
     found = subprocess.run(
@@ -137,7 +131,7 @@ def test_a_page_of_very_many_runs_leaves_their_figures_in_their_folders(
     folder: Path, other_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = write_report([folder, other_folder]).read_text("utf-8")
-    for module in ("write", "html"):
+    for module in ("write", "page"):
         monkeypatch.setattr(f"icl_vectors.report.{module}.MOST_SHOWN", 1)
     small = write_report([folder, other_folder]).read_text("utf-8")
     remark = "would be too large to open"

@@ -1,0 +1,127 @@
+"""The map of vectors in the report: do tasks form clusters, and which are near each other?"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from icl_vectors.plain_text import in_one_line
+from icl_vectors.report import paper
+from icl_vectors.report.cluster.maps import distance_histogram, heat_map, maps, silhouette_by_layer
+from icl_vectors.report.section import (
+    FAILS,
+    HOLDS,
+    UNTESTED,
+    WEAKLY,
+    Claim,
+    Section,
+    graded,
+)
+from icl_vectors.report.table import Cell, Column, Table
+from icl_vectors.runs.run import Run
+from icl_vectors.runs.schema import (
+    Cluster,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+def sections(run: Run) -> list[Section]:
+    """Maps, distances and nearest tasks."""
+    drawings = [*maps(run), distance_histogram(run), heat_map(run), silhouette_by_layer(run)]
+    return [
+        Section(
+            "clusters",
+            "The map of vectors",
+            (one_cluster_a_task(run.cluster), similar_tasks_are_near(run.cluster)),
+            tuple(one for one in drawings if one is not None),
+            (nearest_table(run.cluster),) if run.cluster and run.cluster.nearest else (),
+        )
+    ]
+
+
+def text(data: Mapping[str, Any]) -> str:
+    """Silhouette, distances, and the nearest task of each task."""
+    found = data["cluster"]
+    lines = [
+        f"silhouette {found['silhouette']:.2f} (cosine) at block {found['layer']}, "
+        f"{found['per_task']} θ a task",
+        f"mean cosine distance within a task {found['within']:.3f}, between {found['between']:.3f}",
+    ]
+    nearest = found["nearest"]
+    for task, other in nearest.items():
+        mutual = " (mutual)" if nearest[other] == task else ""
+        lines.append(f"{in_one_line(task):<27} nearest {in_one_line(other)}{mutual}")
+    return "\n".join(lines)
+
+
+def one_cluster_a_task(cluster: Cluster | None) -> Claim:
+    """The silhouette score of many θ a task."""
+    verdict, ours = UNTESTED, "no cluster experiment in this folder"
+    if cluster is not None:
+        score = cluster.silhouette
+        verdict = HOLDS if score > 0.25 else WEAKLY if score > 0 else FAILS
+        ours = f"silhouette {score:.2f}"
+        if cluster.within is not None and cluster.between is not None:
+            ours += f"; distance {cluster.within:.2f} within, {cluster.between:.2f} between tasks"
+    return Claim(
+        "one cluster a task",
+        "Vectors θ of the same task, from different demonstrations, form one cluster.",
+        "shown as a t-SNE map; no number is given",
+        ours,
+        verdict,
+        "Mean silhouette score of the vectors by task, cosine distance, in the full space (not on "
+        "the map): > 0.25 holds, > 0 weakly.",
+    )
+
+
+def similar_tasks_are_near(cluster: Cluster | None) -> Claim:
+    """How many natural pairs of tasks are each other's nearest."""
+    verdict, ours = UNTESTED, "no cluster experiment in this folder"
+    if cluster is not None:
+        nearest = cluster.nearest
+        pairs = [pair for pair in paper.NATURAL_PAIRS if set(pair) <= set(nearest)]
+        ours = "none of the pairs was run"
+        if pairs and len(nearest) > 2:
+            mutual = [(a, b) for a, b in pairs if nearest[a] == b and nearest[b] == a]
+            verdict = graded(len(mutual) / len(pairs), 0.75, 0.5)
+            ours = f"{len(mutual)} of {len(pairs)} pairs"
+        elif pairs:
+            ours = "only two tasks were run: they are nearest by necessity"
+    listed = ", ".join(f"{a}–{b}" for a, b in paper.NATURAL_PAIRS)
+    return Claim(
+        "similar tasks are near",
+        "Similar tasks, such as fr_en and es_en, lie near each other.",
+        "seen on the t-SNE map; no number is given",
+        ours,
+        verdict,
+        f"Of the pairs {listed}, as far as both tasks were run: the share in which each is the "
+        "other's nearest task (cosine distance of mean θ): ≥ 0.75 holds, ≥ 0.50 weakly. Not "
+        "tested with two tasks or fewer.",
+    )
+
+
+def nearest_table(cluster: Cluster) -> Table:
+    """The nearest task of each task."""
+    nearest = cluster.nearest
+    return Table(
+        "clusters",
+        "Nearest tasks",
+        (Column("task"), Column("nearest task"), Column("mutual"), Column("expected beside it")),
+        tuple(
+            (
+                Cell(task),
+                Cell(near),
+                Cell("yes" if nearest.get(near) == task else "no"),
+                Cell(_natural(task)),
+            )
+            for task, near in nearest.items()
+        ),
+        f"At block {cluster.layer}, {cluster.per_task} vectors a task; silhouette "
+        f"{cluster.silhouette:.2f}. Nearest by cosine distance of mean θ.",
+    )
+
+
+def _natural(task: str) -> str:
+    """The task that a reader would expect beside this one."""
+    partners = {a: b for pair in paper.NATURAL_PAIRS for a, b in (pair, pair[::-1])}
+    return partners.get(task, "–")

@@ -1,0 +1,249 @@
+"""The map of vectors (t-SNE and PCA), distances within and between tasks, task × task heat map."""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import TYPE_CHECKING
+
+from icl_vectors.report.drawing import (
+    BLUE,
+    GROUND,
+    INK,
+    ORANGE,
+    Drawing,
+    category_style,
+    new_figure,
+    order_categories,
+    short,
+    whole_blocks,
+)
+from icl_vectors.runs.run import Point, Run
+from icl_vectors.runs.schema import Cluster, Histogram
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DISTANCE = "cosine distance (1 − cosine)"
+COLOUR_MAP = "cividis"
+
+
+def maps(run: Run) -> list[Drawing]:
+    """t-SNE and PCA of every θ."""
+    if run.cluster is None or not run.points:
+        return []
+    return [
+        _map(run.cluster, run.points, "t-SNE", "tsne", [point.tsne for point in run.points]),
+        _map(run.cluster, run.points, "PCA", "pca", [point.pca for point in run.points]),
+    ]
+
+
+def distance_histogram(run: Run) -> Drawing | None:
+    """Cosine distances of pairs of θ within a task and between tasks."""
+    cluster = run.cluster
+    if cluster is None or cluster.histogram is None:
+        return None
+    histogram = cluster.histogram
+    means = ""
+    if cluster.within is not None and cluster.between is not None:
+        means = f" Means: {cluster.within:.3f} within, {cluster.between:.3f} between."
+    return Drawing(
+        name="distances",
+        title="Distances within and between tasks",
+        caption=(
+            f"Cosine distances between pairs of θ at block {cluster.layer}: of the same task "
+            f"(n = {sum(histogram.within):.0f} pairs) and of different tasks "
+            f"(n = {sum(histogram.between):.0f} pairs), each as a share of its own pairs.{means}"
+        ),
+        alternative=f"Histogram with two distributions.{means}",
+        draw=lambda: _draw_histogram(histogram),
+    )
+
+
+def heat_map(run: Run) -> Drawing | None:
+    """Mean distances task × task, similar tasks side by side."""
+    cluster = run.cluster
+    if cluster is None or len(cluster.distances) < 2:
+        return None
+    nearest = ", ".join(f"{task}: {near}" for task, near in cluster.nearest.items())
+    return Drawing(
+        name="distances_of_tasks",
+        title="Distances between tasks",
+        caption=(
+            f"Mean cosine distance between θ of two tasks at block {cluster.layer} "
+            f"(n = {cluster.per_task} vectors a task), tasks ordered by similarity (average "
+            "linkage). The diagonal is the mean distance within a task."
+        ),
+        alternative=f"Heat map. Nearest task of each: {nearest}.",
+        draw=lambda: _draw_heat_map(cluster),
+    )
+
+
+def silhouette_by_layer(run: Run) -> Drawing | None:
+    """The silhouette score at each block at which it was computed."""
+    cluster = run.cluster
+    by_layer = {} if cluster is None else cluster.silhouette_by_layer
+    scores = {layer: score for layer, score in by_layer.items() if score is not None}
+    if cluster is None or len(scores) < 2:
+        return None
+    best = max(scores, key=lambda layer: scores[layer])
+    return Drawing(
+        name="silhouette_by_layer",
+        title="How well the tasks separate, by block",
+        caption=(
+            f"Silhouette score (cosine) of θ by task, n = {cluster.per_task} vectors a task; "
+            "1 would be perfect clusters, 0 none."
+        ),
+        alternative=f"Line chart: highest at block {best} with {scores[best]:.2f}.",
+        draw=lambda: _draw_silhouette(scores),
+    )
+
+
+def similarity_order(distances: Sequence[Sequence[float]]) -> list[int]:
+    """Rows ordered so that similar ones are neighbours (average linkage, optimal leaf order)."""
+    import numpy
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    square = numpy.asarray(distances, dtype=float)
+    square = (square + square.T) / 2
+    numpy.fill_diagonal(square, 0)
+    tree = linkage(squareform(square), "average", optimal_ordering=True)
+    return [int(leaf) for leaf in leaves_list(tree)]
+
+
+def _map(
+    cluster: Cluster,
+    points: Sequence[Point],
+    method: str,
+    name: str,
+    places: Sequence[tuple[float, float]],
+) -> Drawing:
+    tasks = list(dict.fromkeys(point.task for point in points))
+    return Drawing(
+        name=f"map_{name}",
+        title=f"The map of vectors ({method})",
+        caption=(
+            f"Every θ at block {cluster.layer} in the plane of {method}, "
+            f"n = {len(points)} vectors of {len(tasks)} tasks; colour and marker show the "
+            "category, the name stands at the middle of its task's vectors. Positions have no "
+            "unit. Silhouette score in the full space "
+            f"{cluster.silhouette:.2f}."
+        ),
+        alternative=f"Scatter plot of {len(points)} vectors of {', '.join(tasks)}.",
+        draw=lambda: _draw_map(points, places, method),
+    )
+
+
+def _draw_map(
+    points: Sequence[Point], places: Sequence[tuple[float, float]], method: str
+) -> "Figure":
+    figure = new_figure(5.2)
+    axes = figure.subplots()
+    categories = order_categories([point.category for point in points])
+    for category in categories:
+        colour, marker = category_style(category, categories)
+        chosen = [
+            place for place, point in zip(places, points, strict=True) if point.category == category
+        ]
+        axes.plot(
+            *zip(*chosen, strict=True),
+            linestyle="none",
+            marker=marker,
+            color=colour,
+            markersize=3.2,
+            markeredgewidth=0,
+            alpha=0.75,
+            label=category,
+        )
+    _label_tasks(axes, points, places)
+    axes.set_xlabel(f"{method}, first axis (no unit)")
+    axes.set_ylabel(f"{method}, second axis (no unit)")
+    axes.tick_params(labelbottom=False, labelleft=False, length=0)
+    axes.grid(False)
+    figure.legend(loc="outside upper center", ncols=max(2, len(categories)), markerscale=1.6)
+    return figure
+
+
+def _label_tasks(
+    axes: "Axes", points: Sequence[Point], places: Sequence[tuple[float, float]]
+) -> None:
+    centres = {}
+    for task in dict.fromkeys(point.task for point in points):
+        own = [place for place, point in zip(places, points, strict=True) if point.task == task]
+        centres[task] = median(x for x, _ in own), median(y for _, y in own)
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    sizes = {task: 0.0165 * len(short(task)) * (right - left) for task in centres}
+    placed = _apart(centres, sizes, 0.034 * (top - bottom))
+    for task, (x, y) in placed.items():
+        x = min(max(x, left + sizes[task] / 2), right - sizes[task] / 2)
+        axes.text(
+            x,
+            y,
+            short(task),
+            fontsize=7,
+            ha="center",
+            va="center",
+            bbox={"facecolor": GROUND, "alpha": 0.75, "linewidth": 0, "pad": 0.8},
+        )
+
+
+def _apart(
+    centres: dict[str, tuple[float, float]], widths: dict[str, float], height: float
+) -> dict[str, tuple[float, float]]:
+    """Labels from bottom to top, each lifted over those that it would cover."""
+    placed: dict[str, tuple[float, float]] = {}
+    for task, (x, y) in sorted(centres.items(), key=lambda item: (item[1][1], item[0])):
+        for other, (other_x, other_y) in sorted(placed.items(), key=lambda item: item[1][1]):
+            beside = abs(x - other_x) > (widths[task] + widths[other]) / 2
+            if not beside and abs(y - other_y) < height:
+                y = other_y + height
+        placed[task] = x, y
+    return placed
+
+
+def _draw_histogram(histogram: Histogram) -> "Figure":
+    figure = new_figure(2.6)
+    axes = figure.subplots()
+    for label, counts, colour in (
+        ("same task", histogram.within, BLUE),
+        ("different tasks", histogram.between, ORANGE),
+    ):
+        total = sum(counts) or 1
+        shares = [100 * count / total for count in counts]
+        axes.stairs(shares, histogram.edges, fill=True, color=colour, alpha=0.35)
+        axes.stairs(shares, histogram.edges, color=colour, linewidth=1.5, label=label)
+    axes.set_xlabel(DISTANCE)
+    axes.set_ylabel("share of pairs (%)")
+    axes.legend()
+    return figure
+
+
+def _draw_heat_map(cluster: Cluster) -> "Figure":
+    order = similarity_order(cluster.distances)
+    rows = [[cluster.distances[row][column] for column in order] for row in order]
+    names = [short(cluster.tasks[row]) for row in order]
+    figure = new_figure(1.6 + 0.21 * len(names))
+    axes = figure.subplots()
+    mesh = axes.pcolormesh(rows, cmap=COLOUR_MAP, edgecolors="face", linewidth=0.3)
+    middles = [place + 0.5 for place in range(len(names))]
+    axes.set_xticks(middles, names, rotation=90, fontsize=7)
+    axes.set_yticks(middles, names, fontsize=7)
+    axes.invert_yaxis()
+    axes.grid(False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    bar = figure.colorbar(mesh, ax=axes, shrink=0.8, label=DISTANCE)
+    bar.outline.set_edgecolor(INK)
+    return figure
+
+
+def _draw_silhouette(scores: Mapping[int, float]) -> "Figure":
+    figure = new_figure(2.4)
+    axes = figure.subplots()
+    layers = sorted(scores)
+    axes.axhline(0, color=INK, linewidth=0.6)
+    axes.plot(layers, [scores[layer] for layer in layers], "o-", color=BLUE, markersize=3.5)
+    axes.set_xlabel("block (0 = first)")
+    axes.set_ylabel("silhouette score (−1 to 1)")
+    whole_blocks(axes)
+    return figure

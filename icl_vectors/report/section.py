@@ -1,0 +1,75 @@
+"""What an experiment adds to the report: claims with verdicts, figures and tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from icl_vectors.report.drawing import Drawing
+from icl_vectors.report.table import Cell, Column, Table
+
+HOLDS, WEAKLY, FAILS, UNTESTED = (
+    "holds",
+    "holds weakly",
+    "does not hold",
+    "could not be tested",
+)
+MARKS = {HOLDS: "good", WEAKLY: "warn", FAILS: "bad"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim: what the paper says and found, what was found here, and the verdict."""
+
+    name: str
+    statement: str
+    paper: str
+    ours: str
+    verdict: str
+    rule: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading of the report with what is under it.
+
+    Attributes:
+        anchor: its name in the page's addresses.
+        claims: for the table of claims at the top.
+    """
+
+    anchor: str
+    title: str
+    claims: tuple[Claim, ...] = ()
+    figures: tuple[Drawing, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+def graded(share: float, holds: float, weakly: float) -> str:
+    """The verdict on a share, by the two bounds from which on it holds and holds weakly."""
+    share = round(share, 9)  # a mean of equal shares may fall short of them in the last digit
+    return HOLDS if share >= holds else WEAKLY if share >= weakly else FAILS
+
+
+def verdict_cell(verdict: str) -> Cell:
+    """A verdict as it stands in a table."""
+    return Cell(verdict, mark=MARKS.get(verdict, ""))
+
+
+def claims_table(claims: Sequence[Claim], name: str = "claims") -> Table:
+    """Each claim with the paper's figure, ours, the verdict and its rule."""
+    return Table(
+        name,
+        "Claim by claim",
+        tuple(map(Column, ("claim", "the paper", "here", "verdict", "rule"))),
+        tuple(
+            (
+                Cell(f"{claim.name}: {claim.statement}"),
+                Cell(claim.paper),
+                Cell(claim.ours),
+                verdict_cell(claim.verdict),
+                Cell(claim.rule),
+            )
+            for claim in claims
+        ),
+        "The rules stand in the program, the same for every run; none was tuned to a result. "
+        "Brackets are 95 % intervals.",
+    )

@@ -1,0 +1,104 @@
+"""θ as words in the report."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from icl_vectors.plain_text import in_one_line
+from icl_vectors.report import paper
+from icl_vectors.report.section import UNTESTED, Claim, Section, graded
+from icl_vectors.report.table import Cell, Column, Table, number, visible
+from icl_vectors.runs.run import Run
+from icl_vectors.runs.schema import (
+    Token,
+    Vocabulary,
+)
+
+if TYPE_CHECKING:
+    pass
+
+FEW_IN_OUTPUTS = 0.1  # of the top tokens
+TOKENS_SHOWN = 12
+
+
+def sections(run: Run) -> list[Section]:
+    """The top tokens of each task's θ."""
+    tables = (vocabulary_table(run.vocabulary),) if run.vocabulary else ()
+    claims = (theta_is_not_the_output(run.vocabulary),)
+    return [Section("vocabulary", "What θ says", claims, (), tables)]
+
+
+def text(data: Mapping[str, Any]) -> str:
+    """The first tokens of each task's θ."""
+    lines = []
+    for entry in data["vocabulary"]:
+        words = ", ".join(in_one_line(token["token"].strip()) for token in entry["tokens"][:10])
+        lines.append(f"{in_one_line(entry['task']):<27} block {entry['layer']:>2}  {words}")
+    return "\n".join(lines)
+
+
+def theta_is_not_the_output(vocabulary: Sequence[Vocabulary]) -> Claim:
+    """Whether θ's top tokens are something else than the answers."""
+    shares = [one.in_outputs for one in vocabulary]
+    counted = [share for share in shares if share is not None]
+    verdict = UNTESTED
+    ours = "no vocabulary experiment in this folder"
+    if vocabulary:
+        ours = "not counted: read the table"
+    if counted:
+        apart = sum(share <= FEW_IN_OUTPUTS for share in counted)
+        verdict = graded(apart / len(counted), 0.8, 0.5)
+        ours = f"{apart} of {len(counted)} projections; whether they name the task: read the table"
+    return Claim(
+        "θ describes the task",
+        "θ's top tokens describe the task although they are not in the output.",
+        "shown as token lists for GPT-J and LLaMA 13B; no number is given",
+        ours,
+        verdict,
+        "Only the second half is computed: a projection is apart from the output where at most "
+        f"{FEW_IN_OUTPUTS:.0%} of its top tokens are also answers that the model gave; apart in "
+        "≥ 0.80 of the projections holds, ≥ 0.50 weakly. Whether tokens name a task is for the "
+        "reader.",
+    )
+
+
+def vocabulary_table(vocabulary: Sequence[Vocabulary]) -> Table:
+    """θ's top tokens, what it adds to the baseline state, and the paper's sets."""
+    return Table(
+        "vocabulary",
+        "θ in words",
+        (
+            Column("task"),
+            Column("block", True),
+            Column("top tokens of θ (%)"),
+            Column("top tokens without θ (%)"),
+            Column("added by θ (percentage points)"),
+            Column("in outputs", True),
+            Column("the paper's tokens"),
+        ),
+        tuple(
+            (
+                Cell(one.task),
+                number(one.layer, 0),
+                Cell(_tokens(one.tokens)),
+                Cell(_tokens(one.baseline)),
+                Cell(_tokens(one.added, "+")),
+                _in_outputs(one),
+                Cell(paper.VOCABULARY.get(one.task, "–")),
+            )
+            for one in vocabulary
+        ),
+        "Mean θ through the final norm and the unembedding. A blank at a token's start is shown "
+        "as ␣. In outputs: how many of the top tokens are also answers that the model gave.",
+    )
+
+
+def _tokens(tokens: Sequence[Token], sign: str = "") -> str:
+    shown = [f"{visible(one.token)} ({100 * one.value:{sign}.1f})" for one in tokens]
+    return ", ".join(shown[:TOKENS_SHOWN]) or "–"
+
+
+def _in_outputs(one: Vocabulary) -> Cell:
+    if one.in_outputs is None:
+        return number(None)
+    count = round(one.in_outputs * len(one.tokens))
+    return Cell(f"{count} of {len(one.tokens)}", one.in_outputs)

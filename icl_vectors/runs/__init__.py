@@ -1,0 +1,1 @@
+"""A run's folder: one schema, written whole, recovered after a kill, read leniently."""

@@ -1,0 +1,27 @@
+"""The claims, tables and figures of a run, out of its sections."""
+
+from typing import Any
+
+from icl_vectors.report.drawing import Drawing
+from icl_vectors.report.section import Claim, claims_table
+from icl_vectors.report.table import Table
+from icl_vectors.report.write import sections_of
+from icl_vectors.runs.run import Run
+from icl_vectors.runs.schema import TaskResult
+
+
+def task_result(entry: Any) -> TaskResult:
+    return TaskResult.model_validate(entry)
+
+
+def claims_of(run: Run) -> list[Claim]:
+    return [claim for section in sections_of(run) for claim in section.claims]
+
+
+def tables_of(run: Run) -> list[Table]:
+    tables = [table for section in sections_of(run) for table in section.tables]
+    return [claims_table(claims_of(run)), *tables]
+
+
+def figures_of(run: Run) -> list[Drawing]:
+    return [drawing for section in sections_of(run) for drawing in section.figures]
