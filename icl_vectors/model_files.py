@@ -3,7 +3,6 @@
 No weights are read here.
 """
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,6 @@ from icl_vectors.embedded import EMBEDDED, prepare_embedded
 from icl_vectors.errors import IclVectorsError, first_line
 from icl_vectors.proxies import require_usable_proxies
 from icl_vectors.text_start import remarks_on, require_one_start
-
-LACKS = re.compile(r"require[sd]?\b.*(package|library|install|GPU|CUDA|accelerator)", re.IGNORECASE)
 
 
 def load_config(
@@ -128,12 +125,6 @@ def cannot_load(reference: str, what: str, error: BaseException) -> IclVectorsEr
         return IclVectorsError(
             f"model {reference!r}: its {what} comes with code of its own, which is not run "
             "unasked; read that code, and if you trust it add --trust-remote-code."
-        )
-    if what == "weights" and (isinstance(error, ImportError) or LACKS.search(first_line(error))):
-        return IclVectorsError(
-            f"model {reference!r}: expected the package or device that its saved weights need, "
-            f"found none ({first_line(error)}); install it, or give a checkpoint that is not "
-            "quantised."
         )
     hint = "fetch its files again." if what == "weights" else _what_is_a_model()
     return IclVectorsError(

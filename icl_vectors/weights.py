@@ -19,11 +19,13 @@ from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from icl_vectors.architecture import Architecture, stated, text_config
-from icl_vectors.dtypes import loading_options, quantised_as
+from icl_vectors.dtypes import QUANTISED, loading_options, quantised_as
 from icl_vectors.errors import IclVectorsError, RunError, first_line
 from icl_vectors.footprint import is_out_of_memory
 from icl_vectors.model_files import cannot_load
 
+LACKS = re.compile(r"require|install|GPU|CUDA|XPU|MPS|accelerator|not supported", re.IGNORECASE)
+PACKAGES = {"quark": "amd-quark", "hqq": "hqq", "torchao": "torchao", "sinq": "sinq"}  # by method
 NO_ADAPTER = "no-adapter"  # a folder that no checkpoint has: transformers finds no adapter there
 PACKED = {torch.uint8, torch.int8, torch.int32, torch.float8_e4m3fn, torch.float8_e5m2}
 
@@ -59,13 +61,16 @@ def read_weights(
                 **loading_options(dtype, meta.config),
             )
     except Exception as error:
-        raise _explained(reference, dtype, error) from error
+        raise _explained(reference, dtype, quantised_as(meta.config), error) from error
     _require_whole(reference, text_config(meta.config), architecture, info)
     held = held_dtype(module, dtype)
-    if held != dtype and quantised_as(meta.config) is None:
+    mend = f"use --dtype {held}, or another --device"
+    if quantised_as(meta.config):
+        mend = "mend quantization_config in its config.json"
+    if held != dtype and quantised_as(meta.config) in (None, *QUANTISED):
         raise IclVectorsError(
             f"model {reference!r}: expected weights in {dtype}, found them in {held} after "
-            f"loading; use --dtype {held}, or another --device."
+            f"loading; {mend}."
         )
     return module
 
@@ -81,7 +86,7 @@ def held_dtype(module: Any, quantisation: str) -> str:
     return counts.most_common(1)[0][0]
 
 
-def _explained(reference: str, dtype: str, error: Exception) -> Exception:
+def _explained(reference: str, dtype: str, quantisation: str | None, error: Exception) -> Exception:
     """What is told to the user for an error while weights are read; a bug stays as it is."""
     if is_out_of_memory(error):
         return RunError(
@@ -94,6 +99,14 @@ def _explained(reference: str, dtype: str, error: Exception) -> Exception:
         return IclVectorsError(
             f"model {reference!r}: expected its weights as model.safetensors, or in shards with "
             f"model.safetensors.index.json, found {found}; pickled weights are never read."
+        )
+    said = first_line(error, 250)
+    if quantisation and (isinstance(error, ImportError) or LACKS.search(said)):
+        package = PACKAGES.get(quantisation, "")
+        cure = f"pip install {package}, or " if package and "pip install" not in said else ""
+        return IclVectorsError(
+            f"model {reference!r}: expected {quantisation} weights that can be loaded here, found "
+            f"that they can not be ({said}); {cure}give a checkpoint that is not quantised."
         )
     known = (OSError, ValueError, ImportError, KeyError, RuntimeError, TypeError, SafetensorError)
     return cannot_load(reference, "weights", error) if isinstance(error, known) else error

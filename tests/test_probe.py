@@ -1,5 +1,4 @@
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,17 +85,6 @@ def test_a_tokenizer_with_more_tokens_than_the_embedding_is_refused_with_both_nu
     with pytest.raises(IclVectorsError, match="at most 90 tokens.*found 400") as raised:
         load_model(str(other))
     assert "\n" not in str(raised.value)
-
-
-def test_a_quantised_checkpoint_without_its_package_names_it(tmp_path: Path) -> None:
-    folder = save_model(tmp_path / "m", random_of_family("llama"), bytes_tokenizer())
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    config["quantization_config"] = {"quant_method": "gptq", "bits": 4, "group_size": 8}
-    (folder / "config.json").write_text(json.dumps(config), "utf-8")
-    with pytest.raises(IclVectorsError, match="optimum") as raised:
-        load_model(str(folder))
-    assert "no weights found" not in str(raised.value) and "\n" not in str(raised.value)
-    shutil.rmtree(folder)
 
 
 def test_the_language_part_is_found_where_the_vision_part_has_as_many_blocks() -> None:
