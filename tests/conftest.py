@@ -1,4 +1,4 @@
-"""What all tests share: no network, and tiny models."""
+"""What all tests share: no network, tiny models, and what one worker keeps to itself."""
 
 import signal
 import socket
@@ -20,6 +20,35 @@ from tests.tiny import (
     random_model,
     save_model,
 )
+
+LONGEST = ("tests/reliability/test_programs.py", "/remote/", "test_embedded.py", "test_examples.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`, a file stays on one worker, and so does all that needs the one NDIF server."""
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    config.option.loadscopereorder = False  # keeps the order below
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = scope_of
+    return scheduler
+
+
+def scope_of(nodeid: str) -> str:
+    file = nodeid.partition("::")[0]
+    if file == LONGEST[0]:
+        return nodeid
+    return LONGEST[1] if LONGEST[1] in file else file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no worker is left with them at the end."""
+
+    def place(item: pytest.Item) -> int:
+        return next((i for i, one in enumerate(LONGEST) if one in item.nodeid), len(LONGEST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -166,24 +166,6 @@ def test_a_vector_of_another_shape_is_never_taken(
         icl.apply(llama, theta, QUERIES, force=force)
 
 
-def test_the_users_mistakes_are_told(llama: Model) -> None:
-    theta = icl.extract(llama, PAIRS, DUMMIES)
-    wrong: list[tuple[dict[str, Any], str]] = [
-        ({"layer": []}, "found an empty list"),
-        ({"layer": [1, 9]}, "within 0 to 3"),
-        ({"layer": 1, "mode": "ad"}, "unknown mode 'ad'. Did you mean add"),
-        ({"layer": 1, "top_k": 0}, "--top-k 0: expected 1 to 400"),
-    ]
-    for options, message in wrong:
-        with pytest.raises(IclVectorsError, match=message):
-            icl.apply(llama, theta, QUERIES, **options)
-    with pytest.raises(IclVectorsError, match="prompts 2: expected 1 with demonstrations"):
-        icl.extract(llama, PAIRS, DUMMIES, prompts=2)
-    task = Task.from_pairs("words", PAIRS | {word(30 + i): "x" for i in range(5)})
-    with pytest.raises(IclVectorsError, match="expected 1 or more of each"):
-        icl.extract(llama, task, shots=0)
-
-
 def test_answers_draw_themselves_in_a_notebook(llama: Model) -> None:
     theta = icl.extract(llama, PAIRS, DUMMIES)
     found = icl.apply(llama, theta, ["a<b"], layer=1, top_k=2)

@@ -1,5 +1,6 @@
 """Every command in an environment of the core dependencies: all else can't be imported."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PROGRAM = """
-    import sys
+    import contextlib, io, json, sys, traceback
 
     allowed = set(sys.argv[1].split(",")) | sys.stdlib_module_names
 
@@ -31,12 +32,37 @@ PROGRAM = """
             return getattr(self.finder, name)
 
     sys.meta_path[:] = map(CoreAlone, sys.meta_path)
-    from icl_vectors.cli.main import main
-    sys.argv = ["icl-vectors", *sys.argv[2:]]
-    main()
+    from icl_vectors.cli.main import run
+    ended = []
+    for arguments in json.loads(sys.argv[2]):
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            try:
+                code = run(arguments)
+            except Exception:
+                code = traceback.format_exc()
+        ended.append([code, said.getvalue()])
+    with open(sys.argv[3], "w") as file:
+        json.dump(ended, file)
 """
 COUNTS = ["--shots", "2", "--dev", "3", "--test", "4"]
 TWO = ["--tasks", "to_upper,to_lower"]
+
+COMMANDS = [
+    ["sweep", *COUNTS, *TWO, "--dtype", "float32,bfloat16", "--output", "{place}/two"],
+    ["compare", *COUNTS, *TWO, "--methods", "state,function", "--output", "{place}/compare"],
+    ["cluster", *COUNTS, "--output", "{place}/run", *TWO],
+    ["conflict", *COUNTS, "--pairs", "list_last:list_first", "--output", "{place}/pair"],
+    ["vocabulary", "--test", "4", *TWO, "--output", "{place}/words"],
+    ["reproduce", *COUNTS, *TWO, "--output", "{place}/all"],
+    ["report", "{place}/run", "{place}/compare"],
+    ["share", "{place}/run", "-o", "{place}/shared"],
+    ["extract", "--task", "to_upper", "-o", "{place}/theta.safetensors"],
+    ["apply", "{place}/theta.safetensors", "a", "--layer", "1"],
+    ["check"],
+    ["plan", *TWO],
+    ["tasks", "to_upper"],
+    ["models"],
+]
 
 
 def core() -> set[str]:
@@ -61,8 +87,19 @@ def core() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("core")
+def ended(tmp_path_factory: pytest.TempPathFactory, llama_folder: Path) -> list[tuple[Any, str]]:
+    """Exit code and stderr of each command; all are given in one process, one after another."""
+    place = tmp_path_factory.mktemp("core")
+    given = [[one.replace("{place}", str(place)) for one in command] for command in COMMANDS]
+    for command in given:
+        if command[0] not in ("report", "share", "tasks", "models"):
+            command += ["--model", str(llama_folder)]
+    program = [sys.executable, "-c", textwrap.dedent(PROGRAM), ",".join(sorted(core()))]
+    environment = {**os.environ, "ICL_VECTORS_CACHE": str(place / "cache")}
+    file = place / "ended.json"
+    subprocess.run([*program, json.dumps(given), str(file)], env=environment, check=True)
+    found: list[tuple[Any, str]] = json.loads(file.read_text("utf-8"))
+    return found
 
 
 def test_what_extras_bring_is_not_in_the_core() -> None:
@@ -71,38 +108,10 @@ def test_what_extras_bring_is_not_in_the_core() -> None:
     assert not names & {"pytest", "gguf", "bitsandbytes", "mkdocs", "mypy"}
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["sweep", *COUNTS, *TWO, "--dtype", "float32,bfloat16", "--output", "{place}/two"],
-        ["compare", *COUNTS, *TWO, "--methods", "state,function", "--output", "{place}/compare"],
-        ["cluster", *COUNTS, "--output", "{place}/run", *TWO],
-        ["conflict", *COUNTS, "--pairs", "list_last:list_first", "--output", "{place}/pair"],
-        ["vocabulary", "--test", "4", *TWO, "--output", "{place}/words"],
-        ["reproduce", *COUNTS, *TWO, "--output", "{place}/all"],
-        ["report", "{place}/run", "{place}/compare"],
-        ["share", "{place}/run", "-o", "{place}/shared"],
-        ["extract", "--task", "to_upper", "-o", "{place}/theta.safetensors"],
-        ["apply", "{place}/theta.safetensors", "a", "--layer", "1"],
-        ["check"],
-        ["plan", *TWO],
-        ["tasks", "to_upper"],
-        ["models"],
-    ],
-    ids=lambda arguments: arguments[0],
-)
+@pytest.mark.parametrize("number", range(len(COMMANDS)), ids=[one[0] for one in COMMANDS])
 def test_a_command_runs_on_the_core_dependencies_alone(
-    arguments: list[str], place: Path, llama_folder: Path
+    ended: list[tuple[Any, str]], number: int
 ) -> None:
-    given = [one.replace("{place}", str(place)) for one in arguments]
-    opens = given[0] not in ("report", "share", "tasks", "models")
-    given += ["--model", str(llama_folder)] if opens else []
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(PROGRAM), ",".join(sorted(core())), *given],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "ICL_VECTORS_CACHE": str(place / "cache")},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "No figures and no report" not in done.stderr
+    code, said = ended[number]
+    assert code == 0, said[-2000:]
+    assert "No figures and no report" not in said

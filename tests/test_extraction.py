@@ -145,28 +145,6 @@ def test_the_layer_is_the_one_asked_for_then_the_best_then_the_only_one(llama: M
         choose_layers(theta)
 
 
-def test_the_users_mistakes_are_told(llama: Model) -> None:
-    theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"])
-    with pytest.raises(IclVectorsError, match="not demonstrated, found 'a'"):
-        icl.extract(llama, {"a": "b", "c": "d"}, ["a"])
-    with pytest.raises(IclVectorsError, match="found 3 demonstrations"):
-        icl.extract(llama, {"a": "b", "c": "d", "e": "f"})
-    with pytest.raises(IclVectorsError, match="expected pairs, found none"):
-        icl.extract(llama, {}, ["e"])
-    with pytest.raises(IclVectorsError, match="queries that are not blank"):
-        icl.apply(llama, theta, [], layer=1)
-    with pytest.raises(IclVectorsError, match="queries that are not blank"):
-        icl.apply(llama, theta, ["a", " "], layer=1)
-    with pytest.raises(IclVectorsError, match="expected 1 or more"):
-        icl.apply(llama, theta, ["a"], layer=1, max_new_tokens=0)
-    with pytest.raises(IclVectorsError, match="within 0 to 3"):
-        icl.apply(llama, theta, ["a"], layer=4)
-    with pytest.raises(IclVectorsError, match="holds the layers 1"):
-        icl.apply(llama, theta.only([1]), ["a"], layer=2)
-    with pytest.raises(IclVectorsError, match=r"belongs to .* open the model that formed it"):
-        icl.apply(llama, replace(theta, fingerprint="other"), ["a"], layer=1)
-
-
 def test_a_vector_that_is_not_finite_stops_the_run(llama: Model) -> None:
     theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"], layers="1")
     broken = replace(theta, vectors=torch.full_like(theta.vectors, torch.nan))

@@ -124,20 +124,6 @@ def test_a_mean_over_contexts_is_replaced_or_added(tiny: Tiny) -> None:
             assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ({"method": "states"}, "Did you mean state"),
-        ({"method": "multi"}, "few-shot prompts"),
-        ({"method": "function"}, "expected a task and 2 prompts or more"),
-        ({"method": "icv", "heads": "heads.json"}, "expected function"),
-    ],
-)
-def test_what_can_t_be_made_is_refused(llama: Model, settings: dict[str, Any], told: str) -> None:
-    with pytest.raises(IclVectorsError, match=told):
-        icl.extract(llama, {"a": "A", "b": "B", "c": "C", "d": "D"}, ["e"], **settings)
-
-
 def test_a_vector_with_a_way_of_its_own_is_put_in_no_other(llama: Model) -> None:
     pairs = {"a": "A", "b": "B", "c": "C", "d": "D"}
     icv = icl.extract(llama, pairs, ["e"], method="icv")

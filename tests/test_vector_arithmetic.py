@@ -1,15 +1,11 @@
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch.testing import assert_close
 
-import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.models import Model
 from icl_vectors.vectors import TaskVector
 from tests.test_vectors import vector
 
@@ -87,18 +83,3 @@ def test_vectors_of_different_kinds_are_not_mixed(name: str, value: object, mess
 def test_a_mean_of_nothing_is_refused() -> None:
     with pytest.raises(IclVectorsError, match="expected task vectors to reckon with, found none"):
         TaskVector.mean([])
-
-
-def test_what_is_no_vector_and_no_number_is_refused(llama: Model) -> None:
-    theta = icl.extract(llama, {"a": "b", "c": "d", "e": "f"}, ["x"])
-    other: Any = 2
-    wrong: list[Callable[[], object]] = [
-        lambda: theta - other,
-        lambda: theta.cosine(other),
-        lambda: theta * float("nan"),
-        lambda: icl.apply(llama, other, ["a"], layer=1),
-        lambda: icl.apply(llama, theta, ["a"], layer=1, scale=float("inf")),
-    ]
-    for call in wrong:
-        with pytest.raises(IclVectorsError, match="expected"):
-            call()

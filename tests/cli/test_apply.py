@@ -1,5 +1,4 @@
 import json
-import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -94,34 +93,6 @@ def test_another_models_vector_needs_force(
     forced = command("apply", FILE, "Spain", "--layer", 1, "--force")
     theta.save(FILE)
     assert forced.code == 0 and forced.out == command("apply", FILE, "Spain", "--layer", 1).out
-
-
-def test_a_damaged_file_is_one_line(command: Command, theta: icl.TaskVector) -> None:
-    content = Path(FILE).read_bytes()
-    damaged = [
-        content[:-1] + bytes([content[-1] ^ 1]),
-        content[: len(content) // 2],
-        pickle.dumps({"vectors": [1.0]}),
-    ]
-    for broken in damaged:
-        Path(FILE).write_bytes(broken)
-        code, out, err = command("apply", FILE, "Spain", "--layer", 1)
-        assert (code, out) == (2, "")
-        assert err.count("\n") == 1 and FILE in err and "Traceback" not in err
-
-
-def test_the_users_mistakes_are_told(command: Command, theta: icl.TaskVector) -> None:
-    wrong: list[tuple[list[str], str]] = [
-        ([], "expected queries after the file, found none; or --info"),
-        (["Spain", "--layer", "x"], "--layer 'x': expected a block, such as 10, or several"),
-        (["Spain", "--layer", "1", "--mode", "ad"], "Did you mean add"),
-        (["Spain", "--layer", "1", "--top-k", "0"], "expected 1 to 400"),
-        (["--gguf", "t.gguf", "--layer", "0"], "llama.cpp has no direction for block 0"),
-    ]
-    for arguments, message in wrong:
-        code, out, err = command("apply", FILE, *arguments)
-        assert (code, out) == (2, ""), err
-        assert message in err
 
 
 def test_a_query_that_begins_with_a_hyphen_goes_behind_two(

@@ -1,8 +1,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 import icl_vectors as icl
 from icl_vectors.cli.terminal import printable
 from icl_vectors.models import Model
@@ -81,42 +79,3 @@ def test_a_vector_of_a_sweep_names_its_best_layer(
     chosen = command("apply", file, "k")
     assert chosen.code == 0
     assert chosen.out == command("apply", file, "k", "--layer", best).out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["extract", "-o", "t.safetensors"], "expected demonstrations from one place"),
-        (["extract", *DEMOS, "--task", "antonyms", "-o", "t"], "demonstrations from one place"),
-        (["extract", "--demo", "France", "-o", "t"], 'expected "IN→OUT", such as "France→Paris"'),
-        (["extract", "--demo", "a→b", "-o", "t"], "found 1 demonstrations; add dummies"),
-        (["extract", *DEMOS, "--dummy", "France", "-o", "t"], "not demonstrated, found 'France'"),
-        (["extract", *DEMOS, "--layer", "9", "-o", "t"], "within 0 to 3"),
-        (["extract", *DEMOS, "-o", "none/t"], "expected an existing folder, found none"),
-        (["extract", "--task", "antonym", "-o", "t"], "Did you mean antonyms"),
-        (["apply", "none.safetensors", "x"], "found no such file; make one with"),
-    ],
-)
-def test_the_users_mistakes_are_told_and_nothing_is_written(
-    command: Command, place: Path, llama_folder: Path, arguments: list[str], message: str
-) -> None:
-    code, out, err = command(*arguments, "--model", llama_folder)
-    assert (code, out) == (2, "")
-    assert message in err and "Traceback" not in err
-    assert len(err.splitlines()) <= 6
-    assert list(place.iterdir()) == []
-
-
-def test_what_a_vector_cannot_do_is_told(command: Command, llama_folder: Path) -> None:
-    command("extract", "--model", llama_folder, *DEMOS, "-o", "t.safetensors")
-    wrong = [
-        (["Spain"], "holds 4 layers and names no best one; give layer (--layer)"),
-        (["Spain", "--layer", "4"], "within 0 to 3"),
-        (["", "--layer", "1"], "queries that are not blank"),
-        (["Spain", "--layer", "1", "--max-new-tokens", "0"], "--max-new-tokens 0: expected 1"),
-        (["Spain", "--layer", "1", "--dtype", "float32,bfloat16"], "expected one dtype"),
-    ]
-    for arguments, message in wrong:
-        code, out, err = command("apply", "t.safetensors", *arguments)
-        assert (code, out) == (2, "")
-        assert message in err

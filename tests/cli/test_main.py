@@ -24,6 +24,11 @@ def test_help_says_what_a_command_does_with_an_example(command: Command, names: 
         assert f"Example: icl-vectors {names[0]}" in " ".join(out.split())
 
 
+@pytest.mark.parametrize("names", [[], ["sweep"], ["apply"]])
+def test_h_is_help(command: Command, names: list[str]) -> None:
+    assert command(*names, "-h") == command(*names, "--help")
+
+
 def test_without_arguments_the_help_is_shown(command: Command) -> None:
     outcome = command()
     assert "Usage: icl-vectors" in outcome.out + outcome.err

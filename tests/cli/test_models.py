@@ -44,10 +44,3 @@ def test_a_converted_copy_is_shown_with_place_and_size_and_can_be_removed(
     )
     assert not converted.exists()
     assert command("models", "--remove", "gemma-3-270m").code == 2
-
-
-@pytest.mark.usefixtures("cache")
-def test_a_name_that_is_no_embedded_model_cannot_be_removed(command: Command) -> None:
-    code, out, err = command("models", "--remove", "gemma-3-27om")
-    assert (code, out) == (2, "")
-    assert "unknown embedded model 'gemma-3-27om'. Did you mean gemma-3-270m?" in err

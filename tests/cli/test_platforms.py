@@ -21,6 +21,19 @@ WINDOWS = """
         delattr(signal, name)
     from icl_vectors.cli.main import main
 """
+SEVERAL = """
+    import json, sys
+    from icl_vectors.cli.main import main
+
+    codes = []
+    for arguments in json.loads(sys.argv[1]):
+        sys.argv = ["icl-vectors", *arguments]
+        try:
+            main()
+        except SystemExit as end:
+            codes.append(end.code)
+    print("ended:", codes, file=sys.stderr)
+"""
 
 
 def python(program: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -33,13 +46,16 @@ def python(program: str, *arguments: str, **variables: str) -> subprocess.Comple
     )
 
 
-def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "icl_vectors", *arguments],
+def commands(given: list[list[str]], **variables: str) -> tuple[list[int], bytes, bytes]:
+    """Exit codes, stdout and stderr of commands, given one after another in a new process."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SEVERAL), json.dumps(given)],
         capture_output=True,
         env={**os.environ, **variables},
-        check=False,
+        check=True,
     )
+    err, _, codes = done.stderr.rstrip().rpartition(b"ended: ")
+    return json.loads(codes), done.stdout, err
 
 
 def test_commands_start_run_and_end_without_what_windows_lacks(
@@ -66,32 +82,33 @@ def test_ctrl_c_ends_a_command_without_a_timer(lost: bool) -> None:
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_stream_that_lacks_characters_gets_ascii_in_their_place(encoding: str) -> None:
-    told = command("sweep", "--help", PYTHONIOENCODING=encoding)
-    assert (told.returncode, told.stderr) == (0, b"")
-    assert b"{input}->{output}" in told.stdout or "→".encode(encoding, "replace") != b"?"
-    listed = command("tasks", "country_capital", PYTHONIOENCODING=encoding)
-    assert (listed.returncode, listed.stderr) == (0, b"")
-    assert b"Paris" in listed.stdout
-    as_json = command("apply", "none", "--json", PYTHONIOENCODING=encoding)
-    assert as_json.returncode == 2 and b"Traceback" not in as_json.stderr
+    given = [["sweep", "--help"], ["tasks", "country_capital"], ["apply", "none", "--json"]]
+    codes, out, err = commands(given, PYTHONIOENCODING=encoding)
+    assert codes == [0, 0, 2]
+    assert b"{input}->{output}" in out or "→".encode(encoding, "replace") != b"?"
+    assert b"Paris" in out
+    assert err.startswith(b"error: ") and b"Traceback" not in err
 
 
-def test_a_run_s_results_do_not_depend_on_the_stream_s_encoding(
+def test_a_run_s_results_do_not_depend_on_the_stream_s_encoding_and_bars_need_a_terminal(
     llama_folder: Path, tmp_path: Path
 ) -> None:
     found: list[Any] = []
     for encoding in ("utf-8", "ascii"):
         output = tmp_path / encoding
-        arguments = ["--model", str(llama_folder), *COUNTS, "--output", str(output)]
-        done = command("sweep", *arguments, PYTHONIOENCODING=encoding)
-        assert done.returncode == 0, done.stderr
+        sweep = ["sweep", "--model", str(llama_folder), *COUNTS, "--output", str(output)]
+        coloured = {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1"}
+        codes, out, err = commands(
+            [sweep, [*sweep, "--json"]], PYTHONIOENCODING=encoding, **coloured
+        )
+        assert codes == [0, 0], err
+        assert b"\x1b" not in err and b"\r" not in err and b"%|" not in err
         results = read_json(output / "results.json")
         found.append((results["tasks"], (output / "samples.jsonl").read_bytes()))
-        again = command("sweep", *arguments, "--json", PYTHONIOENCODING=encoding)
-        assert json.loads(again.stdout)["tasks"] == results["tasks"]
+        assert json.loads(out[out.index(b"\n{") :])["tasks"] == results["tasks"]
     assert found[0] == found[1]
-    assert b"theta alone recovers" in done.stdout or b"recovers" not in done.stdout
-    assert done.stdout.isascii() and done.stderr.isascii()
+    assert b"theta alone recovers" in out or b"recovers" not in out
+    assert out.isascii() and err.isascii()
 
 
 def test_a_reader_that_has_seen_enough_ends_the_command_quietly() -> None:
@@ -103,45 +120,35 @@ def test_a_reader_that_has_seen_enough_ends_the_command_quietly() -> None:
     assert done.stderr == ""
 
 
-def test_bars_are_drawn_on_a_terminal_alone(llama_folder: Path, tmp_path: Path) -> None:
-    output = str(tmp_path / "run")
-    arguments = ["--model", str(llama_folder), *COUNTS, "--output", output]
-    done = command("sweep", *arguments, FORCE_COLOR="1", TTY_COMPATIBLE="1")
-    assert done.returncode == 0
-    assert b"\x1b" not in done.stderr and b"\r" not in done.stderr and b"%|" not in done.stderr
-
-
-@pytest.mark.parametrize("arguments", [["-h"], ["sweep", "-h"], ["apply", "-h"]])
-def test_h_is_help(arguments: list[str]) -> None:
-    done = command(*arguments)
-    assert done.returncode == 0 and done.stdout.startswith(b"Usage: icl-vectors")
-    assert done.stdout == command(*arguments[:-1], "--help").stdout
-
-
 @pytest.mark.parametrize("backend", ["no_such_backend", "TkAgg"])
 def test_a_failure_in_drawing_loses_no_result(
     backend: str, llama_folder: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "run"
     program = """
-        import sys
+        import os, sys
         from icl_vectors.cli.main import main
         from icl_vectors.report import write
 
         def fail(*given):
             raise ValueError("no such font\\nat all")
 
-        write.pictures_of = fail
+        draw, write.pictures_of = write.pictures_of, fail
         sys.argv = ["icl-vectors", *sys.argv[1:]]
+        try:
+            main()
+        except SystemExit as end:
+            assert end.code == 0 and not os.path.exists(f"{sys.argv[-1]}/report.html")
+        write.pictures_of = draw
+        sys.argv = ["icl-vectors", "report", sys.argv[-1]]
         main()
     """
     arguments = ["sweep", "--model", str(llama_folder), *COUNTS, "--output", str(output)]
     done = python(program, *arguments, MPLBACKEND=backend)
     assert done.returncode == 0
     assert "to_upper" in done.stdout and "The run's folder" in done.stdout
-    last = done.stderr.splitlines()[-1]
+    [last] = [line for line in done.stderr.splitlines() if line.startswith("No figures")]
     assert last.startswith("No figures and no report: ValueError('no such font")
     assert f"draw later: icl-vectors report {output}" in last
-    assert read_json(output / "results.json")["tasks"] and not (output / "report.html").exists()
-    assert command("report", str(output), MPLBACKEND=backend).returncode == 0
+    assert read_json(output / "results.json")["tasks"]
     assert list(output.glob("figures/*.png")) and (output / "report.html").is_file()

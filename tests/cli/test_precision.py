@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from icl_vectors.cli.main import run
 from icl_vectors.files import read_lines
 from icl_vectors.report.dtypes.paired import compare_precisions
 from icl_vectors.runs.reading import read_run
@@ -18,31 +19,32 @@ SMALL = ["--dev", 4, "--test", 8, "--tasks", "list_first,to_upper"]
 DTYPES = ("float32", "bfloat16")
 
 
-@pytest.fixture
-def runs(command: Command, place: Path, llama_folder: Path) -> list[Path]:
-    options = ["--model", llama_folder, "--dtype", ",".join(DTYPES), "-o", "both"]
-    code, _, err = command("sweep", *options, *SMALL)
-    assert code == 0, err
-    return [place / "both" / f"tiny-llama-{dtype}" for dtype in DTYPES]
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, llama_folder: Path) -> list[Path]:
+    both = tmp_path_factory.mktemp("precision") / "both"
+    options = ["--model", llama_folder, "--dtype", ",".join(DTYPES), "-o", both]
+    assert run(list(map(str, ["sweep", *options, *SMALL]))) == 0
+    return [both / f"tiny-llama-{dtype}" for dtype in DTYPES]
 
 
-def test_several_dtypes_give_a_folder_each_and_one_report(runs: list[Path], place: Path) -> None:
-    for run in runs:
-        assert (run / "results.json").is_file() and (run / "report.html").is_file()
-    page = (place / "both" / "report.html").read_text("utf-8")
+def test_several_dtypes_give_a_folder_each_and_one_report(runs: list[Path]) -> None:
+    for one in runs:
+        assert (one / "results.json").is_file() and (one / "report.html").is_file()
+    both = runs[0].parent
+    page = (both / "report.html").read_text("utf-8")
     assert "Precision against precision" in page
     assert "θ of one precision put into another" in page
     assert "McNemar" in page
-    tables = {file.stem for file in (place / "both" / "tables").glob("*.md")}
+    tables = {file.stem for file in (both / "tables").glob("*.md")}
     assert tables >= {"precision", "precision_paired", "precision_tasks", "precision_cross"}
-    crossed = json.loads((place / "both" / "precision.json").read_text("utf-8"))
+    crossed = json.loads((both / "precision.json").read_text("utf-8"))
     assert len(crossed["cells"]) == 2 * 2 * 2
 
 
 def test_pairs_are_counted_as_by_hand_from_the_samples(runs: list[Path]) -> None:
-    reference, other = compare_precisions([read_run(run) for run in runs], runs)
+    reference, other = compare_precisions([read_run(one) for one in runs], runs)
     assert (reference.dtype, other.dtype) == DTYPES
-    before, after = ([one for one in samples(run)] for run in runs)
+    before, after = (samples(one) for one in runs)
     assert [one["id"] for one in before] == [one["id"] for one in after]
     found = other.paired["hypothesis"]
     pairs = [(a, b) for a, b in zip(before, after, strict=True) if a["method"] == "hypothesis"]
@@ -55,14 +57,14 @@ def test_pairs_are_counted_as_by_hand_from_the_samples(runs: list[Path]) -> None
     assert reference.paired["hypothesis"].agreement == 1
 
 
-def samples(run: Path) -> list[dict[str, Any]]:
-    return [one for one in read_lines(run / "samples.jsonl") if one["split"] == "test"]
+def samples(folder: Path) -> list[dict[str, Any]]:
+    return [one for one in read_lines(folder / "samples.jsonl") if one["split"] == "test"]
 
 
 def test_cosines_are_those_of_the_saved_vectors(runs: list[Path]) -> None:
-    _, other = compare_precisions([read_run(run) for run in runs], runs)
+    _, other = compare_precisions([read_run(one) for one in runs], runs)
     for task, cosines in other.cosines.items():
-        files = [run / "vectors" / f"{task}.seed41.safetensors" for run in runs]
+        files = [one / "vectors" / f"{task}.seed41.safetensors" for one in runs]
         one, two = (TaskVector.load(file).vectors.double() for file in files)
         assert cosines == pytest.approx(torch.cosine_similarity(one, two).tolist())
         assert len(cosines) == N_LAYERS and min(cosines) < 1

@@ -26,9 +26,3 @@ def test_tasks_are_one_json_document(command: Command) -> None:
     shown = json.loads(command("tasks", "to_upper", "--json").out)
     assert shown["n_pairs"] == len(shown["pairs"]) == 26
     assert shown["pairs"][0] == {"input": "a", "output": ["A"]}
-
-
-def test_an_unknown_task_is_refused(command: Command) -> None:
-    code, out, err = command("tasks", "to_uper")
-    assert (code, out) == (2, "")
-    assert "Did you mean to_upper" in err
