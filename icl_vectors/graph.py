@@ -4,25 +4,27 @@ The body of the session holds nothing but tensors, plain Python, nnsight's calls
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from icl_vectors.batches import Batch, Part, layer_groups
 from icl_vectors.methods.places import places
-from icl_vectors.models import Model
 from icl_vectors.passes import apply_theta, joined, learn, read_query
 from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
 from icl_vectors.writing import write_answers
+
+if TYPE_CHECKING:
+    from icl_vectors.models import Model
 
 GROUP = 3  # layers swept in one trace: fewer run fewer blocks, more run fewer traces
 NO_INJECTION = -1
 
 
 def run_task(
-    model: Model,
+    model: "Model",
     dev: Sequence[Batch],
     test: Sequence[Batch],
     layers: Sequence[int],
@@ -133,7 +135,7 @@ def run_task(
 
 
 def _shapes_of_task(
-    model: Model, dev: Sequence[Batch], test: Sequence[Batch], candidates: int
+    model: "Model", dev: Sequence[Batch], test: Sequence[Batch], candidates: int
 ) -> dict[str, tuple[int, ...]]:
     """What `run_task` must give; an empty tensor where there were no prompts."""
     shapes: dict[str, tuple[int, ...]] = {"finite_states": (model.n_layers,)}
@@ -149,7 +151,7 @@ def _shapes_of_task(
 
 
 def run_application(
-    model: Model,
+    model: "Model",
     prompts: list[Part],
     theta: dict[int, Tensor],
     steps: int,

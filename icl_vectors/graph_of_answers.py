@@ -4,23 +4,25 @@ The body of the session holds nothing but tensors, plain Python, nnsight's calls
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from icl_vectors.batches import Batch, Part
-from icl_vectors.model import Model
 from icl_vectors.passes import learn_at
 from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
 from icl_vectors.writing import write_answers
 
+if TYPE_CHECKING:
+    from icl_vectors.models import Model
+
 METHODS = ("regular", "baseline", "hypothesis")
 
 
 def run_answers(
-    model: Model,
+    model: "Model",
     batches: Sequence[Batch],
     whole: Sequence[list[Part]],
     alone: Sequence[list[Part]],

@@ -4,13 +4,12 @@ The body of the session holds nothing but tensors, plain Python, nnsight's calls
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from icl_vectors.batches import Batch, Part
 from icl_vectors.graph import NO_INJECTION
-from icl_vectors.model import Model
 from icl_vectors.passes import (
     apply_theta,
     largest_difference,
@@ -22,9 +21,12 @@ from icl_vectors.passes import (
 from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
 
+if TYPE_CHECKING:
+    from icl_vectors.models import Model
+
 
 def run_checks(
-    model: Model,
+    model: "Model",
     together: Batch,
     apart: Sequence[Batch],
     whole: Sequence[tuple[list[Part], list[Part]]],

@@ -1,7 +1,7 @@
 """The sessions of the other experiments: many θ at one layer, conflicting tasks, θ as words."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -9,16 +9,18 @@ from torch import Tensor
 
 from icl_vectors.batches import Batch, Part
 from icl_vectors.graph import NO_INJECTION
-from icl_vectors.models import Model
 from icl_vectors.passes import apply_theta, learn, learn_at, project, read_arrows, read_query
 from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
+
+if TYPE_CHECKING:
+    from icl_vectors.models import Model
 
 Progress = Callable[[str, int], None]
 
 
 def run_many_thetas(
-    model: Model,
+    model: "Model",
     batches: Sequence[Batch],
     layer: int | None,
     progress: Progress | None = None,
@@ -48,7 +50,7 @@ def run_many_thetas(
 
 
 def run_conflict(
-    model: Model,
+    model: "Model",
     of_b: Sequence[Batch],
     of_a: Sequence[Batch],
     layer: int,
@@ -89,7 +91,7 @@ def run_conflict(
 
 
 def run_projection(
-    model: Model,
+    model: "Model",
     theta: Float[Tensor, "layer hidden"],
     queries: list[Part],
     layers: Sequence[int],

@@ -1,19 +1,21 @@
 """A session that puts given θ into queries: θ of one precision into a model of another."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from icl_vectors.batches import Batch
-from icl_vectors.model import Model
 from icl_vectors.passes import apply_theta, read_query
+
+if TYPE_CHECKING:
+    from icl_vectors.models import Model
 
 
 def run_injection(
-    model: Model,
+    model: "Model",
     batches: Sequence[Batch],
     thetas: Mapping[str, Float[Tensor, "prompt hidden"]],
     layer: int,

@@ -1,17 +1,20 @@
 """How long a prompt a model takes, and prompts as tokens within that."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from icl_vectors.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.model import Model
 from icl_vectors.prompts import Prompt
 from icl_vectors.templates import Template
+
+if TYPE_CHECKING:
+    from icl_vectors.models import Model
 
 UNBOUNDED = 1 << 30
 
 
-def positions_limit(model: Model) -> int:
+def positions_limit(model: "Model") -> int:
     """The most tokens that the model takes in one prompt."""
     for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
         if isinstance(limit := getattr(model.config, name, None), int):
@@ -39,7 +42,7 @@ def require_room(where: str, tokens: int, written: int, limit: int, cure: str) -
 
 
 def encode_prompts(
-    model: Model, template: Template, prompts: Iterable[Prompt], written: int = 0
+    model: "Model", template: Template, prompts: Iterable[Prompt], written: int = 0
 ) -> list[EncodedPrompt]:
     """Prompts as token ids, in order.
 

@@ -6,6 +6,7 @@ sequences, marks that turn the direction of writing. They are shown as what they
 
 from collections.abc import Sequence
 
+MARKDOWN_SPECIAL = r"\`*_{}[]<>|#~$"
 SPARKS = "▁▂▃▄▅▆▇█"
 # Marks of direction and the separators that some programs take for the end of a line.
 ORDERS = frozenset(
@@ -46,3 +47,9 @@ def fault_of_line(text: str) -> str | None:
 def spark_line(values: Sequence[float | None]) -> str:
     """Accuracies between 0 and 1 as bars; a layer that was not swept is a dot."""
     return "".join("·" if v is None else SPARKS[min(7, int(v * 8))] for v in values)
+
+
+def markdown_text(text: str) -> str:
+    """Text that others wrote as part of a line of Markdown: none of it is markup or HTML."""
+    plain = without_orders(" ".join(text.split()))
+    return "".join(f"\\{c}" if c in MARKDOWN_SPECIAL else c for c in plain)

@@ -9,8 +9,7 @@ from typing import Any
 
 from icl_vectors.errors import IclVectorsError, RunError, first_line
 from icl_vectors.files import write_whole
-from icl_vectors.plain_text import in_one_line
-from icl_vectors.report.table import markdown_text
+from icl_vectors.plain_text import in_one_line, markdown_text
 from icl_vectors.run_folder import read_json
 from icl_vectors.runs.validation import require_entries
 from icl_vectors.vectors import TaskVector

@@ -1,9 +1,11 @@
 """Where a method can look and put in: blocks, head, and the attention of each block."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.model import Model
+
+if TYPE_CHECKING:
+    from icl_vectors.models import Model
 
 PROJECTIONS = ("o_proj", "out_proj", "c_proj", "dense", "wo")
 NORMS_AFTER_ATTENTION = {  # named so only where another norm follows the feed-forward part
@@ -12,7 +14,7 @@ NORMS_AFTER_ATTENTION = {  # named so only where another norm follows the feed-f
 }
 
 
-def places(model: Model, attention: bool) -> dict[str, Any]:
+def places(model: "Model", attention: bool) -> dict[str, Any]:
     """Envoys and counts for the functions of a method, as plain values.
 
     Keys:

@@ -18,7 +18,6 @@ from nnsight.schema.request import RequestModel
 from nnsight.schema.response import ResponseModel, Status
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
-from icl_vectors import methods, passes, writing
 from icl_vectors.errors import RunError
 from icl_vectors.remote.failures import JobFailed, JobLost, failure_of, is_passing, refused
 from icl_vectors.remote.job import Job, JobCost
@@ -26,9 +25,8 @@ from icl_vectors.remote.job import Job, JobCost
 FIRST_PAUSE = 0.25  # seconds
 GONE = (403, 404, 410)  # of a result: its address has run out, or the store has lost it
 
-nnsight.register(passes)
-nnsight.register(writing)
-nnsight.register(methods)
+for by_value in ("icl_vectors.passes", "icl_vectors.writing", "icl_vectors.methods"):
+    nnsight.register(by_value)
 
 
 class PatientBackend(RemoteBackend):  # type: ignore[misc]

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from icl_vectors.plain_text import without_orders
+from icl_vectors.plain_text import markdown_text, without_orders
 
-MARKDOWN_SPECIAL = r"\`*_{}[]<>|#~$"
 LATEX_SPECIAL = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -131,12 +130,6 @@ def to_latex(table: Table) -> str:
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def markdown_text(text: str) -> str:
-    """Text that others wrote as part of a line of Markdown: none of it is markup or HTML."""
-    plain = without_orders(" ".join(text.split()))
-    return "".join(f"\\{c}" if c in MARKDOWN_SPECIAL else c for c in plain)
 
 
 def _latex(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import nnsight
 import pytest
 
-from icl_vectors.experiments import jobs
+from icl_vectors.engine import jobs
 from icl_vectors.remote import server
 from icl_vectors.remote.job import Job, Patience
 from tests.cli.conftest import Command
