@@ -3,14 +3,13 @@
 from typing import TYPE_CHECKING
 
 from icl_vectors.cli import options
-from icl_vectors.cli.loading import require_one_on_server
-from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options
+from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options, require_one_on_server
 from icl_vectors.cli.terminal import printable, show, show_json
 from icl_vectors.errors import RunError
-from icl_vectors.templates import load_template
+from icl_vectors.prompts.template import load_template
 
 if TYPE_CHECKING:
-    from icl_vectors.checking import Checks
+    from icl_vectors.engine.check import Checks
 
 
 @expands_options
@@ -33,8 +32,8 @@ def check(
     dtypes = opening.dtypes
     require_one_on_server(opening.on_server, dtypes)
     opener = opening.opener(quiet or json)
-    from icl_vectors.checking import check as run_check
-    from icl_vectors.memory import release
+    from icl_vectors.engine.check import check as run_check
+    from icl_vectors.models.memory import release
 
     found: list[Checks] = []
     for reference in model:

@@ -6,24 +6,34 @@ from dataclasses import replace
 from functools import partial
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from icl_vectors.cli import options
-from icl_vectors.cli.loading import ModelOptions, require_one_on_server, say
-from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options
-from icl_vectors.cli.precision import Comparison
+from icl_vectors.cli.opening import (
+    AS_USUAL,
+    ModelOptions,
+    Opening,
+    expands_options,
+    require_one_on_server,
+    say,
+)
 from icl_vectors.cli.report import draw
 from icl_vectors.cli.run_folders import RunFolders
-from icl_vectors.cli.show_prompt import show_prompts
-from icl_vectors.cli.tasks import choose_tasks
+from icl_vectors.cli.tasks import choose_tasks, show_prompts
 from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.discovery import report_of
-from icl_vectors.experiments.config import Config
-from icl_vectors.experiments.experiment import Experiment
-from icl_vectors.experiments.results import Results
-from icl_vectors.recovery import read_json
+from icl_vectors.engine.config import Config
+from icl_vectors.engine.experiment import Experiment
+from icl_vectors.engine.results import Results
+from icl_vectors.runs.files import write_json
+from icl_vectors.runs.recovery import read_json
+
+if TYPE_CHECKING:
+    from icl_vectors.experiments.precision import CrossPrecision
+    from icl_vectors.models.load import Model
+
 
 ConfigFile = Annotated[
     Path | None,
@@ -141,7 +151,7 @@ def _run(
 ) -> list[Results]:
     """One model in every dtype, each in a folder of its own; then the dtypes compared."""
     from icl_vectors.cli.progress import Watcher
-    from icl_vectors.memory import release
+    from icl_vectors.models.memory import release
 
     found = []
     precisions = Comparison(folders.of_precisions(reference), say(opener.quiet))
@@ -162,3 +172,48 @@ def _run(
     if precisions.finish(partial(opener.open, reference)):
         draw(precisions.folders, opener.quiet, precisions.place / "report.html")
     return found
+
+
+FILE = "precision.json"
+
+
+class Comparison:
+    """The precisions of one model, collected while their sweeps run.
+
+    Args:
+        place: the folder of what all have in common.
+        say: is told what takes long.
+    """
+
+    def __init__(self, place: Path, say: Callable[[str], None]) -> None:
+        self.place = place
+        self._say = say
+        self.folders: list[Path] = []
+        self._dtypes: list[str] = []
+        self._cross: CrossPrecision | None = None
+
+    def add(self, model: "Model", folder: Path) -> None:
+        """A finished sweep, whose model is still open."""
+        from icl_vectors.experiments.precision import CrossPrecision
+
+        if folder in self.folders:
+            return
+        self.folders.append(folder)
+        self._dtypes.append(model.dtype)
+        self._cross = self._cross or CrossPrecision(folder)
+        self._say(f"Reading θ of each test prompt in {model.dtype} …")
+        self._cross.learn(model)
+
+    def finish(self, reopen: Callable[[str], "Model"]) -> bool:
+        """θ of each precision in every other; False where there is nothing to compare."""
+        if self._cross is None or len(self._dtypes) < 2:
+            return False
+        from icl_vectors.models.memory import release
+
+        for dtype in self._dtypes:
+            self._say(f"Putting θ of {', '.join(self._dtypes)} into {dtype} …")
+            self._cross.inject(reopen(dtype))
+            release()
+        self.place.mkdir(parents=True, exist_ok=True)
+        write_json(self.place / FILE, self._cross.results())
+        return True

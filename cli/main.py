@@ -5,10 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
-from icl_vectors.cli import commands
-from icl_vectors.cli.help import HelpGroup
+from icl_vectors.cli.check import check
+from icl_vectors.cli.experiments import command_of
+from icl_vectors.cli.models import models
+from icl_vectors.cli.plan import plan
+from icl_vectors.cli.report import report
 from icl_vectors.cli.stopping import Stopping
-from icl_vectors.cli.terminal import adapt_streams, printable, show
+from icl_vectors.cli.tasks import tasks
+from icl_vectors.cli.terminal import HelpCommand, HelpGroup, adapt_streams, printable, show
+from icl_vectors.cli.vectors import apply, extract, share
+from icl_vectors.discovery import experiment, experiment_names
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.version import VERSION
 
@@ -44,9 +50,6 @@ def _root(
     ] = False,
 ) -> None:
     """Task vectors of in-context learning: extract them, put them in, study them."""
-
-
-commands.register(app)
 
 
 def main() -> None:
@@ -114,3 +117,16 @@ def _complain(message: str, code: int) -> int:
         lines = [*lines[: LINES_SHOWN - 1], lines[-1]]  # the last one says what to do
     show("error: " + "\n".join(map(printable, lines)), sys.stderr)
     return code
+
+
+OTHERS = (report, extract, apply, share, tasks, models, plan, check)
+
+
+def _register() -> None:
+    """Add every command to the application."""
+    command: Any
+    for command in (*map(command_of, map(experiment, experiment_names())), *OTHERS):
+        app.command(no_args_is_help=False, cls=HelpCommand)(command)
+
+
+_register()

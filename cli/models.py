@@ -26,7 +26,7 @@ def models(
     """
     if host or remote:
         return _list_hosted(host or remote, json)
-    from icl_vectors.embedded import EMBEDDED, remove_converted
+    from icl_vectors.models.embedded import EMBEDDED, remove_converted
 
     if remove is not None:
         if remove not in EMBEDDED:
@@ -61,7 +61,7 @@ def _list_hosted(remote: bool | str, json: bool) -> None:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from icl_vectors.embedded import EMBEDDED, converted_folder, folder_bytes, is_installed
+    from icl_vectors.models.embedded import EMBEDDED, converted_folder, folder_bytes, is_installed
 
     model, folder = EMBEDDED[name], converted_folder(name)
     return {

@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from icl_vectors.cli.terminal import printable, show
-from icl_vectors.experiments.observer import Observer
+from icl_vectors.observer import Observer
 from icl_vectors.plain_text import without_orders
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from icl_vectors.cli.loading import say
+from icl_vectors.cli.opening import say
 from icl_vectors.cli.terminal import show
 from icl_vectors.errors import IclVectorsError
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.run_folder import require_free
+from icl_vectors.runs.folder import require_free
 
 
 @dataclass(frozen=True)

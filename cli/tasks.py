@@ -1,16 +1,17 @@
-"""`icl-vectors tasks [NAME]`: what tasks there are and what is in them."""
+"""`icl-vectors tasks [NAME]`, the tasks that options name, and `--show-prompt`."""
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from icl_vectors.cli import options
+from icl_vectors.cli.opening import calm_libraries
 from icl_vectors.cli.terminal import show, show_json
 
 if TYPE_CHECKING:
-    from icl_vectors.tasks import Task
+    from icl_vectors.tasks.task import Task
 
 
 def tasks(
@@ -21,7 +22,7 @@ def tasks(
 
     Example: icl-vectors tasks country_capital
     """
-    from icl_vectors.tasks import known_tasks, load_task
+    from icl_vectors.tasks.task import known_tasks, load_task
 
     if name is not None:
         task = load_task(name)
@@ -53,10 +54,38 @@ def choose_tasks(
     tasks: list[str] | None, task_files: list[Path] | None, strict: bool
 ) -> "list[Task]":
     """The tasks that are meant: those named, those of files, or all where neither is given."""
-    from icl_vectors.tasks import select_tasks
+    from icl_vectors.tasks.task import select_tasks
 
     names = ",".join(tasks) if tasks else ("" if task_files else "all")
     chosen = list(select_tasks(names, task_files or [], strict=strict))
     for note in (note for task in chosen for note in task.notes):
         show(f"note: {note}", sys.stderr)
     return chosen
+
+
+def show_prompts(
+    reference: str,
+    revision: str | None,
+    trust_remote_code: bool,
+    config: Any,
+) -> None:
+    """Print a prompt of each kind of the first task; of the model, only the tokenizer loads."""
+    calm_libraries(quiet=True)
+    from icl_vectors.models.source import load_tokenizer
+    from icl_vectors.prompts.encoding import describe_prompt, encode_prompt
+    from icl_vectors.prompts.limits import UNBOUNDED
+    from icl_vectors.prompts.sampling import sample_prompts
+
+    tokenizer = load_tokenizer(reference, revision=revision, trust_remote_code=trust_remote_code)
+    task, dummies = config.tasks[0], config.dummies
+    prompt = sample_prompts(task, dev=1, test=1, shots=config.shots, dummies=dummies)[1][0]
+    encoded = encode_prompt(tokenizer, config.template, prompt, UNBOUNDED)
+    kinds = [("regular (query)", 0), *((f"θ (dummy {d})", d) for d in range(1, dummies + 1))]
+    show(f"{task.name}, {reference}; the arrow is marked ⟦ ⟧\n")
+    for name, index in kinds:
+        ids = [*encoded.shared, *encoded.suffixes[index]]
+        show(f"{name}, {len(ids)} tokens:\n  {describe_prompt(tokenizer, ids)}\n")
+    show(f"baseline and hypothesis (query alone), {len(encoded.alone)} tokens:")
+    show(f"  {describe_prompt(tokenizer, encoded.alone)}\n")
+    firsts = ", ".join(repr(tokenizer.decode([token])) for token in encoded.accepted)
+    show(f"accepted answers {', '.join(map(repr, prompt.answers))}; their first tokens: {firsts}")

@@ -9,8 +9,10 @@ import os
 import sys
 from typing import Any, TextIO
 
-from icl_vectors.files import to_json
+from typer.core import TyperCommand, TyperGroup
+
 from icl_vectors.plain_text import in_one_line, is_order, without_orders
+from icl_vectors.runs.files import to_json
 
 KEYS = ("NDIF_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 SHORTEST_KEY = 8
@@ -93,3 +95,13 @@ def _without_keys(text: str) -> str:
 
 
 codecs.register_error(ERRORS, _in_ascii)
+
+
+class HelpCommand(TyperCommand):
+    def get_help(self, ctx: Any) -> str:
+        return fitted(super().get_help(ctx), sys.stdout)
+
+
+class HelpGroup(TyperGroup):
+    def get_help(self, ctx: Any) -> str:
+        return fitted(super().get_help(ctx), sys.stdout)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator
 
-from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.config import (
+from icl_vectors.engine.config import (
     ALL_TASKS,
     Flag,
     NotNegative,
@@ -18,20 +17,21 @@ from icl_vectors.experiments.config import (
     TwoOrMore,
     asked,
 )
-from icl_vectors.experiments.experiment import Experiment, Outcome, in_python
-from icl_vectors.experiments.layers_from_sweep import best_layer_of_mean, swept_entries
-from icl_vectors.files import write_whole
+from icl_vectors.engine.experiment import Experiment, Outcome, in_python
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.from_sweep import best_layer_of_mean, swept_entries
 from icl_vectors.layers import parse_layer
-from icl_vectors.prompts import sample_prompts
-from icl_vectors.run_folder import Unit
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.runs.files import write_whole
+from icl_vectors.runs.folder import Unit
 from icl_vectors.runs.validation import damaged
-from icl_vectors.tasks import Task
+from icl_vectors.tasks.task import Task
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import Tensor
 
-    from icl_vectors.experiments.context import Context
+    from icl_vectors.engine.context import Context
 
 
 def _layer(value: Any) -> str | int:
@@ -90,8 +90,8 @@ class Cluster(Experiment):
         """Many θ of one task, in one session."""
         from safetensors.torch import save
 
-        from icl_vectors.batches import make_batches
-        from icl_vectors.graph_of_experiments import run_many_thetas
+        from icl_vectors.graph.experiments import run_many_thetas
+        from icl_vectors.prompts.batches import make_batches
 
         config, model = self.config, self.model
         task = next(task for task in config.tasks if task.name == unit[0])

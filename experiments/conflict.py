@@ -12,19 +12,19 @@ from pydantic import (
     model_validator,
 )
 
-from icl_vectors.encoding import EncodedPrompt
+from icl_vectors.engine.config import NotNegative, PromptsConfig, asked
+from icl_vectors.engine.experiment import Experiment, Outcome, in_python
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.checks import PAPER_PAIRS, parse_pairs
-from icl_vectors.experiments.config import NotNegative, PromptsConfig, asked
-from icl_vectors.experiments.experiment import Experiment, Outcome, in_python
-from icl_vectors.experiments.layers_from_sweep import swept_entries
-from icl_vectors.prompts import Prompt, require_pairs, sample_prompts
-from icl_vectors.run_folder import Unit
+from icl_vectors.experiments.from_sweep import swept_entries
+from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.sampling import Prompt, require_pairs, sample_prompts
+from icl_vectors.runs.folder import Unit
 from icl_vectors.scoring import accuracy
-from icl_vectors.tasks import Task
+from icl_vectors.tasks.choose import PAPER_PAIRS, parse_pairs
+from icl_vectors.tasks.task import Task
 
 if TYPE_CHECKING:
-    from icl_vectors.experiments.context import Context
+    from icl_vectors.engine.context import Context
 
 WAYS = ("regular", "injected")
 Pair = tuple[InstanceOf[Task], InstanceOf[Task]]
@@ -81,8 +81,8 @@ class Conflict(Experiment):
         return [(f"{a.name}:{b.name}", self.config.seed) for a, b in self.config.pairs]
 
     def measure(self, unit: Unit, context: "Context") -> Outcome:
-        from icl_vectors.batches import make_batches
-        from icl_vectors.graph_of_experiments import run_conflict
+        from icl_vectors.graph.experiments import run_conflict
+        from icl_vectors.prompts.batches import make_batches
 
         way = self.model.way
         a, b = next(

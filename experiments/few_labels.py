@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from icl_vectors.encoding import EncodedPrompt, first_tokens
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.generated import GeneratedByMethod
+from icl_vectors.prompts.encoding import EncodedPrompt, first_tokens
+from icl_vectors.prompts.template import Template
 from icl_vectors.runs.schema import BEGIN_ALIKE, COPIES, METHODS
 from icl_vectors.scoring import accuracy, exact_mcnemar
-from icl_vectors.tasks import Task
-from icl_vectors.templates import Template
+from icl_vectors.tasks.task import Task
 
 FEWEST_DIFFERENT = 6  # where fewer prompts differ, McNemar's exact test can't reach p < .05
 FEWEST_APART = 10

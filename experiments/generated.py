@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from icl_vectors.answers import (
+from icl_vectors.prompts.answers import (
     answer_bound,
     begins_right,
     cut_answer,
@@ -12,11 +12,11 @@ from icl_vectors.answers import (
     is_exact,
     tokens_that_end_a_line,
 )
-from icl_vectors.encoding import EncodedPrompt
+from icl_vectors.prompts.encoding import EncodedPrompt
 from icl_vectors.scoring import accuracy
 
 if TYPE_CHECKING:
-    from icl_vectors.experiments.context import Context
+    from icl_vectors.engine.context import Context
 
 COMPARISON_OF_GENERATED = (
     "the answer written up to the template's end equals an accepted one (Unicode composed, "
@@ -46,8 +46,8 @@ def generate_answers(
     Raises:
         RunError: logits that are not finite.
     """
-    from icl_vectors.batches import make_batches, whole_prompts
-    from icl_vectors.graph_of_answers import run_answers
+    from icl_vectors.graph.answers import run_answers
+    from icl_vectors.prompts.batches import make_batches, whole_prompts
 
     model, template = context.model, context.template
     tokenizer, way = model.tokenizer, model.way

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from icl_vectors.encoding import EncodedPrompt
+from icl_vectors.prompts.encoding import EncodedPrompt
 from icl_vectors.scoring import accuracy, stable
-from icl_vectors.tasks import Task
+from icl_vectors.tasks.task import Task
 
 METHODS = ("baseline", "hypothesis", "regular")
 COMPARISON = (

@@ -11,19 +11,19 @@ from typing import Any
 
 from torch import Tensor
 
-from icl_vectors.batches import Batch, make_batches
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.errors import IclVectorsError, not_finite
-from icl_vectors.files import read_lines
-from icl_vectors.graph_of_experiments import run_many_thetas
-from icl_vectors.graph_of_precision import run_injection
-from icl_vectors.limits import positions_limit
-from icl_vectors.memory import choose_batch_size
-from icl_vectors.model import Model
-from icl_vectors.prompts import Prompt
-from icl_vectors.run_folder import Unit, read_json
+from icl_vectors.graph.experiments import run_many_thetas
+from icl_vectors.graph.precision import run_injection
+from icl_vectors.models.memory import choose_batch_size
+from icl_vectors.models.model import Model
+from icl_vectors.prompts.batches import Batch, make_batches
+from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.prompts.limits import positions_limit
+from icl_vectors.prompts.sampling import Prompt
+from icl_vectors.prompts.template import Template
+from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import Unit, read_json
 from icl_vectors.scoring import accuracy
-from icl_vectors.templates import Template
 
 SCHEMA = 1
 

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from icl_vectors.experiments.checks import PAPER_PAIRS
+from icl_vectors.engine.config import ALL_TASKS, PromptsConfig, Tasks, asked
+from icl_vectors.engine.experiment import Experiment, place
+from icl_vectors.engine.results import Results, Vectors
 from icl_vectors.experiments.cluster import Cluster
-from icl_vectors.experiments.config import ALL_TASKS, PromptsConfig, Tasks, asked
 from icl_vectors.experiments.conflict import Conflict
-from icl_vectors.experiments.experiment import Experiment, place
-from icl_vectors.experiments.observer import Observer
-from icl_vectors.experiments.results import Results, Vectors
 from icl_vectors.experiments.sweep import Sweep
 from icl_vectors.experiments.vocabulary import Vocabulary
 from icl_vectors.notebook import default_observer
+from icl_vectors.observer import Observer
+from icl_vectors.tasks.choose import PAPER_PAIRS
 
 
 class ReproduceConfig(PromptsConfig):

@@ -4,9 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from icl_vectors.answers import answer_bound
-from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.config import (
+from icl_vectors.engine.config import (
     ALL_TASKS,
     CANDIDATES,
     Layers,
@@ -16,7 +14,8 @@ from icl_vectors.experiments.config import (
     asked,
     one_of,
 )
-from icl_vectors.experiments.experiment import Experiment, Outcome, in_python
+from icl_vectors.engine.experiment import Experiment, Outcome, in_python
+from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.few_labels import best_apart, dummy_answers, label_measures
 from icl_vectors.experiments.generated import (
     COMPARISON_OF_GENERATED,
@@ -28,14 +27,15 @@ from icl_vectors.experiments.measures import COMPARISON, METHODS, samples_of, un
 from icl_vectors.experiments.summary import summary
 from icl_vectors.layers import parse_layers
 from icl_vectors.plain_text import in_one_line, spark_line
-from icl_vectors.prompts import Prompt, sample_prompts
-from icl_vectors.run_folder import Unit
+from icl_vectors.prompts.answers import answer_bound
+from icl_vectors.prompts.sampling import Prompt, sample_prompts
+from icl_vectors.runs.folder import Unit
 from icl_vectors.runs.schema import faults_of
-from icl_vectors.tasks import Task
+from icl_vectors.tasks.task import Task
 
 if TYPE_CHECKING:
-    from icl_vectors.experiments.context import Context
-    from icl_vectors.vectors import TaskVector
+    from icl_vectors.engine.context import Context
+    from icl_vectors.vectors.vector import TaskVector
 
 
 class SweepConfig(PromptsConfig):
@@ -113,7 +113,7 @@ class Sweep(Experiment):
         Raises:
             IclVectorsError: none can be.
         """
-        from icl_vectors.limits import encode_prompts
+        from icl_vectors.prompts.limits import encode_prompts
 
         failures: dict[Unit, str] = {}
         errors = []
@@ -131,9 +131,9 @@ class Sweep(Experiment):
         return failures
 
     def measure(self, unit: Unit, context: "Context") -> Outcome:
-        from icl_vectors.batches import make_batches
-        from icl_vectors.experiments.parts import run_in_parts
-        from icl_vectors.graph import run_task
+        from icl_vectors.engine.parts import run_in_parts
+        from icl_vectors.graph.task import run_task
+        from icl_vectors.prompts.batches import make_batches
 
         config, model, layers = self.config, self.model, self.layers
         task, (dev_prompts, test_prompts) = config.task(unit), config.prompts(unit)
@@ -201,7 +201,7 @@ class Sweep(Experiment):
         return answer_bound(self.model.tokenizer, answers) if self.config.generates else 0
 
     def _vector(self, unit: Unit, found: Mapping[str, Any]) -> "TaskVector":
-        from icl_vectors.vectors import TaskVector
+        from icl_vectors.vectors.vector import TaskVector
 
         model = self.model
         return TaskVector(

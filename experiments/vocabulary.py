@@ -5,20 +5,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icl_vectors.encoding import encode_to_arrow
-from icl_vectors.experiments.config import ALL_TASKS, Config, Flag, Positive, Tasks, asked
-from icl_vectors.experiments.experiment import Experiment, Outcome, in_python
-from icl_vectors.experiments.layers_from_sweep import swept_entries
-from icl_vectors.files import read_lines
+from icl_vectors.engine.config import ALL_TASKS, Config, Flag, Positive, Tasks, asked
+from icl_vectors.engine.experiment import Experiment, Outcome, in_python
+from icl_vectors.experiments.from_sweep import swept_entries
 from icl_vectors.layers import parse_layer
-from icl_vectors.run_folder import Unit
+from icl_vectors.prompts.encoding import encode_to_arrow
+from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import Unit
 from icl_vectors.scoring import stable
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from icl_vectors.experiments.context import Context
-    from icl_vectors.model import Model
+    from icl_vectors.engine.context import Context
+    from icl_vectors.models.model import Model
 
 ABOVE_BEST = 2  # blocks; where the authors' code projects θ
 FETCHED = 400  # tokens that come back, from which words are filtered
@@ -62,10 +62,10 @@ class Vocabulary(Experiment):
         return [(task.name, self.config.seed) for task in self.config.tasks]
 
     def measure(self, unit: Unit, context: "Context") -> Outcome:
-        from icl_vectors.batches import whole_prompts
-        from icl_vectors.checking import require_checked
-        from icl_vectors.graph_of_experiments import run_projection
-        from icl_vectors.vectors import TaskVector
+        from icl_vectors.engine.check import require_checked
+        from icl_vectors.graph.experiments import run_projection
+        from icl_vectors.prompts.batches import whole_prompts
+        from icl_vectors.vectors.vector import TaskVector
 
         model, form, task = self.model, self.config.template, unit[0]
         layers = [self.layer] if self.layer is not None else self._default_layers(task)

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 from icl_vectors.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from icl_vectors.application import Answers, apply
-    from icl_vectors.checking import Check, Checks, check
+    from icl_vectors.engine.check import Check, Checks, check
+    from icl_vectors.engine.results import Results
     from icl_vectors.errors import IclVectorsError
     from icl_vectors.experiments.cluster import cluster
     from icl_vectors.experiments.compare import compare
     from icl_vectors.experiments.conflict import conflict
-    from icl_vectors.experiments.results import Results
     from icl_vectors.experiments.sweep import sweep
     from icl_vectors.experiments.vocabulary import vocabulary
-    from icl_vectors.extraction import extract
-    from icl_vectors.models import Model, load_model
-    from icl_vectors.sharing import share
-    from icl_vectors.tasks import Task, list_tasks, load_task
-    from icl_vectors.vectors import TaskVector
+    from icl_vectors.models.load import Model, load_model
+    from icl_vectors.tasks.task import Task, list_tasks, load_task
+    from icl_vectors.vectors.apply import Answers, apply
+    from icl_vectors.vectors.extract import extract
+    from icl_vectors.vectors.share import share
+    from icl_vectors.vectors.vector import TaskVector
 
 __all__ = [
     "Answers",
@@ -50,24 +50,24 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Answers": "icl_vectors.application",
-    "Check": "icl_vectors.checking",
-    "Checks": "icl_vectors.checking",
+    "Answers": "icl_vectors.vectors.apply",
+    "Check": "icl_vectors.engine.check",
+    "Checks": "icl_vectors.engine.check",
     "IclVectorsError": "icl_vectors.errors",
-    "Model": "icl_vectors.models",
-    "Results": "icl_vectors.experiments.results",
-    "Task": "icl_vectors.tasks",
-    "TaskVector": "icl_vectors.vectors",
-    "apply": "icl_vectors.application",
-    "check": "icl_vectors.checking",
+    "Model": "icl_vectors.models.load",
+    "Results": "icl_vectors.engine.results",
+    "Task": "icl_vectors.tasks.task",
+    "TaskVector": "icl_vectors.vectors.vector",
+    "apply": "icl_vectors.vectors.apply",
+    "check": "icl_vectors.engine.check",
     "cluster": "icl_vectors.experiments.cluster",
     "compare": "icl_vectors.experiments.compare",
     "conflict": "icl_vectors.experiments.conflict",
-    "extract": "icl_vectors.extraction",
-    "list_tasks": "icl_vectors.tasks",
-    "load_model": "icl_vectors.models",
-    "load_task": "icl_vectors.tasks",
-    "share": "icl_vectors.sharing",
+    "extract": "icl_vectors.vectors.extract",
+    "list_tasks": "icl_vectors.tasks.task",
+    "load_model": "icl_vectors.models.load",
+    "load_task": "icl_vectors.tasks.task",
+    "share": "icl_vectors.vectors.share",
     "sweep": "icl_vectors.experiments.sweep",
     "vocabulary": "icl_vectors.experiments.vocabulary",
 }

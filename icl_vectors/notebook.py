@@ -9,7 +9,7 @@ from html import escape
 from importlib import import_module
 from typing import Any
 
-from icl_vectors.experiments.observer import Observer
+from icl_vectors.observer import Observer
 
 KERNEL = "ZMQInteractiveShell"  # of a notebook; a terminal's IPython is another
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from icl_vectors.models import Model, load_model
+from icl_vectors.models.load import Model, load_model
 from tests.benchmarks.random_model import build_tokenizer
 from tests.tiny import (
     FAMILIES,

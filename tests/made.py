@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from icl_vectors.tasks import Task
+from icl_vectors.tasks.task import Task
 from tests.benchmarks.random_model import SPECIAL, build_tokenizer, random_gpt2, word
 from tests.tiny import HIDDEN, N_TOKENS, save_model
 

@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.methods.prepare import Contexts
-from icl_vectors.templates import Template
+from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.prompts.template import Template
 from tests.benchmarks.package import as_prompt
 from tests.benchmarks.random_model import random_prompts
 from tests.tiny import N_LAYERS, N_TOKENS, Tiny

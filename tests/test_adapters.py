@@ -12,12 +12,12 @@ from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors import adapters
-from icl_vectors.adapters import KINDS
 from icl_vectors.cli.main import run
+from icl_vectors.cost.plan import plan_sweep
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.planning import plan_sweep
-from icl_vectors.models import load_model
+from icl_vectors.models import adapters
+from icl_vectors.models.adapters import KINDS
+from icl_vectors.models.load import load_model
 from tests.families import random_of_family
 from tests.tiny import bytes_tokenizer, load_plain, save_model
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from icl_vectors.answers import (
+from icl_vectors.prompts.answers import (
     answer_bound,
     begins_right,
     cut_answer,
@@ -12,7 +12,7 @@ from icl_vectors.answers import (
     normalise,
     tokens_that_end_a_line,
 )
-from icl_vectors.templates import Template
+from icl_vectors.prompts.template import Template
 from tests.tiny import bytes_tokenizer, metaspace_tokenizer
 
 

@@ -11,8 +11,8 @@ from torch.testing import assert_close
 
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.models import Model
-from icl_vectors.tasks import Task
+from icl_vectors.models.load import Model
+from icl_vectors.tasks.task import Task
 from tests.benchmarks.random_model import word
 from tests.tiny import HIDDEN, N_LAYERS, N_TOKENS, Tiny
 from tests.twins import plain
@@ -107,7 +107,7 @@ def test_many_prompts_give_their_mean(llama: Model) -> None:
     many = icl.extract(llama, task, prompts=7, seed=5)
     assert many.made_by == "mean over 7 prompts of 5 demonstrations"
     assert many.demonstrations == () == many.dummies
-    from icl_vectors.prompts import sample_prompts
+    from icl_vectors.prompts.sampling import sample_prompts
 
     each = [
         icl.extract(llama, dict(one.demonstrations), one.dummies)

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 import torch
 
-from icl_vectors.batches import Way, layer_groups, make_batches, whole_prompts
-from icl_vectors.encoding import EncodedPrompt
-from icl_vectors.prompts import Prompt
+from icl_vectors.prompts.batches import Way, layer_groups, make_batches, whole_prompts
+from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.sampling import Prompt
 
 PROMPT = Prompt("one", "t", 1, "test", "x", ("y",), (("a", "b"),), ("c",))
 SHORT = EncodedPrompt(PROMPT, (1, 11), ((12, 3), (13, 14, 3)), (1, 12, 3), (20,))

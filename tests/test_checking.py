@@ -8,12 +8,13 @@ import torch
 from nnsight import TransformersModel
 
 import icl_vectors as icl
-from icl_vectors import checking, graph_of_checks
-from icl_vectors.checking import BATCHED, CACHED, CHANGES, OWN, check
+from icl_vectors.engine import check as checking
+from icl_vectors.engine.check import BATCHED, CACHED, CHANGES, OWN, check
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.experiments.compare import compare
-from icl_vectors.experiments.observer import Observer
-from icl_vectors.models import Model, load_model
+from icl_vectors.graph import checks as graph_of_checks
+from icl_vectors.models.load import Model, load_model
+from icl_vectors.observer import Observer
 from tests.tiny import Tiny, bytes_tokenizer, random_model, save_model
 
 EQUAL = (OWN, BATCHED, CACHED)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from icl_vectors.checkpoint import commit_of, fingerprint_of_folder, require_weights
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.models import load_model
+from icl_vectors.models.checkpoint import commit_of, fingerprint_of_folder, require_weights
+from icl_vectors.models.load import load_model
 from tests.benchmarks.random_model import random_llama
 from tests.tiny import N_TOKENS
 

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.models import load_model
+from icl_vectors.models.load import load_model
 from tests.families import random_of_family
 from tests.tiny import bytes_tokenizer, random_model, save_model
 

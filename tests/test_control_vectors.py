@@ -4,8 +4,8 @@ import pytest
 import torch
 from gguf import GGUFReader
 
-from icl_vectors.control_vectors import LOST
 from icl_vectors.errors import IclVectorsError
+from icl_vectors.vectors.gguf import LOST
 from tests.test_vectors import vector
 
 

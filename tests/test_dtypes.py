@@ -10,18 +10,18 @@ from nnsight import TransformersModel
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig
 
 import icl_vectors as icl
-from icl_vectors import dtypes
-from icl_vectors.blueprint import blueprint
-from icl_vectors.dtypes import (
+from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.models import dtypes
+from icl_vectors.models.dtypes import (
     DTYPES,
     choose_dtype,
     loading_options,
     quantised_as,
     require_computes,
 )
-from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.footprint import devices_of, require_fit, weight_bytes
-from icl_vectors.models import load_model
+from icl_vectors.models.load import load_model
+from icl_vectors.models.memory_estimate import devices_of, require_fit, weight_bytes
+from icl_vectors.models.meta import blueprint
 from tests.benchmarks.random_model import build_tokenizer
 from tests.families import random_of_family
 from tests.tiny import N_TOKENS, bytes_tokenizer, load_plain, random_model, save_model

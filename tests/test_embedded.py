@@ -8,13 +8,13 @@ import torch
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.application import regular
-from icl_vectors.batches import Way, whole_prompts
-from icl_vectors.files import read_lines
-from icl_vectors.models import Model
-from icl_vectors.prompts import Prompt, sample_prompts
-from icl_vectors.tasks import load_task
-from icl_vectors.vectors import TaskVector
+from icl_vectors.models.load import Model
+from icl_vectors.prompts.batches import Way, whole_prompts
+from icl_vectors.prompts.sampling import Prompt, sample_prompts
+from icl_vectors.runs.files import read_lines
+from icl_vectors.tasks.task import load_task
+from icl_vectors.vectors.apply import regular
+from icl_vectors.vectors.vector import TaskVector
 from tests.twins import plain
 from tests.twins import prompts as twin
 from tests.twins.blocks import replaced

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from icl_vectors import embedded
-from icl_vectors.embedded import (
+from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.models import embedded
+from icl_vectors.models.embedded import (
     EMBEDDED,
     Embedded,
     cache_folder,
@@ -17,7 +18,6 @@ from icl_vectors.embedded import (
     prepare_embedded,
     remove_converted,
 )
-from icl_vectors.errors import IclVectorsError, RunError
 
 NAME = "gemma-3-270m"
 Usage = namedtuple("Usage", "total used free")

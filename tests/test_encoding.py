@@ -3,16 +3,16 @@ from typing import Any
 
 import pytest
 
-from icl_vectors.encoding import (
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.prompts.encoding import (
     EncodedPrompt,
     describe_prompt,
     encode_prompt,
     encode_to_arrow,
     first_tokens,
 )
-from icl_vectors.errors import IclVectorsError
-from icl_vectors.prompts import Prompt
-from icl_vectors.templates import Template
+from icl_vectors.prompts.sampling import Prompt
+from icl_vectors.prompts.template import Template
 from tests.tiny import bytes_tokenizer, metaspace_tokenizer
 
 PROMPT = Prompt(

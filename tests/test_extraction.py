@@ -8,10 +8,10 @@ from torch.testing import assert_close
 from transformers import PreTrainedModel
 
 import icl_vectors as icl
-from icl_vectors.application import regular
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.injection import choose_layers
-from icl_vectors.models import Model
+from icl_vectors.models.load import Model
+from icl_vectors.vectors.apply import regular
+from icl_vectors.vectors.injection import choose_layers
 from tests.benchmarks.random_model import word
 from tests.tiny import HIDDEN, N_LAYERS, Tiny
 from tests.twins import plain

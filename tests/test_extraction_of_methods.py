@@ -11,9 +11,9 @@ from torch.testing import assert_close
 
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.extraction_of_methods import STRENGTH
-from icl_vectors.models import Model
-from icl_vectors.tasks import Task
+from icl_vectors.models.load import Model
+from icl_vectors.tasks.task import Task
+from icl_vectors.vectors.extract_methods import STRENGTH
 from tests.benchmarks.random_model import word
 from tests.tiny import HIDDEN, N_LAYERS, Tiny
 from tests.twins import methods as twin

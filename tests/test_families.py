@@ -5,9 +5,9 @@ import torch
 from torch.testing import assert_close
 from transformers import AutoConfig
 
-from icl_vectors.architecture import find_architecture
-from icl_vectors.blueprint import blueprint
 from icl_vectors.errors import IclVectorsError
+from icl_vectors.models.architecture import find_architecture
+from icl_vectors.models.meta import blueprint
 from tests.families import ENCODERS, FAMILIES, all_families
 from tests.families_table import DOCUMENT, listed, made_with
 from tests.family_check import Checked, check_family

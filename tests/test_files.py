@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from icl_vectors.files import append_lines, read_lines, to_json, write_json, write_whole
+from icl_vectors.runs.files import append_lines, read_lines, to_json, write_json, write_whole
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
-from icl_vectors.generated import GENERATED, LISTS_OF_EACH_LENGTH
-from icl_vectors.tasks import CATEGORIES, load_task
+from icl_vectors.tasks.generated import GENERATED, LISTS_OF_EACH_LENGTH
+from icl_vectors.tasks.task import CATEGORIES, load_task
 
 
 def pairs(name: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ import pandas
 import pytest
 import torch
 
-from icl_vectors.models import Model
+from icl_vectors.models.load import Model
 
 icl: Any = import_module("icl_vectors")  # as it is for callers without a type checker
 PAIRS = {"France": "Paris", "Japan": "Tokyo", "Egypt": "Cairo", "Peru": "Lima"}

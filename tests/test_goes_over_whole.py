@@ -9,19 +9,21 @@ import nnsight
 import pytest
 import torch
 
-from icl_vectors import methods, passes, writing
-from icl_vectors.batches import make_batches, whole_prompts
-from icl_vectors.encoding import encode_prompt
-from icl_vectors.experiments.compare_prompts import variant
-from icl_vectors.graph import run_task
-from icl_vectors.graph_of_answers import run_answers
-from icl_vectors.graph_of_methods import run_method, run_ranking
+from icl_vectors import methods
+from icl_vectors.experiments.compare.prompts import variant
+from icl_vectors.graph import generate as writing
+from icl_vectors.graph import passes
+from icl_vectors.graph.answers import run_answers
+from icl_vectors.graph.task import run_task
 from icl_vectors.methods.prepare import Contexts, method_batches
 from icl_vectors.methods.registry import METHODS
-from icl_vectors.models import Model
-from icl_vectors.prompts import sample_prompts
-from icl_vectors.tasks import load_task
-from icl_vectors.templates import Template
+from icl_vectors.methods.session import run_method, run_ranking
+from icl_vectors.models.load import Model
+from icl_vectors.prompts.batches import make_batches, whole_prompts
+from icl_vectors.prompts.encoding import encode_prompt
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.prompts.template import Template
+from icl_vectors.tasks.task import load_task
 
 
 def run(model: Model) -> dict[str, Any]:

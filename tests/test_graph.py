@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from icl_vectors.batches import make_batches
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
-from icl_vectors.graph import run_task
-from icl_vectors.graph_of_experiments import run_many_thetas
-from icl_vectors.limits import positions_limit
-from icl_vectors.models import Model
-from icl_vectors.templates import Template
+from icl_vectors.graph.experiments import run_many_thetas
+from icl_vectors.graph.task import run_task
+from icl_vectors.models.load import Model
+from icl_vectors.prompts.batches import make_batches
+from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.prompts.limits import positions_limit
+from icl_vectors.prompts.template import Template
 from tests.benchmarks.package import as_prompt
 from tests.benchmarks.random_model import random_prompts
 from tests.tiny import HIDDEN, N_LAYERS, N_TOKENS, Tiny

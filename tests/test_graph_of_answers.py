@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from icl_vectors.batches import make_batches, whole_prompts
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
-from icl_vectors.graph_of_answers import run_answers
-from icl_vectors.graph_of_experiments import run_many_thetas
-from icl_vectors.prompts import sample_prompts
-from icl_vectors.tasks import Task
-from icl_vectors.templates import Template
+from icl_vectors.graph.answers import run_answers
+from icl_vectors.graph.experiments import run_many_thetas
+from icl_vectors.prompts.batches import make_batches, whole_prompts
+from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.prompts.template import Template
+from icl_vectors.tasks.task import Task
 from tests.benchmarks.random_model import word
 from tests.tiny import N_LAYERS, Tiny
 from tests.twins.generate import generate

@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.testing import assert_close
 from transformers import AutoModelForCausalLM, CohereConfig, Gemma2Config, OPTConfig
 
-from icl_vectors.batches import make_batches, whole_prompts
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
-from icl_vectors.graph import run_task
-from icl_vectors.graph_of_experiments import run_conflict, run_many_thetas, run_projection
-from icl_vectors.models import load_model
-from icl_vectors.passes import project, read_arrows
-from icl_vectors.templates import Template
+from icl_vectors.graph.experiments import run_conflict, run_many_thetas, run_projection
+from icl_vectors.graph.passes import project, read_arrows
+from icl_vectors.graph.task import run_task
+from icl_vectors.models.load import load_model
+from icl_vectors.prompts.batches import make_batches, whole_prompts
+from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.prompts.template import Template
 from tests.benchmarks.package import as_prompt
 from tests.benchmarks.random_model import build_tokenizer, random_prompts
 from tests.tiny import HIDDEN, N_LAYERS, N_TOKENS, Tiny, load_plain, random_model, save_model

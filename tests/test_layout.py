@@ -2,7 +2,9 @@ import ast
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import icl_vectors
@@ -10,7 +12,12 @@ import icl_vectors
 ROOT = Path(__file__).resolve().parents[1]
 LINKED = {"cli", "experiments", "data"}
 LONGEST = 300  # lines of a file
-IMPORTS_TORCH_ALONE = "passes.py"  # its functions go over whole to a server
+MOST_FILES = 15  # of a room
+PASSES = "graph/passes.py"  # its functions go over whole to a server
+ORDER = [
+    "", "tasks", "prompts", "runs", "remote", "graph", "models", "methods", "vectors", "engine",
+    "experiments", "cost", "report", "cli",
+]  # fmt: skip
 
 
 def sources(*tops: str) -> Iterator[Path]:
@@ -74,12 +81,69 @@ def test_no_file_is_longer_than_a_reader_can_hold() -> None:
 def test_only_the_modules_of_models_and_servers_import_nnsight() -> None:
     package = sources("icl_vectors", "cli", "experiments")
     users = {f.name for f in package if "nnsight" in {n.split(".")[0] for n in imported(f)}}
-    assert users == {"models.py", "backend.py", "opening.py", "server.py"}
+    assert users == {"load.py", "backend.py", "opening.py", "server.py"}
 
 
 def test_the_passes_import_nothing_that_a_server_has_not() -> None:
-    names = {name.split(".")[0] for name in imported(ROOT / "icl_vectors" / IMPORTS_TORCH_ALONE)}
+    names = {name.split(".")[0] for name in imported(ROOT / "icl_vectors" / PASSES)}
     assert names <= {"copy", "typing", "jaxtyping", "torch"}
+
+
+def rooms() -> Iterator[tuple[Path, str, set[str]]]:
+    """Each source file, its room ("" is the package itself), and the rooms that it imports."""
+    for file in sources("icl_vectors", "cli", "experiments"):
+        inside = file.relative_to(ROOT).parts
+        inside = inside[1:] if inside[0] == "icl_vectors" else inside
+        yield file, inside[0] if len(inside) > 1 else "", set(map(room_of, at_runtime(file)))
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in ORDER else ""
+
+
+def at_runtime(file: Path) -> set[str]:
+    """What a file imports of the package, types alone left out."""
+    found, left = set(), [ast.parse(file.read_text("utf-8"))]
+    while left:
+        for node in ast.iter_child_nodes(left.pop()):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("icl_vectors"):
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
+                left.append(node)  # type: ignore[arg-type]
+    return found
+
+
+def test_imports_go_downwards_only_through_the_rooms() -> None:
+    for file, room, others in rooms():
+        if file.name == "__main__.py":
+            continue
+        above = [other for other in others if ORDER.index(other) > ORDER.index(room)]
+        assert above == [], f"{file}: {above}"
+
+
+def test_no_room_has_more_files_than_a_reader_can_name() -> None:
+    counts = Counter(file.parent for file in sources("icl_vectors", "cli", "experiments"))
+    assert {str(room): n for room, n in counts.items() if n > MOST_FILES} == {}
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    graph = {}
+    for file in sources("icl_vectors", "cli", "experiments"):
+        inside = file.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(inside if inside[0] == "icl_vectors" else ("icl_vectors", *inside))
+        graph[name.removesuffix(".__init__")] = at_import(file)
+    known = {name: {one for one in found if one in graph} for name, found in graph.items()}
+    list(TopologicalSorter(known).static_order())  # raises where there is a circle
+
+
+def at_import(file: Path) -> set[str]:
+    """The modules of the package that importing a file imports."""
+    body = ast.parse(file.read_text("utf-8")).body
+    nodes = [node for node in body if isinstance(node, ast.ImportFrom)]
+    return {f"{node.module}.{alias.name}" for node in nodes for alias in node.names} | {
+        str(node.module) for node in nodes
+    }
 
 
 def test_experiments_know_no_printing_and_the_command_line_knows_no_tensor() -> None:

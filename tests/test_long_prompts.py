@@ -6,15 +6,20 @@ import torch
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.batches import Way, make_batches
-from icl_vectors.encoding import EncodedPrompt, encode_plain, encode_prompt
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.graph_of_experiments import run_many_thetas
-from icl_vectors.memory import LARGEST_ON_CPU, WORK_ON_CPU, choose_batch_size, prompts_at_once
-from icl_vectors.models import Model, load_model
-from icl_vectors.prompts import sample_prompts
-from icl_vectors.tasks import Task
-from icl_vectors.templates import Template
+from icl_vectors.graph.experiments import run_many_thetas
+from icl_vectors.models.load import Model, load_model
+from icl_vectors.models.memory import (
+    LARGEST_ON_CPU,
+    WORK_ON_CPU,
+    choose_batch_size,
+    prompts_at_once,
+)
+from icl_vectors.prompts.batches import Way, make_batches
+from icl_vectors.prompts.encoding import EncodedPrompt, encode_plain, encode_prompt
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.prompts.template import Template
+from icl_vectors.tasks.task import Task
 from tests.families import random_of_family
 from tests.tiny import bytes_tokenizer, load_plain, save_model
 from tests.twins import plain

@@ -4,16 +4,16 @@ from typing import Any
 import pytest
 import torch
 
-from icl_vectors import memory
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.errors import RunError
-from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.sweep import sweep
-from icl_vectors.memory import choose_batch_size, peak_bytes, with_smaller_batches
-from icl_vectors.models import Model
-from icl_vectors.prompts import sample_prompts
-from icl_vectors.tasks import load_task
-from icl_vectors.templates import Template
+from icl_vectors.models import memory
+from icl_vectors.models.load import Model
+from icl_vectors.models.memory import choose_batch_size, peak_bytes, with_smaller_batches
+from icl_vectors.observer import Observer
+from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.prompts.template import Template
+from icl_vectors.tasks.task import load_task
 
 OUT_OF_MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),

@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from icl_vectors.encoding import encode_prompt
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.compare_prompts import variant
-from icl_vectors.experiments.compare_summary import cost_of
-from icl_vectors.graph_of_methods import run_method, run_ranking
+from icl_vectors.experiments.compare.prompts import variant
+from icl_vectors.experiments.compare.summary import cost_of
+from icl_vectors.graph.hooks import places, projection_of
 from icl_vectors.methods.cost import cost_of_ranking, tokens_of
 from icl_vectors.methods.icv import STRENGTHS
-from icl_vectors.methods.places import places, projection_of
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
 from icl_vectors.methods.prepare import Contexts, method_batches, shuffled
 from icl_vectors.methods.registry import METHODS
-from icl_vectors.templates import Template
+from icl_vectors.methods.session import run_method, run_ranking
+from icl_vectors.prompts.encoding import encode_prompt
+from icl_vectors.prompts.template import Template
 from tests.benchmarks.package import as_prompt
 from tests.method_twins import DEV, SETTINGS, TEST, TWINS, encode, usable
 from tests.tiny import N_LAYERS, Tiny

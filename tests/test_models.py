@@ -10,11 +10,11 @@ from nnsight import TransformersModel
 from transformers import AutoConfig, AutoModelForCausalLM, T5Config, T5ForConditionalGeneration
 
 import icl_vectors as icl
-from icl_vectors.architecture import find_architecture
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.limits import UNBOUNDED, positions_limit
-from icl_vectors.model_files import load_tokenizer
-from icl_vectors.models import Model, as_model, load_model
+from icl_vectors.models.architecture import find_architecture
+from icl_vectors.models.load import Model, as_model, load_model
+from icl_vectors.models.source import load_tokenizer
+from icl_vectors.prompts.limits import UNBOUNDED, positions_limit
 from tests.tiny import HIDDEN, N_LAYERS, Tiny
 
 BLOCKS = {
@@ -132,6 +132,6 @@ def test_a_gated_tokenizer_says_how_to_get_in(
     def refuse(*given: Any, **named: Any) -> None:
         raise OSError("You are trying to access a gated repo.\nMake sure to have access to it")
 
-    monkeypatch.setattr("icl_vectors.model_files.AutoTokenizer.from_pretrained", refuse)
+    monkeypatch.setattr("icl_vectors.models.source.AutoTokenizer.from_pretrained", refuse)
     with pytest.raises(IclVectorsError, match="its tokenizer is gated; accept its terms at https"):
         load_model(str(llama_folder))

@@ -7,7 +7,7 @@ from nnsight import TransformersModel
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.models import Model
+from icl_vectors.models.load import Model
 from tests.benchmarks.random_model import word
 from tests.tiny import Tiny
 

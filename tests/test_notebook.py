@@ -6,8 +6,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from icl_vectors.experiments.observer import Observer
 from icl_vectors.notebook import default_observer, in_notebook
+from icl_vectors.observer import Observer
 
 
 def test_progress_and_tables_draw_themselves_in_a_notebook(

@@ -5,7 +5,7 @@ import pandas
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.tasks import Task
+from icl_vectors.tasks.task import Task
 from tests.test_task_files import write
 
 CELLS = {  # as DataFrame.to_csv writes lists, tuples and sets; as JSON; and texts that are none

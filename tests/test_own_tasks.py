@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from icl_vectors.encoding import encode_prompt
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.prompts import sample_prompts
-from icl_vectors.tasks import Task
-from icl_vectors.templates import Template
+from icl_vectors.prompts.encoding import encode_prompt
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.prompts.template import Template
+from icl_vectors.tasks.task import Task
 from tests.tiny import bytes_tokenizer
 
 SCRIPTS = (
@@ -139,7 +139,7 @@ def test_lines_that_repeat_are_told_with_the_task(tmp_path: Path) -> None:
 
 def test_a_set_of_answers_or_of_pairs_is_sorted_so_that_the_fingerprint_stays() -> None:
     script = (
-        "import pandas; from icl_vectors.tasks import Task; words = {'c', 'a', 'b'};"
+        "import pandas; from icl_vectors.tasks.task import Task; words = {'c', 'a', 'b'};"
         "frame = pandas.DataFrame({'input': ['x'], 'output': [words]});"
         "a = Task.from_pairs('t', {'x': words}); b = Task.from_frame('t', frame);"
         "c = Task.from_pairs('t', {(w, w.upper()) for w in words});"

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from icl_vectors.batches import make_batches, whole_prompts
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
-from icl_vectors.graph import NO_INJECTION, run_application
-from icl_vectors.passes import apply_theta, learn, read_query
-from icl_vectors.templates import Template
+from icl_vectors.graph.passes import apply_theta, learn, read_query
+from icl_vectors.graph.task import NO_INJECTION, run_application
+from icl_vectors.prompts.batches import make_batches, whole_prompts
+from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.prompts.template import Template
 from tests.benchmarks.package import as_prompt
 from tests.benchmarks.random_model import random_prompts
 from tests.tiny import HIDDEN, N_LAYERS, N_TOKENS, Tiny

@@ -8,11 +8,11 @@ import torch
 from transformers import AutoConfig
 
 import icl_vectors as icl
-from icl_vectors.architecture import find_architecture
-from icl_vectors.blueprint import blueprint
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.models import Model, load_model
-from icl_vectors.probe import unprobed
+from icl_vectors.models.architecture import find_architecture
+from icl_vectors.models.load import Model, load_model
+from icl_vectors.models.meta import blueprint
+from icl_vectors.models.probe import unprobed
 from icl_vectors.remote.opening import open_on_meta
 from tests.families import random_of_family, save_family
 from tests.tiny import bytes_tokenizer, save_model

@@ -6,13 +6,13 @@ from dataclasses import asdict
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.prompts import Prompt, require_pairs, sample_prompts
-from icl_vectors.tasks import Task, list_tasks, load_task
+from icl_vectors.prompts.sampling import Prompt, require_pairs, sample_prompts
+from icl_vectors.tasks.task import Task, list_tasks, load_task
 
 PRINT_DIGEST = """
 import hashlib
-from icl_vectors.prompts import sample_prompts
-from icl_vectors.tasks import load_task
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.tasks.task import load_task
 for name in ("country_capital", "list_last"):
     print(hashlib.sha256(repr(sample_prompts(load_task(name), seed=7)).encode()).hexdigest())
 """

@@ -4,7 +4,7 @@ import huggingface_hub.constants
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.models import load_model
+from icl_vectors.models.load import load_model
 
 WRONG = [
     ("NO_PROXY", "[::1", "mend or unset that variable"),

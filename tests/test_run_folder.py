@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.files import read_lines
-from icl_vectors.prompts import Prompt
-from icl_vectors.run_folder import RunFolder, Unit, read_json, read_records
+from icl_vectors.prompts.sampling import Prompt
+from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import RunFolder, Unit, read_json, read_records
 
 MODEL = {"reference": "tiny", "fingerprint": "1", "dtype": "float32"}
 IDENTITY = {"model": MODEL, "template": "{input}→{output}"}
@@ -18,7 +18,7 @@ CONFIGURATION = {"tasks": {"a": "1", "b": "2"}, "seeds": [41], "shots": 5, "laye
 A, B = ("a", 41), ("b", 41)
 HOLD = """
 import sys, time
-from icl_vectors.run_folder import RunFolder
+from icl_vectors.runs.folder import RunFolder
 with RunFolder(sys.argv[1], "sweep", identity={}, configuration={}, provenance={}):
     print("held", flush=True)
     sys.stdin.read()

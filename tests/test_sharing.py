@@ -6,8 +6,8 @@ import torch
 
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.models import Model
-from icl_vectors.vectors import TaskVector
+from icl_vectors.models.load import Model
+from icl_vectors.vectors.vector import TaskVector
 from tests.test_vectors import vector
 
 

@@ -6,8 +6,8 @@ from time import process_time
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.task_files import read_pairs
-from icl_vectors.tasks import Task
+from icl_vectors.tasks.files import read_pairs
+from icl_vectors.tasks.task import Task
 
 PAIRS = [("Apple", ["Red"]), ("Lime", ["Green", "light green"]), ("→ü", ["1"])]
 GOOD = {

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.tasks import CATEGORIES, Task, list_tasks, load_task, select_tasks
+from icl_vectors.tasks.task import CATEGORIES, Task, list_tasks, load_task, select_tasks
 
 CONTRACT = (
     "next_letter prev_letter list_first list_last to_upper to_lower fr_en en_fr es_en en_es "

@@ -1,7 +1,7 @@
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.templates import DEFAULT_TEMPLATE, Template, load_template
+from icl_vectors.prompts.template import DEFAULT_TEMPLATE, Template, load_template
 
 
 def test_the_default_template_is_that_of_the_papers_figures() -> None:

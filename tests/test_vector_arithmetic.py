@@ -6,7 +6,7 @@ import torch
 from torch.testing import assert_close
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.vectors import TaskVector
+from icl_vectors.vectors.vector import TaskVector
 from tests.test_vectors import vector
 
 

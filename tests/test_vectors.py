@@ -12,8 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.vector_file import FORMAT
-from icl_vectors.vectors import TaskVector
+from icl_vectors.vectors.vector import TaskVector
+from icl_vectors.vectors.vector_file import FORMAT
 
 
 def vector(**changes: Any) -> TaskVector:

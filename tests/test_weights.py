@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.models import as_model, load_model
+from icl_vectors.models.load import as_model, load_model
 from tests.families import random_of_family
 from tests.tiny import bytes_tokenizer, load_plain, random_model, save_model
 

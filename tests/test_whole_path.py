@@ -10,7 +10,7 @@ import torch
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.models import Model
+from icl_vectors.models.load import Model
 from tests.families import random_of_family
 from tests.tiny import bytes_tokenizer, load_plain, save_model
 from tests.twins import plain

@@ -8,18 +8,18 @@ import zstandard
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from icl_vectors.architecture import find_architecture
-from icl_vectors.batches import make_batches
-from icl_vectors.blueprint import blueprint
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
-from icl_vectors.graph import run_task
-from icl_vectors.limits import positions_limit
-from icl_vectors.models import Model
-from icl_vectors.prompts import sample_prompts
-from icl_vectors.remote_cost import CODE_BYTES, bytes_down, bytes_up
-from icl_vectors.tasks import load_task
-from icl_vectors.templates import Template
-from icl_vectors.work import Pass, PromptSize, Shape, passes_of_unit
+from icl_vectors.cost.work import Pass, PromptSize, Shape, passes_of_unit
+from icl_vectors.graph.task import run_task
+from icl_vectors.models.architecture import find_architecture
+from icl_vectors.models.load import Model
+from icl_vectors.models.meta import blueprint
+from icl_vectors.prompts.batches import make_batches
+from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.prompts.limits import positions_limit
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.prompts.template import Template
+from icl_vectors.remote.cost import CODE_BYTES, bytes_down, bytes_up
+from icl_vectors.tasks.task import load_task
 from tests.benchmarks.measure import counted
 from tests.benchmarks.package import as_prompt
 from tests.benchmarks.random_model import random_prompts

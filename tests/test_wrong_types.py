@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.models import Model
+from icl_vectors.models.load import Model
 
 icl: Any = import_module("icl_vectors")  # as it is for callers without a type checker
 PAIRS = {"France": "Paris", "Japan": "Tokyo", "Egypt": "Cairo", "Peru": "Lima"}

@@ -20,8 +20,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from icl_vectors.models import Model
-from icl_vectors.tasks import load_task
+from icl_vectors.models.load import Model
+from icl_vectors.tasks.task import load_task
 from tests.benchmarks.random_model import random_gpt2, random_llama
 
 N_LAYERS = 4

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from icl_vectors.graph.passes import apply_theta, repeat_rows
+from icl_vectors.graph.read import read_dummies, read_plain, start_plain
 from icl_vectors.methods.cost import cost_of_adding
 from icl_vectors.methods.method import Candidate, Method, by_layers
-from icl_vectors.methods.reading import read_dummies, read_plain, start_plain
-from icl_vectors.passes import apply_theta, repeat_rows
 
 GROUP = 1  # layers put in in one trace
 

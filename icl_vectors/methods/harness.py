@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_vectors.passes import read_whole
+from icl_vectors.graph.passes import read_whole
 
 
 def pooled(

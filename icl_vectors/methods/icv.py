@@ -11,9 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_vectors.methods.cost import cost_of_everywhere
-from icl_vectors.methods.method import Candidate, Method, as_made, nothing
-from icl_vectors.passes import (
+from icl_vectors.graph.passes import (
     arrow_parts,
     in_order,
     like_state,
@@ -22,6 +20,8 @@ from icl_vectors.passes import (
     split_rows,
     state_of,
 )
+from icl_vectors.methods.cost import cost_of_everywhere
+from icl_vectors.methods.method import Candidate, Method, as_made, nothing
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)  # of the states' own size
 

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from icl_vectors.graph.passes import in_order, like_state, state_of
+from icl_vectors.graph.read import look
 from icl_vectors.methods.cost import cost_of_few_shot
 from icl_vectors.methods.method import Candidate, Method, as_made, by_layers
-from icl_vectors.methods.reading import look
 from icl_vectors.methods.state import read
-from icl_vectors.passes import in_order, like_state, state_of
 
 
 def start(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> list[Tensor]:

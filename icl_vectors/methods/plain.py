@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from icl_vectors.graph.read import read_plain
 from icl_vectors.methods.cost import tokens_of
 from icl_vectors.methods.harness import answer_whole
 from icl_vectors.methods.method import Candidate, Method, as_made, nothing
-from icl_vectors.methods.reading import read_plain
 
 
 def read(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_vectors.batches import Batch, make_batches, whole_prompts
-from icl_vectors.encoding import EncodedPrompt, demonstration_arrows, encode_plain
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.limits import encode_prompts
 from icl_vectors.methods.method import Candidate, Method
-from icl_vectors.model import Model
-from icl_vectors.prompts import Prompt
-from icl_vectors.templates import Template
+from icl_vectors.models.model import Model
+from icl_vectors.prompts.batches import Batch, make_batches, whole_prompts
+from icl_vectors.prompts.encoding import EncodedPrompt, demonstration_arrows, encode_plain
+from icl_vectors.prompts.limits import encode_prompts
+from icl_vectors.prompts.sampling import Prompt
+from icl_vectors.prompts.template import Template
 
 ROWS_A_PROMPT = 18  # rows of one token; where they do not fit, batches are halved
 HEADS_A_PROMPT = 4  # heads patched at once that the memory reckoned for a prompt surely holds

@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
+from icl_vectors.graph.passes import apply_theta, read_query
+from icl_vectors.graph.read import read_dummies, start_plain
 from icl_vectors.methods.cost import cost_of_adding, cost_of_replacing
 from icl_vectors.methods.method import Candidate, Method, as_made, by_layers
-from icl_vectors.methods.reading import read_dummies, start_plain
-from icl_vectors.passes import apply_theta, read_query
 
 GROUP = 3  # layers put in in one trace
 

@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from icl_vectors.graph.passes import repeat_rows
+from icl_vectors.graph.read import read_arrows_of
 from icl_vectors.methods.cost import cost_of_first_blocks
 from icl_vectors.methods.method import Candidate, Method, as_made, by_layers
-from icl_vectors.methods.reading import read_arrows_of
 from icl_vectors.methods.state import start
-from icl_vectors.passes import repeat_rows
 
 GROUP = 6  # numbers of blocks put in in one trace
 FORMS = ("plain", "inner", "momentum")

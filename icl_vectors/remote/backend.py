@@ -25,7 +25,7 @@ from icl_vectors.remote.job import Job, JobCost
 FIRST_PAUSE = 0.25  # seconds
 GONE = (403, 404, 410)  # of a result: its address has run out, or the store has lost it
 
-for by_value in ("icl_vectors.passes", "icl_vectors.writing", "icl_vectors.methods"):
+for by_value in ("icl_vectors.graph", "icl_vectors.methods"):
     nnsight.register(by_value)
 
 

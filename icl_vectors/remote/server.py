@@ -11,7 +11,7 @@ import httpx
 from nnsight import CONFIG
 
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.proxies import require_usable_proxies
+from icl_vectors.remote.proxies import require_usable_proxies
 
 PUBLIC_HOST = "https://api.ndif.us"
 HOSTED = ("HOT", "WARM", "COLD")  # served, in memory, on the server's disk

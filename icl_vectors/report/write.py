@@ -13,7 +13,6 @@ from filelock import FileLock, Timeout
 
 from icl_vectors.discovery import experiment, experiment_names, report_of
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.files import write_whole
 from icl_vectors.report.drawing import Drawing, Picture, render
 from icl_vectors.report.dtypes import cosine_figure, precision_tables, read_crossed
 from icl_vectors.report.dtypes.paired import compare_precisions
@@ -23,6 +22,7 @@ from icl_vectors.report.section import Section, claims_table
 from icl_vectors.report.sweep.tables import models_table
 from icl_vectors.report.table import Table, to_latex, to_markdown
 from icl_vectors.report.together import layers_of_runs, same_depth
+from icl_vectors.runs.files import write_whole
 from icl_vectors.runs.reading import find_runs, read_run
 from icl_vectors.runs.run import Run
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, StrictInt, ValidationError, model_validator
 
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.files import to_json
-from icl_vectors.runs.schema import METHODS, SCHEMA, Count, Estimate, Model, Record, RunFile, Text
+from icl_vectors.runs.files import to_json
+from icl_vectors.runs.run_file import Record, RunFile
+from icl_vectors.runs.schema import METHODS, SCHEMA, Count, Estimate, Model, Text
 
 
 class _Line(Model):

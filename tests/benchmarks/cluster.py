@@ -17,15 +17,15 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
-from icl_vectors.batches import make_batches
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
-from icl_vectors.graph_of_experiments import run_many_thetas
-from icl_vectors.limits import positions_limit
-from icl_vectors.memory import choose_batch_size
-from icl_vectors.models import Model, load_model
-from icl_vectors.prompts import sample_prompts
-from icl_vectors.tasks import list_tasks, load_task
-from icl_vectors.templates import Template
+from icl_vectors.graph.experiments import run_many_thetas
+from icl_vectors.models.load import Model, load_model
+from icl_vectors.models.memory import choose_batch_size
+from icl_vectors.prompts.batches import make_batches
+from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.prompts.limits import positions_limit
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.prompts.template import Template
+from icl_vectors.tasks.task import list_tasks, load_task
 from tests.benchmarks.batches import continued, left_padded
 from tests.benchmarks.floor import _body, _chunks, _shared
 from tests.benchmarks.measure import counted, load

@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 
-from icl_vectors.batches import layer_groups, make_batches
-from icl_vectors.encoding import encode_prompt
-from icl_vectors.graph import GROUP, run_task
-from icl_vectors.limits import positions_limit
-from icl_vectors.models import Model, load_model
-from icl_vectors.prompts import sample_prompts
-from icl_vectors.tasks import load_task
-from icl_vectors.templates import Template
+from icl_vectors.graph.task import GROUP, run_task
+from icl_vectors.models.load import Model, load_model
+from icl_vectors.prompts.batches import layer_groups, make_batches
+from icl_vectors.prompts.encoding import encode_prompt
+from icl_vectors.prompts.limits import positions_limit
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.prompts.template import Template
+from icl_vectors.tasks.task import load_task
 
 PROMPTS, REPEATS = 25, 200
 

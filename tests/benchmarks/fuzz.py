@@ -17,18 +17,18 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from icl_vectors.blueprint import blueprint
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.layers_from_sweep import best_layer_of_mean
-from icl_vectors.files import to_json
+from icl_vectors.experiments.from_sweep import best_layer_of_mean
 from icl_vectors.methods.ranking import read_ranking
-from icl_vectors.model_files import read_config
+from icl_vectors.models.meta import blueprint
+from icl_vectors.models.source import read_config
 from icl_vectors.report.table import to_latex, to_markdown
-from icl_vectors.run_folder import RunFolder, read_records, read_results
+from icl_vectors.runs.files import to_json
+from icl_vectors.runs.folder import RunFolder, read_records, read_results
 from icl_vectors.runs.reading import read_run
 from icl_vectors.runs.validation import require_entries
-from icl_vectors.tasks import Task
-from icl_vectors.vectors import TaskVector
+from icl_vectors.tasks.task import Task
+from icl_vectors.vectors.vector import TaskVector
 from tests.report.compared import compared
 from tests.report.folders import about, results, write_folder
 from tests.report.parts import tables_of

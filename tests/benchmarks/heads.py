@@ -14,16 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_vectors.encoding import encode_prompt
-from icl_vectors.graph_of_methods import run_ranking
-from icl_vectors.limits import positions_limit
+from icl_vectors.graph.hooks import projection_of
 from icl_vectors.methods.function import FUNCTION, answer_probability
-from icl_vectors.methods.places import projection_of
 from icl_vectors.methods.prepare import Contexts, method_batches, shuffled
-from icl_vectors.models import Model, load_model
-from icl_vectors.prompts import sample_prompts
-from icl_vectors.tasks import load_task
-from icl_vectors.templates import Template
+from icl_vectors.methods.session import run_ranking
+from icl_vectors.models.load import Model, load_model
+from icl_vectors.prompts.encoding import encode_prompt
+from icl_vectors.prompts.limits import positions_limit
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.prompts.template import Template
+from icl_vectors.tasks.task import load_task
 
 
 def main() -> None:

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from icl_vectors.batches import make_batches
-from icl_vectors.encoding import encode_prompt
-from icl_vectors.graph import run_task
-from icl_vectors.limits import positions_limit
-from icl_vectors.memory import choose_batch_size
-from icl_vectors.models import load_model
-from icl_vectors.prompts import Prompt
-from icl_vectors.templates import Template
+from icl_vectors.graph.task import run_task
+from icl_vectors.models.load import load_model
+from icl_vectors.models.memory import choose_batch_size
+from icl_vectors.prompts.batches import make_batches
+from icl_vectors.prompts.encoding import encode_prompt
+from icl_vectors.prompts.limits import positions_limit
+from icl_vectors.prompts.sampling import Prompt
+from icl_vectors.prompts.template import Template
 from tests.benchmarks.measure import Loaded
 from tests.twins import prompts as twin
 from tests.twins.result import Result, accuracies_on_dev, accuracies_on_test

@@ -24,11 +24,11 @@ def measure(reference: str, dtype: str, case: str) -> dict[str, Any]:
     """Peak memory of one sweep, in this process."""
     from time import perf_counter
 
-    from icl_vectors.experiments.planning import plan_sweep
+    from icl_vectors.cost.plan import plan_sweep
     from icl_vectors.experiments.sweep import sweep
-    from icl_vectors.memory import peak_bytes
-    from icl_vectors.models import load_model
-    from icl_vectors.tasks import Task
+    from icl_vectors.models.load import load_model
+    from icl_vectors.models.memory import peak_bytes
+    from icl_vectors.tasks.task import Task
 
     prompts, shots, layers = CASES[case]
     task: Any = TASK

@@ -20,10 +20,10 @@ HEAD = "| model | dtype | planned GB | measured GB | ratio | planned s | measure
 
 def measure(reference: str, dtype: str, prompts: int) -> dict[str, Any]:
     """Planned and measured peak memory and time of one task, in this process."""
-    from icl_vectors.experiments.planning import plan_sweep
+    from icl_vectors.cost.plan import plan_sweep
     from icl_vectors.experiments.sweep import sweep
-    from icl_vectors.memory import forget_peak, peak_bytes
-    from icl_vectors.models import load_model
+    from icl_vectors.models.load import load_model
+    from icl_vectors.models.memory import forget_peak, peak_bytes
 
     settings: dict[str, Any] = {"tasks": TASK, "dev": prompts, "test": prompts}
     model = load_model(reference, dtype=dtype)

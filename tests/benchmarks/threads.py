@@ -46,13 +46,13 @@ def run_here(setting: Setting, dtype: str, arguments: argparse.Namespace) -> Non
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: setting.cores])
     import torch
 
-    from icl_vectors.batches import layer_groups, make_batches
-    from icl_vectors.encoding import encode_prompt
-    from icl_vectors.limits import positions_limit
-    from icl_vectors.models import load_model
-    from icl_vectors.prompts import sample_prompts
-    from icl_vectors.tasks import load_task
-    from icl_vectors.templates import Template
+    from icl_vectors.models.load import load_model
+    from icl_vectors.prompts.batches import layer_groups, make_batches
+    from icl_vectors.prompts.encoding import encode_prompt
+    from icl_vectors.prompts.limits import positions_limit
+    from icl_vectors.prompts.sampling import sample_prompts
+    from icl_vectors.prompts.template import Template
+    from icl_vectors.tasks.task import load_task
 
     torch.set_num_threads(setting.threads)
     model = load_model(arguments.model, dtype=dtype)
@@ -73,7 +73,7 @@ def largest_two(model: Any, batch: dict[str, Any], groups: list[list[int]]) -> A
     """The two largest logits after every arrow of a batch, (prompt, way, 2)."""
     import torch
 
-    from icl_vectors.passes import apply_theta, learn, read_query
+    from icl_vectors.graph.passes import apply_theta, learn, read_query
 
     language_model, blocks, head = model.nnsight, model.blocks, model.head
     with model.session():

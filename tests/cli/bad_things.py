@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 import icl_vectors as icl
-from icl_vectors.model import Model
+from icl_vectors.models.model import Model
 
 PAIRS = {letter: letter.upper() for letter in "abcdefghijklm"}
 TASK_FILES: dict[str, str | bytes] = {

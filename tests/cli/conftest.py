@@ -8,7 +8,7 @@ import pytest
 
 import icl_vectors as icl
 from icl_vectors.cli.main import run
-from icl_vectors.models import Model, load_model
+from icl_vectors.models.load import Model, load_model
 from tests.cli import bad_things
 
 

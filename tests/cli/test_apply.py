@@ -7,9 +7,9 @@ import pytest
 from gguf import GGUFReader
 
 import icl_vectors as icl
-from icl_vectors.control_vectors import LOST
-from icl_vectors.models import Model
+from icl_vectors.models.load import Model
 from icl_vectors.scoring import stable
+from icl_vectors.vectors.gguf import LOST
 from tests.cli.conftest import Command
 
 PAIRS = {"France": "Paris", "Japan": "Tokyo", "Egypt": "Cairo"}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from transformers.models.llama.modeling_llama import LlamaModel
 
-from icl_vectors.probe import unprobed
+from icl_vectors.models.probe import unprobed
 from tests.cli.conftest import Command
 
 NAMES = (
@@ -55,7 +55,7 @@ def test_a_failure_is_one_line_and_exit_1(
         return as_it_is(self, *given, **{**named, "attention_mask": None})
 
     monkeypatch.setattr(LlamaModel, "forward", without_mask)
-    monkeypatch.setattr("icl_vectors.models.probed", unprobed)  # it would run whole prompts
+    monkeypatch.setattr("icl_vectors.models.load.probed", unprobed)  # it would run whole prompts
     arguments = ["--dtype", "float32,bfloat16", "--quiet", *(["--json"] if json_too else [])]
     code, out, err = command("check", "--model", llama_folder, *arguments)
     assert code == 1

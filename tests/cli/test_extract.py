@@ -3,9 +3,9 @@ from pathlib import Path
 
 import icl_vectors as icl
 from icl_vectors.cli.terminal import printable
-from icl_vectors.models import Model
-from icl_vectors.prompts import sample_prompts
-from icl_vectors.tasks import load_task
+from icl_vectors.models.load import Model
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.tasks.task import load_task
 from tests.cli.conftest import Command
 
 DEMOS = [

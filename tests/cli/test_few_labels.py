@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from icl_vectors.files import read_lines, write_json
+from icl_vectors.runs.files import read_lines, write_json
 from icl_vectors.runs.schema import BEGIN_ALIKE
 from tests.cli.conftest import Command
 from tests.made import ALIKE, PARITY, save_made

@@ -12,7 +12,7 @@ import pytest
 import icl_vectors as icl
 from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.models import Model
+from icl_vectors.models.load import Model
 from icl_vectors.plain_text import in_one_line, is_order, without_orders
 from icl_vectors.report.write import write_report
 from tests.cli.conftest import Command

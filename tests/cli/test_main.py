@@ -71,7 +71,7 @@ def test_errors_become_messages_and_exit_codes(
     code: int,
     shown: str,
 ) -> None:
-    monkeypatch.setattr("icl_vectors.tasks.CATEGORIES", Raising(error))
+    monkeypatch.setattr("icl_vectors.tasks.task.CATEGORIES", Raising(error))
     found = command("tasks")
     assert found.code == code
     assert found.err.startswith(shown)
@@ -89,7 +89,7 @@ class Raising:
 
 
 def test_a_bug_keeps_its_traceback(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("icl_vectors.tasks.CATEGORIES", Raising(ZeroDivisionError("a bug")))
+    monkeypatch.setattr("icl_vectors.tasks.task.CATEGORIES", Raising(ZeroDivisionError("a bug")))
     with pytest.raises(ZeroDivisionError, match="a bug"):
         command("tasks")
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from icl_vectors.cli.main import run
-from icl_vectors.experiments.planning import plan_sweep
-from icl_vectors.files import read_lines
-from icl_vectors.prompt_sizes import prompt_sizes
-from icl_vectors.prompts import Prompt
-from icl_vectors.templates import Template
-from icl_vectors.work import longest
+from icl_vectors.cost.plan import plan_sweep
+from icl_vectors.cost.prompt_sizes import prompt_sizes
+from icl_vectors.cost.work import longest
+from icl_vectors.prompts.sampling import Prompt
+from icl_vectors.prompts.template import Template
+from icl_vectors.runs.files import read_lines
 from tests.cli.conftest import Command
 from tests.experiments.test_cost import SEVENTY
 from tests.tiny import N_LAYERS, bytes_tokenizer

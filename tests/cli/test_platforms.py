@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from icl_vectors.run_folder import read_json
+from icl_vectors.runs.folder import read_json
 from tests.cli.test_stopping import PROGRAM
 
 COUNTS = ["--shots", "2", "--dev", "2", "--test", "3", "--layers", "1,2", "--tasks", "to_upper"]

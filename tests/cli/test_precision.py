@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from icl_vectors.cli.main import run
-from icl_vectors.files import read_lines
 from icl_vectors.report.dtypes.paired import compare_precisions
+from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.reading import read_run
 from icl_vectors.scoring import exact_mcnemar
-from icl_vectors.vectors import TaskVector
+from icl_vectors.vectors.vector import TaskVector
 from tests.cli.conftest import Command
 from tests.tiny import N_LAYERS
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from icl_vectors.cli.main import run
-from icl_vectors.run_folder import read_records
+from icl_vectors.runs.folder import read_records
 from tests.cli.conftest import Command
 from tests.cli.test_sweep import one_document
 from tests.experiments.compare import files_without_times

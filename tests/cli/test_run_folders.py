@@ -8,7 +8,7 @@ import icl_vectors as icl
 from icl_vectors.cli.main import run
 from icl_vectors.cli.run_folders import RunFolders
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.run_folder import read_json
+from icl_vectors.runs.folder import read_json
 from tests.tiny import bytes_tokenizer, random_model, save_model
 
 COUNTS = ["--shots", "2", "--dev", "2", "--test", "3", "--layers", "1,2", "--tasks", "to_upper"]

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from icl_vectors.files import read_lines
-from icl_vectors.graph import run_task
-from icl_vectors.tasks import load_task
+from icl_vectors.graph.task import run_task
+from icl_vectors.runs.files import read_lines
+from icl_vectors.tasks.task import load_task
 from tests.cli.conftest import Command, Outcome
 from tests.experiments.compare import files_without_times
 from tests.tiny import N_LAYERS, bytes_tokenizer, random_model, save_model
@@ -68,7 +68,7 @@ def test_the_same_command_again_runs_nothing_twice(
     def never(*given: Any) -> None:
         raise AssertionError("the model ran")
 
-    monkeypatch.setattr("icl_vectors.graph.run_task", never)
+    monkeypatch.setattr("icl_vectors.graph.task.run_task", never)
     again = command(*arguments, "--batch-size", 3)
     assert again.code == 0 and again.out == first.out
     assert "All 2 were finished before." in again.err
@@ -87,7 +87,7 @@ def test_ctrl_c_keeps_what_was_finished(
         return run_task(*given)
 
     arguments = ["sweep", "--model", llama_folder, *SMALL, "-o", "run"]
-    monkeypatch.setattr("icl_vectors.graph.run_task", interrupted)
+    monkeypatch.setattr("icl_vectors.graph.task.run_task", interrupted)
     code, out, err = command(*arguments)
     assert (code, out) == (130, "")
     assert err.splitlines()[-1] == "error: interrupted; what was finished is kept."
@@ -180,7 +180,7 @@ def test_show_prompt_marks_the_arrows_and_runs_nothing(
     def never(*given: Any, **options: Any) -> None:
         raise AssertionError("the model was opened")
 
-    monkeypatch.setattr("icl_vectors.models.load_model", never)
+    monkeypatch.setattr("icl_vectors.models.load.load_model", never)
     arguments = ["--tasks", "country_capital", "--show-prompt"]
     code, out, _ = command("sweep", "--model", llama_folder, *arguments)
     assert code == 0

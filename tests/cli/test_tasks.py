@@ -1,6 +1,6 @@
 import json
 
-from icl_vectors.tasks import known_tasks, list_tasks
+from icl_vectors.tasks.task import known_tasks, list_tasks
 from tests.cli.conftest import Command
 
 

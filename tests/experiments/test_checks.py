@@ -1,12 +1,12 @@
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.checks import PAPER_PAIRS, gather_tasks, parse_pairs
 from icl_vectors.experiments.cluster import ClusterConfig
 from icl_vectors.experiments.conflict import shared_inputs
 from icl_vectors.experiments.sweep import SweepConfig
 from icl_vectors.experiments.vocabulary import VocabularyConfig
-from icl_vectors.tasks import Task, list_tasks, load_task
+from icl_vectors.tasks.choose import PAPER_PAIRS, gather_tasks, parse_pairs
+from icl_vectors.tasks.task import Task, list_tasks, load_task
 
 MINE = Task.from_pairs("mine", {"a": "b"})
 

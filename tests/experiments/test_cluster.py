@@ -13,11 +13,11 @@ from torch.testing import assert_close
 
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.experiments.observer import Observer
-from icl_vectors.graph_of_experiments import run_many_thetas
-from icl_vectors.models import Model
-from icl_vectors.prompts import sample_prompts
-from icl_vectors.tasks import Task, load_task
+from icl_vectors.graph.experiments import run_many_thetas
+from icl_vectors.models.load import Model
+from icl_vectors.observer import Observer
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.tasks.task import Task, load_task
 from tests.experiments.test_sweep import as_twin
 from tests.tiny import HIDDEN, N_LAYERS, load_plain
 from tests.twins import plain
@@ -172,7 +172,7 @@ def test_an_interrupted_run_goes_on_and_runs_no_finished_task_again(
         calls.append(given)
         return run_many_thetas(*given)
 
-    monkeypatch.setattr("icl_vectors.graph_of_experiments.run_many_thetas", counted)
+    monkeypatch.setattr("icl_vectors.graph.experiments.run_many_thetas", counted)
     listener = Listener()
     assert cluster(llama, broken, observer=listener) == unbroken
     assert len(calls) == len(listener.lines) == 2
@@ -205,8 +205,8 @@ def test_best_is_the_highest_mean_on_dev_of_a_sweep_that_is_run_where_missing(
 def test_the_users_mistakes_are_told_before_anything_is_run(
     llama: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("icl_vectors.graph.run_task", never)
-    monkeypatch.setattr("icl_vectors.graph_of_experiments.run_many_thetas", never)
+    monkeypatch.setattr("icl_vectors.graph.task.run_task", never)
+    monkeypatch.setattr("icl_vectors.graph.experiments.run_many_thetas", never)
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"layer": N_LAYERS}, "within 0 to 3 (the model has 4 blocks"),
         ({"layer": -5}, "within 0 to 3"),
@@ -244,7 +244,7 @@ def test_nan_stops_the_run_and_nothing_is_kept_of_that_task(
     def broken(*given: Any) -> Tensor:
         return run_many_thetas(*given).fill_(torch.nan)
 
-    monkeypatch.setattr("icl_vectors.graph_of_experiments.run_many_thetas", broken)
+    monkeypatch.setattr("icl_vectors.graph.experiments.run_many_thetas", broken)
     with pytest.raises(RunError, match="to_upper: states hold NaN or infinity in float32 on cpu"):
         cluster(llama, tmp_path)
     assert not list(tmp_path.rglob("*.safetensors"))

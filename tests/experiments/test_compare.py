@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
+from icl_vectors.cost.methods import costs_of_methods
+from icl_vectors.cost.prompt_sizes import prompt_sizes
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.compare import compare
-from icl_vectors.experiments.compare_config import CompareConfig, parse_arrows, parse_curve
-from icl_vectors.experiments.compare_cost import costs_of_methods
-from icl_vectors.files import read_lines
-from icl_vectors.limits import UNBOUNDED
+from icl_vectors.experiments.compare.config import CompareConfig, parse_arrows, parse_curve
 from icl_vectors.methods.registry import METHODS
-from icl_vectors.models import Model
-from icl_vectors.prompt_sizes import prompt_sizes
-from icl_vectors.run_folder import read_json, read_records
+from icl_vectors.models.load import Model
+from icl_vectors.prompts.limits import UNBOUNDED
+from icl_vectors.prompts.template import Template
+from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import read_json, read_records
 from icl_vectors.scoring import exact_mcnemar
-from icl_vectors.templates import Template
 
 TASKS = ["to_upper", "letter_case_both"]
 SETTINGS: dict[str, Any] = {"dev": 3, "test": 4, "arrows": "-> :", "shots_curve": "0,2,5"}

@@ -6,16 +6,16 @@ import pytest
 from torch import Tensor
 
 import icl_vectors as icl
-from icl_vectors.encoding import encode_prompt
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.experiments.conflict import shared_inputs
-from icl_vectors.experiments.observer import Observer
-from icl_vectors.files import read_lines
-from icl_vectors.graph_of_experiments import run_conflict
-from icl_vectors.models import Model
-from icl_vectors.prompts import Prompt
-from icl_vectors.run_folder import read_records
-from icl_vectors.tasks import load_task
+from icl_vectors.graph.experiments import run_conflict
+from icl_vectors.models.load import Model
+from icl_vectors.observer import Observer
+from icl_vectors.prompts.encoding import encode_prompt
+from icl_vectors.prompts.sampling import Prompt
+from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import read_records
+from icl_vectors.tasks.task import load_task
 from tests.experiments.compare import files_without_times
 from tests.experiments.test_sweep import as_twin
 from tests.tiny import load_plain
@@ -60,7 +60,7 @@ def prompts(monkeypatch: pytest.MonkeyPatch) -> list[Prompt]:
             seen.append(prompt)
         return encode_prompt(tokenizer, template, prompt, limit)
 
-    monkeypatch.setattr("icl_vectors.limits.encode_prompt", spy)
+    monkeypatch.setattr("icl_vectors.prompts.limits.encode_prompt", spy)
     return seen
 
 
@@ -111,7 +111,7 @@ def test_with_a_sweep_it_takes_the_layer_that_is_best_for_b_on_dev(
     for entry, layer in zip(results["tasks"], (2, 1), strict=True):
         entry["best_layer"] = layer
     file.write_text(json.dumps(results), "utf-8")
-    monkeypatch.setattr("icl_vectors.graph.run_task", never)
+    monkeypatch.setattr("icl_vectors.graph.task.run_task", never)
     listener = Listener()
     assert [pair["layer"] for pair in conflict(llama, tmp_path, observer=listener)] == [2, 1]
     assert not any("Sweeping" in text for text in listener.notices)
@@ -191,7 +191,7 @@ def test_samples_agree_with_the_accuracies(
         found["answers"][:3, 1] = accepted_b[0][:3]
         return found
 
-    monkeypatch.setattr("icl_vectors.graph_of_experiments.run_conflict", half_right)
+    monkeypatch.setattr("icl_vectors.graph.experiments.run_conflict", half_right)
     found = conflict(llama, tmp_path)
     samples = [s for s in read_lines(tmp_path / "samples.jsonl") if ":" in s["task"]]
     asked = [p for p in read_lines(tmp_path / "prompts.jsonl") if ":" in p["task"]]
@@ -235,8 +235,8 @@ def test_an_interrupted_conflict_goes_on_and_runs_no_finished_pair_again(
         calls.append(given)
         return run_conflict(*given, **more)
 
-    monkeypatch.setattr("icl_vectors.graph_of_experiments.run_conflict", counted)
-    monkeypatch.setattr("icl_vectors.graph.run_task", never)
+    monkeypatch.setattr("icl_vectors.graph.experiments.run_conflict", counted)
+    monkeypatch.setattr("icl_vectors.graph.task.run_task", never)
     listener = Listener()
     assert conflict(llama, broken, observer=listener) == unbroken
     assert len(calls) == len(listener.lines) == 1
@@ -250,7 +250,7 @@ def test_an_interrupted_conflict_goes_on_and_runs_no_finished_pair_again(
 def test_the_users_mistakes_are_told_before_anything_is_run(
     llama: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("icl_vectors.graph.run_task", never)
+    monkeypatch.setattr("icl_vectors.graph.task.run_task", never)
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"pairs": "to_upper:to_upper"}, "expected two different tasks"),
         ({"pairs": "to_upper"}, "expected A:B, two tasks"),
@@ -287,7 +287,7 @@ def test_nan_stops_the_run_and_nothing_is_kept_of_that_pair(
     llama: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "icl_vectors.graph_of_experiments.run_conflict",
+        "icl_vectors.graph.experiments.run_conflict",
         lambda *given, **more: {**run_conflict(*given, **more), "finite": False},
     )
     with pytest.raises(RunError, match="next_letter:to_upper: states or logits hold NaN"):

@@ -3,12 +3,12 @@ from typing import Any
 import pytest
 from transformers import LlamaConfig
 
-from icl_vectors.architecture import find_architecture
-from icl_vectors.blueprint import blueprint
+from icl_vectors.cost.memory import Cost, Place, best_choice, parse_memory, places_here
+from icl_vectors.cost.prompt_sizes import estimated_tokens
+from icl_vectors.cost.work import PromptSize
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.cost import Cost, Place, best_choice, parse_memory, places_here
-from icl_vectors.prompt_sizes import estimated_tokens
-from icl_vectors.work import PromptSize
+from icl_vectors.models.architecture import find_architecture
+from icl_vectors.models.meta import blueprint
 
 SEVENTY: dict[str, Any] = {  # Llama 2 70B
     "hidden_size": 8192,

@@ -5,15 +5,15 @@ import pytest
 import torch
 
 import icl_vectors as icl
-from icl_vectors.encoding import EncodedPrompt
 from icl_vectors.experiments.few_labels import beats, best_apart
-from icl_vectors.files import read_lines
-from icl_vectors.models import Model
-from icl_vectors.prompts import Prompt
-from icl_vectors.run_folder import read_json
+from icl_vectors.models.load import Model
+from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.sampling import Prompt
+from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import read_json
 from icl_vectors.runs.schema import BEGIN_ALIKE, COPIES
 from icl_vectors.scoring import wilson
-from icl_vectors.tasks import Task
+from icl_vectors.tasks.task import Task
 from tests.made import ALIKE, INPUTS, LABELS, PARITY, SHARING, save_made
 
 SMALL: dict[str, Any] = {"shots": 4, "dev": 30, "test": 40}

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 import icl_vectors as icl
+from icl_vectors.engine.config import Config
+from icl_vectors.engine.experiment import Surroundings
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.config import Config
-from icl_vectors.experiments.experiment import Surroundings
-from icl_vectors.experiments.layers_from_sweep import best_layer_of_mean, swept_entries
-from icl_vectors.experiments.observer import Observer
-from icl_vectors.graph import run_task
-from icl_vectors.models import Model, load_model
-from icl_vectors.tasks import load_task
+from icl_vectors.experiments.from_sweep import best_layer_of_mean, swept_entries
+from icl_vectors.graph.task import run_task
+from icl_vectors.models.load import Model, load_model
+from icl_vectors.observer import Observer
+from icl_vectors.tasks.task import load_task
 from tests.tiny import bytes_tokenizer, random_model, save_model
 
 TASKS = "to_upper,list_first"
@@ -64,7 +64,7 @@ def test_a_finished_sweep_is_taken_as_it_is_whatever_its_counts(
     def never(*given: Any, **options: Any) -> None:
         raise AssertionError("the model ran")
 
-    monkeypatch.setattr("icl_vectors.graph.run_task", never)
+    monkeypatch.setattr("icl_vectors.graph.task.run_task", never)
     listener = Listener()
     found = entries(llama, tmp_path, observer=listener)
     assert list(found.values()) == swept.data["tasks"][:2]
@@ -83,7 +83,7 @@ def test_a_sweep_that_was_started_here_and_interrupted_goes_on(
             raise KeyboardInterrupt
         return run_task(*given)
 
-    monkeypatch.setattr("icl_vectors.graph.run_task", interrupted)
+    monkeypatch.setattr("icl_vectors.graph.task.run_task", interrupted)
     for _ in range(2):  # in the first task, and again in the second
         with pytest.raises(KeyboardInterrupt):
             entries(llama, tmp_path / "broken")

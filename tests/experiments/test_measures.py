@@ -3,11 +3,11 @@ from typing import Any
 import pytest
 import torch
 
-from icl_vectors.encoding import EncodedPrompt
 from icl_vectors.experiments.measures import samples_of, unit_result
 from icl_vectors.experiments.summary import summary
-from icl_vectors.prompts import Prompt, Split
-from icl_vectors.tasks import Task
+from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.sampling import Prompt, Split
+from icl_vectors.tasks.task import Task
 
 TASK = Task.from_pairs("t", {"x": "y"})
 

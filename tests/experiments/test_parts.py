@@ -4,15 +4,15 @@ from typing import Any
 import pytest
 import torch
 
-from icl_vectors.batches import Way, make_batches
-from icl_vectors.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.engine.parts import run_in_parts
 from icl_vectors.errors import OutOfTime
-from icl_vectors.experiments.parts import run_in_parts
-from icl_vectors.graph import run_task
-from icl_vectors.models import Model
-from icl_vectors.prompts import sample_prompts
-from icl_vectors.tasks import load_task
-from icl_vectors.templates import Template
+from icl_vectors.graph.task import run_task
+from icl_vectors.models.load import Model
+from icl_vectors.prompts.batches import Way, make_batches
+from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.prompts.template import Template
+from icl_vectors.tasks.task import load_task
 
 LAYERS = [0, 1, 2, 3]
 

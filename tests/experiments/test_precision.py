@@ -7,8 +7,8 @@ import torch
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.precision import CrossPrecision
-from icl_vectors.files import read_lines
-from icl_vectors.models import Model, load_model
+from icl_vectors.models.load import Model, load_model
+from icl_vectors.runs.files import read_lines
 from tests.families import random_of_family
 from tests.tiny import bytes_tokenizer, load_plain, save_model
 from tests.twins import plain

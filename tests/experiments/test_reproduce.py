@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.reproduce import Reproduce, ReproduceConfig
-from icl_vectors.files import read_lines
-from icl_vectors.models import Model
-from icl_vectors.run_folder import read_records
-from icl_vectors.tasks import Task
+from icl_vectors.models.load import Model
+from icl_vectors.observer import Observer
+from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import read_records
+from icl_vectors.tasks.task import Task
 from tests.experiments.compare import files_without_times
 
 TASKS = "next_letter,to_upper,list_last"  # of the paper's pairs only next_letter:to_upper

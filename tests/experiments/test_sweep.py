@@ -9,13 +9,13 @@ import torch
 from torch.testing import assert_close
 
 import icl_vectors as icl
+from icl_vectors.engine.results import Results
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.results import Results
-from icl_vectors.files import read_lines
-from icl_vectors.models import Model
-from icl_vectors.prompts import sample_prompts
+from icl_vectors.models.load import Model
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.runs.files import read_lines
 from icl_vectors.scoring import over_seeds
-from icl_vectors.tasks import Task
+from icl_vectors.tasks.task import Task
 from tests.benchmarks.random_model import word
 from tests.experiments.compare import files_without_times
 from tests.tiny import HIDDEN, N_LAYERS, Tiny

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 import icl_vectors as icl
+from icl_vectors.engine.results import Results
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.experiments.observer import Observer
-from icl_vectors.experiments.results import Results
-from icl_vectors.files import read_lines
-from icl_vectors.models import Model, load_model
-from icl_vectors.run_folder import read_records
-from icl_vectors.tasks import Task, load_task
+from icl_vectors.models.load import Model, load_model
+from icl_vectors.observer import Observer
+from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import read_records
+from icl_vectors.tasks.task import Task, load_task
 from tests.experiments.compare import files_without_times
 from tests.tiny import bytes_tokenizer, random_model, save_model
 
@@ -98,7 +98,7 @@ def test_a_finished_run_is_not_run_again(
     def never(*arguments: Any) -> None:
         raise AssertionError("the model ran")
 
-    monkeypatch.setattr("icl_vectors.graph.run_task", never)
+    monkeypatch.setattr("icl_vectors.graph.task.run_task", never)
     assert sweep(llama, tmp_path, batch_size=1).data == first.data
     assert files_without_times(tmp_path) == before
 

@@ -9,11 +9,11 @@ from torch import Tensor
 
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.experiments.observer import Observer
-from icl_vectors.files import read_lines
-from icl_vectors.graph_of_experiments import run_projection
-from icl_vectors.models import Model
-from icl_vectors.run_folder import read_records
+from icl_vectors.graph.experiments import run_projection
+from icl_vectors.models.load import Model
+from icl_vectors.observer import Observer
+from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import read_records
 from tests.tiny import N_LAYERS, N_TOKENS, load_plain
 from tests.twins import plain
 from tests.twins.prompts import token_ids
@@ -195,7 +195,7 @@ def test_an_interrupted_run_goes_on_and_runs_no_finished_task_again(
         calls.append(given)
         return run_projection(*given)
 
-    monkeypatch.setattr("icl_vectors.graph_of_experiments.run_projection", counted)
+    monkeypatch.setattr("icl_vectors.graph.experiments.run_projection", counted)
     with pytest.raises(KeyboardInterrupt):
         vocabulary(llama, folder, observer=Listener(stop_after=1))
     listener = Listener()
@@ -238,7 +238,7 @@ def test_nan_stops_the_run_and_nothing_is_kept_of_that_task(
     llama: Model, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "icl_vectors.graph_of_experiments.run_projection",
+        "icl_vectors.graph.experiments.run_projection",
         lambda *given: {**run_projection(*given), "finite": torch.tensor(False)},
     )
     with pytest.raises(RunError, match="to_upper: the logits hold NaN or infinity in float32"):

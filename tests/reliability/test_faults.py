@@ -7,8 +7,8 @@ import pytest
 
 import icl_vectors as icl
 from icl_vectors.cli.main import run as run_command
-from icl_vectors.models import Model
-from icl_vectors.run_folder import read_records
+from icl_vectors.models.load import Model
+from icl_vectors.runs.folder import read_records
 from tests.experiments.compare import files_without_times
 from tests.reliability.conftest import TASKS, Started
 

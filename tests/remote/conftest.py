@@ -14,7 +14,7 @@ import nnsight
 import pytest
 from nnsight.schema.request import RequestModel
 
-from icl_vectors.models import Model, load_model
+from icl_vectors.models.load import Model, load_model
 from tests.ndif.server import NdifServer
 
 HOW = "expected NDIF_VENV, the server's environment: python -m tests.ndif.install FOLDER"

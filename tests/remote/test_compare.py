@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from icl_vectors.experiments.compare import compare
-from icl_vectors.files import read_lines
-from icl_vectors.models import Model
-from icl_vectors.run_folder import read_json, read_records
+from icl_vectors.models.load import Model
+from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import read_json, read_records
 
 SETTINGS: dict[str, Any] = {"dev": 2, "test": 2, "arrows": "->", "shots_curve": "0,2,5"}
 TASKS = ["to_upper", "letter_case_both"]

@@ -6,9 +6,9 @@ import pytest
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.experiments.planning import plan_sweep
-from icl_vectors.files import read_lines
-from icl_vectors.run_folder import read_json, read_records
+from icl_vectors.cost.plan import plan_sweep
+from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import read_json, read_records
 from tests.ndif.server import NdifServer
 
 pytestmark = [

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import icl_vectors as icl
-from icl_vectors.files import read_lines
-from icl_vectors.models import load_model
-from icl_vectors.run_folder import read_json, read_records
+from icl_vectors.models.load import load_model
+from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import read_json, read_records
 from tests.benchmarks.random_model import random_llama
 from tests.ndif.server import NdifServer
 from tests.remote.conftest import Client

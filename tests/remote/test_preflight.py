@@ -8,7 +8,7 @@ import nnsight
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.models import load_model
+from icl_vectors.models.load import load_model
 from icl_vectors.remote.preflight import preflight, same_family
 from icl_vectors.remote.server import PUBLIC_HOST, list_deployments
 from tests.ndif.server import NdifServer

@@ -9,11 +9,11 @@ from torch.testing import assert_close
 import icl_vectors as icl
 from icl_vectors.experiments.cluster import cluster
 from icl_vectors.experiments.conflict import conflict
-from icl_vectors.experiments.observer import Observer
 from icl_vectors.experiments.vocabulary import vocabulary
-from icl_vectors.files import read_lines
-from icl_vectors.models import Model
-from icl_vectors.run_folder import read_json, read_records
+from icl_vectors.models.load import Model
+from icl_vectors.observer import Observer
+from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import read_json, read_records
 
 TASKS = ["to_upper", "next_letter", "list_first"]
 COUNTS: dict[str, Any] = {"dev": 6, "test": 5}

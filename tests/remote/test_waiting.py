@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 import torch
 
-from icl_vectors.batches import Way, make_batches
-from icl_vectors.encoding import encode_prompt
+from icl_vectors.engine.parts import run_in_parts
 from icl_vectors.errors import OutOfMemory, RunError
-from icl_vectors.experiments.parts import run_in_parts
-from icl_vectors.graph import run_task
-from icl_vectors.model import Model
-from icl_vectors.models import load_model
-from icl_vectors.prompts import sample_prompts
+from icl_vectors.graph.task import run_task
+from icl_vectors.models.load import load_model
+from icl_vectors.models.model import Model
+from icl_vectors.prompts.batches import Way, make_batches
+from icl_vectors.prompts.encoding import encode_prompt
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.prompts.template import Template
 from icl_vectors.remote.backend import PatientBackend
 from icl_vectors.remote.job import Job, Patience
-from icl_vectors.tasks import load_task
-from icl_vectors.templates import Template
+from icl_vectors.tasks.task import load_task
 from tests.ndif.server import NdifServer
 from tests.test_remote_answers import Away
 

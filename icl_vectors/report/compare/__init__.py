@@ -2,13 +2,13 @@
 
 from statistics import fmean
 
-from icl_vectors.bijections import CATEGORY, SOURCES
 from icl_vectors.report.compare.figures import comparison_drawings
 from icl_vectors.report.compare.tables import comparison_tables
 from icl_vectors.report.compare.text import text as text
 from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY, Claim, Section
 from icl_vectors.report.statistics import FEWEST_TASKS, mean_interval
 from icl_vectors.runs.run import REGULAR, ZERO_SHOT, Comparison, Run
+from icl_vectors.tasks.bijections import CATEGORY, SOURCES
 
 STATE = "state"
 

@@ -15,8 +15,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.files import read_lines
 from icl_vectors.report.statistics import Array, task_means
+from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import METHODS
 from icl_vectors.scoring import Accuracy, exact_mcnemar, wilson

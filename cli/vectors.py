@@ -1,0 +1,267 @@
+"""`extract`, `apply` and `share`: task vectors made, looked at, used and given away."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from icl_vectors.cli import options
+from icl_vectors.cli.opening import (
+    AS_USUAL,
+    ModelOptions,
+    Opening,
+    choose_dtypes,
+    expands_options,
+    only_dtype,
+)
+from icl_vectors.cli.terminal import printable, show, show_json
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.layers import parse_named_layers
+from icl_vectors.prompts.template import load_template
+from icl_vectors.scoring import stable
+
+if TYPE_CHECKING:
+    from icl_vectors.tasks.task import Task
+    from icl_vectors.vectors.vector import TaskVector
+
+
+EXPECTED_QUERIES = (
+    "apply: expected queries after the file, found none; or --info to see what it is, "
+    "or --gguf FILE to write it as a control vector."
+)
+
+
+def apply(
+    theta: Annotated[Path, typer.Argument(help="A task vector, as `extract` or `sweep` wrote it.")],
+    queries: Annotated[
+        list[str] | None, typer.Argument(help="Queries, one answer line each.")
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option("--layer", help="The block whose output θ replaces; or I,J,…")
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option("--mode", help="replace the state with θ, or add; by default as its method."),
+    ] = None,
+    scale: Annotated[float, typer.Option("--scale", help="θ is multiplied by it.")] = 1.0,
+    top_k: Annotated[
+        int | None, typer.Option("--top-k", help="Also the likeliest first tokens: how many.")
+    ] = None,
+    info: Annotated[
+        bool, typer.Option("--info", help="What the vector is, its norms by layer; run nothing.")
+    ] = False,
+    gguf: Annotated[
+        Path | None,
+        typer.Option("--gguf", help="Write a control vector of llama.cpp and repeng; run nothing."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Use it with another model of the same shape.")
+    ] = False,
+    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", help="Tokens at most.")] = 8,
+    model: Annotated[
+        str | None, typer.Option("--model", help="By default the model that formed θ.")
+    ] = None,
+    dtype: options.Dtypes = "auto",
+    load_in_4bit: options.In4Bit = False,
+    load_in_8bit: options.In8Bit = False,
+    device: options.Device = None,
+    device_map: options.DeviceMap = None,
+    remote: options.Remote = False,
+    host: options.Host = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Answer queries with θ put in and no demonstrations: one answer a line.
+
+    Example: icl-vectors apply capital.safetensors Spain Germany Greece --layer 10
+    """
+    from icl_vectors.vectors.vector import TaskVector
+
+    vector = TaskVector.load(theta)
+    layers = None if layer is None else parse_named_layers(layer)
+    if info or gguf is not None:
+        return _without_a_model(vector, layers, info, gguf, json)
+    if not queries:
+        raise IclVectorsError(EXPECTED_QUERIES)
+    from icl_vectors.vectors.apply import apply as run_apply
+    from icl_vectors.vectors.injection import choose_layers, takes_layers
+
+    if takes_layers(vector):
+        choose_layers(vector, layers)
+    if model is None and vector.from_folder and not Path(vector.model).expanduser().is_dir():
+        raise IclVectorsError(
+            f"{theta}: its model was in the folder {vector.model}, found no such folder here; give "
+            "the model with --model."
+        )
+    dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
+    kept_dtype = dtypes == ["auto"] and not (host or remote)  # a server's dtype is its own
+    chosen_dtype = vector.dtype if kept_dtype else only_dtype(dtypes)
+    revision = vector.revision if model is None else None
+    opener = ModelOptions(
+        device, device_map, revision, trust_remote_code, quiet or json, host or remote
+    )
+    opened = opener.open(model or vector.model, chosen_dtype)
+    settings: dict[str, Any] = {"layer": layers, "mode": mode, "scale": scale, "force": force}
+    settings |= {"max_new_tokens": max_new_tokens, "top_k": top_k}
+    found: Any = run_apply(opened, vector, queries, **settings)
+    with_top = top_k is not None
+    _show(queries, found.texts if with_top else found, found.top if with_top else (), json)
+
+
+def _show(queries: list[str], texts: list[str], top: Any, json: bool) -> None:
+    shown: list[dict[str, Any]] = [
+        {"query": query, "answer": text} for query, text in zip(queries, texts, strict=True)
+    ]
+    for one, likeliest in zip(shown, top, strict=False):
+        one["top"] = [{"token": token, "probability": stable(value)} for token, value in likeliest]
+    if json:
+        return show_json(shown)
+    for one in shown:
+        tokens = [f"{printable(t['token'])!r} {t['probability']:.3f}" for t in one.get("top", [])]
+        show("  ".join([printable(one["answer"]), *tokens]))
+
+
+def _without_a_model(
+    vector: "TaskVector", layers: list[int] | None, info: bool, gguf: Path | None, json: bool
+) -> None:
+    from icl_vectors.vectors.gguf import LOST
+    from icl_vectors.vectors.info import describe, describe_lines
+
+    written = vector.export_gguf(gguf, layers) if gguf is not None else ()
+    if json:
+        about = describe(vector)
+        exported = {"gguf": str(gguf), "layers": list(written), "lost": LOST}
+        return show_json({**about, "exported": exported} if gguf is not None else about)
+    if info:
+        show("\n".join(map(printable, describe_lines(vector))))
+    if gguf is not None:
+        show(f"{gguf}: a control vector with a direction for block {_listed(written)}")
+        show(LOST)
+
+
+def _listed(layers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, layers))
+
+
+@expands_options
+def extract(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    task: Annotated[str | None, typer.Option("--task", help="A built-in task.")] = None,
+    task_file: Annotated[Path | None, typer.Option("--task-file", help="Your own task.")] = None,
+    strict_tasks: options.StrictTasks = False,
+    demo: Annotated[
+        list[str] | None, typer.Option("--demo", help='A demonstration, "IN→OUT". Repeatable.')
+    ] = None,
+    dummy: Annotated[
+        list[str] | None, typer.Option("--dummy", help="A dummy query. Repeatable.")
+    ] = None,
+    layer: Annotated[str, typer.Option("--layer", help="Layers to keep: L, A:B, or all.")] = "all",
+    prompts: Annotated[
+        int, typer.Option("--prompts", help="Prompts drawn from the task; θ is their mean.")
+    ] = 1,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            help="state, state-mean, state-mean-add, function, icv or state-vector.",
+        ),
+    ] = "state",
+    heads: Annotated[
+        Path | None, typer.Option("--heads", help="For function: heads.json of a comparison.")
+    ] = None,
+    shots: options.Shots = 5,
+    dummies: options.Dummies = 2,
+    seed: options.Seed = 41,
+    template: options.TemplateText = "{input}→{output}",
+    model: options.OneModel = "gemma-3-270m",
+    opening: Opening = AS_USUAL,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make a task vector from demonstrations and save it as safetensors.
+
+    Example: icl-vectors extract --demo "France→Paris" --demo "Japan→Tokyo" --demo "Egypt→Cairo"
+    --dummy Kenya --dummy Cuba -o capital.safetensors
+    """
+    source = _only_source(task, task_file, demo, strict_tasks)
+    if not output.parent.is_dir():
+        raise IclVectorsError(f"--output {output}: expected an existing folder, found none.")
+    if output.is_dir():
+        raise IclVectorsError(f"--output {output}: expected a file to write, found a folder.")
+    for name, count in (("shots", shots + 1), ("dummies", dummies), ("prompts", prompts)):
+        if count < 1:
+            least, found = (0, shots) if name == "shots" else (1, count)
+            raise IclVectorsError(f"--{name} {found}: expected {least} or more.")
+    arrow = load_template(template).arrow
+    pairs = [_parse_demonstration(text, arrow) for text in demo or []]
+    from icl_vectors.vectors.extract import extract as run_extract
+    from icl_vectors.vectors.extract_methods import require_method, require_task
+
+    if method != "state":  # before a model is loaded
+        require_method(method)
+        require_task(method, prompts, source is not None)
+    opened = opening.opener(quiet).open(model, only_dtype(opening.dtypes))
+    vector = run_extract(
+        opened,
+        source or pairs,
+        dummy or [],
+        layers=layer,
+        template=template,
+        seed=seed if source else None,
+        shots=shots,
+        draw_dummies=dummies,
+        prompts=prompts,
+        method=method,
+        heads=heads,
+    )
+    vector.save(output)
+    show(f"{output}: {vector}")
+
+
+def _only_source(
+    task: str | None, task_file: Path | None, demo: list[str] | None, strict: bool
+) -> "Task | None":
+    from icl_vectors.tasks.task import Task, load_task
+
+    given = [name for name, value in (("--task", task), ("--task-file", task_file)) if value]
+    if len(given) + bool(demo) != 1:
+        raise IclVectorsError(
+            "expected demonstrations from one place: --task NAME, --task-file F, or --demo …"
+        )
+    if task_file is not None:
+        own = Task.from_file(task_file, strict=strict)
+        for note in own.notes:
+            show(f"note: {note}", sys.stderr)
+        return own
+    return load_task(task) if task else None
+
+
+def _parse_demonstration(text: str, arrow: str) -> tuple[str, str]:
+    for mark in ("→", arrow):
+        input, found, output = text.partition(mark)
+        if found and input.strip() and output.strip():
+            return input.strip(), output.strip()
+    raise IclVectorsError(f'--demo {text!r}: expected "IN→OUT", such as "France→Paris".')
+
+
+def share(
+    run: Annotated[Path, typer.Argument(help="A sweep's folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for the vectors.")],
+    push: Annotated[
+        str | None,
+        typer.Option("--push", help="Also push it to this Hugging Face repository, USER/NAME."),
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="A repository that --push makes is public.")
+    ] = False,
+) -> None:
+    """Copy a sweep's vectors into a folder with a card: model, tasks, accuracies, how to use.
+
+    Example: icl-vectors share runs/first -o shared-vectors
+    """
+    from icl_vectors.vectors.share import share as run_share
+
+    folder = run_share(run, output, push_to=push, private=not public)
+    count = len(list(folder.glob("*.safetensors")))
+    show(f"{folder}: {count} vectors and README.md" + (f", pushed to {push}" if push else ""))

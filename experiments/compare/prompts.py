@@ -1,0 +1,149 @@
+"""One task's prompts in a comparison, as batches: sound, shuffled, other arrows, other shots."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from icl_vectors.experiments.compare.config import CompareConfig
+from icl_vectors.methods.method import Candidate, Method
+from icl_vectors.methods.prepare import (
+    Contexts,
+    corrupted_prompts,
+    method_batches,
+    prompts_at_once,
+    shuffled,
+)
+from icl_vectors.models.memory import choose_batch_size
+from icl_vectors.models.model import Model
+from icl_vectors.prompts.batches import Batch
+from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.limits import encode_prompts
+from icl_vectors.prompts.template import Template
+from icl_vectors.tasks.task import Task
+
+Variant = dict[str, Any]  # see `run_method`
+
+
+@dataclass(frozen=True)
+class TaskPrompts:
+    """Dev and test prompts of one task, encoded.
+
+    Attributes:
+        size: prompts at once.
+    """
+
+    model: Model
+    config: CompareConfig
+    task: Task
+    dev: Sequence[EncodedPrompt]
+    test: Sequence[EncodedPrompt]
+    size: int
+
+    @classmethod
+    def make(cls, model: Model, config: CompareConfig, task: Task) -> "TaskPrompts":
+        """Encode a task's prompts.
+
+        Raises:
+            IclVectorsError: the tokenizer joins an arrow with its answer, or a prompt is too long.
+        """
+        dev, test = config.prompts(task)
+        encoded = (
+            encode_prompts(model, config.template, dev),
+            encode_prompts(model, config.template, test),
+        )
+        size = config.batch_size or choose_batch_size(model, [*encoded[0], *encoded[1]])
+        return cls(model, config, task, *encoded, size)
+
+    def size_for(self, groups: Sequence[Sequence[Candidate]]) -> int:
+        """Prompts at once where each is put in with every candidate of a group."""
+        return prompts_at_once(self.size, groups)
+
+    def batches(
+        self,
+        method: Method,
+        prompts: Sequence[EncodedPrompt],
+        size: int,
+        *,
+        contexts: Sequence[EncodedPrompt] | None = None,
+        template: Template | None = None,
+    ) -> list[Batch]:
+        """Batches for a method; `contexts` are the dev prompts where not given."""
+        return method_batches(
+            self.model,
+            template or self.config.template,
+            method,
+            prompts,
+            Contexts(self.dev if contexts is None else contexts),
+            size,
+            self.config.seed,
+        )
+
+    def corrupted(self, method: Method, size: int, most: int) -> list[Batch]:
+        """Some dev prompts with shuffled answers, whole up to their arrow as "queries alone"."""
+        whole = corrupted_prompts(self.model, self.config.template, self.dev[:most])
+        return self.batches(method, whole, size)
+
+    def variants(
+        self, method: Method, given: Mapping[str, Tensor], size: int
+    ) -> dict[str, Variant]:
+        """The method's controls by name, then "arrow …" and "shots …"."""
+        found: dict[str, Variant] = {}
+        for control in self.config.controls:
+            if control == "random":
+                found[control] = variant(noise=self.config.seed)
+            elif control == "shuffled":
+                found[control] = self._shuffled(method, size)
+            elif control in given:
+                found[control] = variant(given=given[control])
+        for template in self.config.templates:
+            test = encode_prompts(self.model, template, [one.prompt for one in self.test])
+            puts = self.batches(method, test, size, template=template)
+            found[f"arrow {template.arrow}"] = variant(puts=puts)
+        for shots in self.config.further_shots:
+            found[f"shots {shots}"] = self.at_shots(method, shots, size)
+        return found
+
+    def at_shots(self, method: Method, shots: int, size: int) -> Variant:
+        """Vectors from prompts of another number of demonstrations, the queries being the same."""
+        dev, test = (
+            encode_prompts(self.model, self.config.template, prompts)
+            for prompts in self.config.prompts(self.task, shots)
+        )
+        reads = self.batches(method, test, size, contexts=dev)
+        return variant(
+            contexts=self.batches(method, dev, size, contexts=dev) if method.pooled else None,
+            reads=reads,
+            puts=reads if "whole" in method.inputs else None,
+        )
+
+    def scored(self, name: str) -> Sequence[EncodedPrompt]:
+        """The test prompts with the tokens that a variant's answers are compared with."""
+        for template in self.config.templates:
+            if name == f"arrow {template.arrow}":
+                return encode_prompts(self.model, template, [one.prompt for one in self.test])
+        return self.test
+
+    def _shuffled(self, method: Method, size: int) -> Variant:
+        def wrong(prompts: Sequence[EncodedPrompt]) -> list[Batch]:
+            changed = [shuffled(one.prompt) for one in prompts]
+            return self.batches(
+                method, encode_prompts(self.model, self.config.template, changed), size
+            )
+
+        if method.pooled:
+            return variant(contexts=wrong(self.dev))
+        return variant(reads=wrong(self.test))
+
+
+def variant(
+    *,
+    contexts: Sequence[Batch] | None = None,
+    reads: Sequence[Batch] | None = None,
+    puts: Sequence[Batch] | None = None,
+    given: Tensor | None = None,
+    noise: int | None = None,
+) -> Variant:
+    """A way to get vectors for the test prompts; without arguments, the method's own."""
+    return {"contexts": contexts, "reads": reads, "puts": puts, "given": given, "noise": noise}

@@ -1,0 +1,238 @@
+"""From what a method's session measured to entries of results.json, and their summary."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from torch import Tensor
+
+from icl_vectors.experiments.compare.config import CompareConfig
+from icl_vectors.methods.method import Candidate, Method
+from icl_vectors.methods.state_vector import FORMS
+from icl_vectors.prompts.batches import Batch
+from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.runs.folder import Unit
+from icl_vectors.scoring import accuracy, exact_mcnemar, mean
+
+MEANS = ("log_probability", "rank", "total_variation", "divergence")
+SIGNIFICANT = 0.05
+FEWEST_DIFFERING = 6
+
+
+def answers_of(
+    measured: Sequence[Tensor], prompts: Sequence[EncodedPrompt]
+) -> dict[str, float | int]:
+    """Accuracy with its interval, and the other measures over the prompts.
+
+    log_probability, total_variation and divergence are means; rank is the median.
+    """
+    tokens, scores, ranks, variations, divergences = (column.tolist() for column in measured)
+    right = accuracy([token in one.accepted for token, one in zip(tokens, prompts, strict=True)])
+    return {
+        "n": len(prompts),
+        **right.to_json(),
+        "log_probability": round(mean(scores), 4),
+        "rank": median(ranks),
+        "total_variation": round(mean(variations), 4),
+        "divergence": round(mean(divergences), 4),
+    }
+
+
+def entry_of(
+    method: Method,
+    groups: Sequence[Sequence[Candidate]],
+    found: Mapping[str, Any],
+    dev: Sequence[EncodedPrompt],
+    test: Sequence[EncodedPrompt],
+) -> dict[str, Any]:
+    """A method's figures on one task, with its choice and how dev saw every candidate."""
+    candidates = [candidate for group in groups for candidate in group]
+    chosen = candidates[found["chosen"]]
+    columns = found["dev"].T.tolist() if len(found["dev"]) else []
+    seen = [
+        accuracy([token in one.accepted for token, one in zip(column, dev, strict=True)]).accuracy
+        for column in columns
+    ]
+    return {
+        **answers_of(found["measured"][1], test),
+        "regular": answers_of(found["measured"][0], test),
+        "candidate": list(chosen),
+        "choice": {
+            name: FORMS[int(value)] if name == "form" else value
+            for name, value in zip(method.names, chosen, strict=False)
+        },
+        "dev_accuracy": [
+            [*candidate, round(value, 4)]
+            for candidate, value in zip(candidates if seen else [], seen, strict=True)
+        ],
+    }
+
+
+def cost_of(
+    method: Method,
+    groups: Sequence[Sequence[Candidate]],
+    chosen: Candidate,
+    dev: Sequence[Batch],
+    test: Sequence[Batch],
+    blocks: int,
+) -> dict[str, int]:
+    """Layer-tokens of the vectors of the test prompts and of their answers, and of the choice.
+
+    The contexts of a pooled method are read once and count to its vectors. The regular answers,
+    which every method is held against, count to none.
+    """
+    on_test = [method.cost(batch, [chosen], blocks) for batch in test]
+    on_dev = [[method.cost(batch, group, blocks) for group in groups] for batch in dev]
+    reading_dev = sum(costs[0][0] for costs in on_dev)
+    reading = reading_dev if method.pooled else sum(cost[0] for cost in on_test)
+    choosing = sum(costs[0][1] + sum(cost[2] for cost in costs) for costs in on_dev)
+    return {
+        "layer_tokens": reading + sum(cost[1] + cost[2] for cost in on_test),
+        "layer_tokens_choosing": choosing + (0 if method.pooled else reading_dev),
+    }
+
+
+def samples_of(
+    tokenizer: Any,
+    unit: str,
+    method: str,
+    prompts: Sequence[EncodedPrompt],
+    measured: Sequence[Tensor],
+    layer: int | None,
+) -> Iterator[dict[str, Any]]:
+    """One line a test prompt."""
+    for one, token, *values in zip(prompts, *(c.tolist() for c in measured), strict=True):
+        score, rank, variation, divergence = values
+        yield {
+            "id": one.prompt.id,
+            "unit": unit,
+            "task": one.prompt.task,
+            "seed": one.prompt.seed,
+            "split": one.prompt.split,
+            "method": method,
+            "layer": layer,
+            "prediction": tokenizer.decode([token]),
+            "correct": token in one.accepted,
+            "answer_log_probability": round(score, 4),
+            "answer_rank": rank,
+            "total_variation": round(variation, 4),
+            "divergence": round(divergence, 4),
+        }
+
+
+def summarise(
+    config: CompareConfig,
+    done: Mapping[Unit, Mapping[str, Any]],
+    lines: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The parts of results.json: every task and method, and every method over the tasks."""
+    entries, arrows, curve = [], [], []
+    for task in config.tasks:
+        of_task = {"task": task.name, "category": task.category}
+        for name in ("regular", "zero-shot", *(method.name for method in config.chosen)):
+            result = done.get((f"{task.name}:{name}", config.seed))
+            if result is None:
+                continue
+            entries.append({**of_task, "method": name, **_without(result, "shots", "candidate")})
+            curve += [{**of_task, "method": name, **one} for one in result.get("shots", [])]
+            controls = done.get((f"{task.name}:{name}:controls", config.seed), {"variants": {}})
+            for variant, answers in controls["variants"].items():
+                kind, _, value = variant.partition(" ")
+                if kind == "arrow":
+                    arrows.append({**of_task, "method": name, "arrow": value, **answers})
+                elif kind == "shots":
+                    curve.append({**of_task, "method": name, "shots": int(value), **answers})
+                else:
+                    about = {"method": f"{name}:{variant}", "of": name, "control": variant}
+                    cost = {"layer_tokens": result["layer_tokens"]}
+                    entries.append({**of_task, **about, **answers, **cost})
+    found: dict[str, Any] = {"compare": entries}
+    found["compare_summary"] = list(_summary(config, entries, lines))
+    if config.templates:
+        found["compare_arrows"] = arrows
+    if config.curve:
+        found["compare_shots"] = [*curve, *_known_shots(config, entries)]
+    return found
+
+
+def _summary(
+    config: CompareConfig, entries: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    right: dict[str, dict[str, bool]] = {}
+    for line in lines:
+        if "unit" in line and line["seed"] == config.seed:
+            right.setdefault(line["method"], {})[line["id"]] = bool(line["correct"])
+    by_method: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        by_method.setdefault(entry["method"], []).append(entry)
+    for name, own in by_method.items():
+        if ":" in name:
+            continue
+        controls = [other for other in by_method if other.startswith(f"{name}:")]
+        others = [other for other in ("regular", "zero-shot", *controls) if other != name]
+        against = {
+            other: _paired(right.get(name, {}), right.get(other, {}), by_method[other])
+            for other in others
+            if other in by_method
+        }
+        held = [against[other] for other in against if other != "regular"]
+        beats = _beats(held)
+        yield {
+            "method": name,
+            "n_tasks": len(own),
+            "n": sum(entry["n"] for entry in own),
+            "accuracy": mean(entry["accuracy"] for entry in own),
+            **{key: round(mean(entry[key] for entry in own), 4) for key in MEANS},
+            **{
+                key: sum(entry.get(key, 0) for entry in own)
+                for key in ("layer_tokens", "layer_tokens_choosing", "ranking", "jobs")
+            },
+            "seconds": round(sum(entry["seconds"] for entry in own), 2),
+            "against": against,
+            "beats_controls": beats if controls else None,
+        }
+
+
+def _beats(held: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Whether a method beats all its controls; None where too few prompts differ to tell.
+
+    With fewer than six prompts on which the two differ, McNemar's exact p can't fall below .05.
+    """
+    not_beaten = [o for o in held if o["won"] <= o["lost"] or o["p"] >= SIGNIFICANT]
+    if not_beaten and all(o["won"] + o["lost"] < FEWEST_DIFFERING for o in not_beaten):
+        return None
+    return not not_beaten
+
+
+def _paired(
+    own: Mapping[str, bool], other: Mapping[str, bool], entries: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """A method beside another on the same prompts: McNemar's exact test on where they differ."""
+    shared = own.keys() & other.keys()
+    won = sum(own[one] and not other[one] for one in shared)
+    lost = sum(other[one] and not own[one] for one in shared)
+    return {
+        "accuracy": mean(entry["accuracy"] for entry in entries),
+        "n": len(shared),
+        "won": won,
+        "lost": lost,
+        "p": round(exact_mcnemar(lost, won), 6),
+    }
+
+
+def _known_shots(
+    config: CompareConfig, entries: Sequence[Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """The points of the curve that the comparison itself gives: its own shots, and none."""
+    keys = ("task", "category", "n", "accuracy", "low", "high", *MEANS)
+    for entry in entries:
+        point = {key: entry[key] for key in keys}
+        if entry["method"] == "zero-shot":
+            if 0 in config.curve:
+                yield {**point, "method": "regular", "shots": 0}
+        elif ":" not in entry["method"] and config.shots in config.curve:
+            yield {**point, "method": entry["method"], "shots": config.shots}
+
+
+def _without(result: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key not in keys}

@@ -1,0 +1,150 @@
+"""The units of a comparison: ranking the heads, one method on one task, a method's controls."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from icl_vectors.engine.experiment import Outcome
+from icl_vectors.experiments.compare.prompts import variant
+from icl_vectors.experiments.compare.summary import answers_of, cost_of, entry_of, samples_of
+from icl_vectors.methods.cost import cost_of_ranking
+from icl_vectors.methods.function import FUNCTION
+from icl_vectors.methods.method import Method
+from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
+from icl_vectors.methods.prepare import corrupted_at_once
+from icl_vectors.methods.ranking import RANKING_PROMPTS
+from icl_vectors.methods.session import run_method, run_ranking
+from icl_vectors.runs.files import write_whole
+from icl_vectors.tasks.task import Task
+
+if TYPE_CHECKING:
+    from icl_vectors.engine.context import Context
+    from icl_vectors.experiments.compare import Compare
+
+
+def heads(task: Task, comparison: "Compare", context: "Context") -> Outcome:
+    """The indirect effect of every head on one task."""
+    own, model = comparison.prompts[task.name], comparison.model
+    n_heads, blocks = model.n_heads, model.n_layers
+
+    def run(size: int) -> tuple[Tensor, int]:
+        contexts = own.batches(FUNCTION, own.dev, size)
+        fewer = corrupted_at_once(size, n_heads)
+        corrupted = own.corrupted(FUNCTION, fewer, RANKING_PROMPTS)
+        progress, job = context.progress(heads=RANKING_PROMPTS), context.job(f"batches of {size}")
+        effects = run_ranking(model, contexts, corrupted, FUNCTION, progress, job)
+        cost = sum(FUNCTION.cost(batch, [(0,)], blocks)[0] for batch in contexts)
+        return effects, cost + sum(cost_of_ranking(one, n_heads, blocks) for one in corrupted)
+
+    effects, cost = context.run(run, own.dev, own.size)
+    context.require_finite(effects.isfinite().all(), "the logits")
+    means = [[round(value, 6) for value in row] for row in effects.mean(0).tolist()]
+    return Outcome({"task": task.name, "effects": means, "n": len(effects), "layer_tokens": cost})
+
+
+def method(task: Task, method: Method, comparison: "Compare", context: "Context") -> Outcome:
+    """One method on one task: its choice on dev, its answers on test."""
+    own, model, config = comparison.prompts[task.name], comparison.model, comparison.config
+    plain = method in (REGULAR, ZERO_SHOT)
+    further = config.further_shots if method is REGULAR else []
+    groups = method.candidates(comparison.layers, comparison.settings)
+
+    def run(size: int) -> dict[str, Any]:
+        dev = [] if plain else own.batches(method, own.dev, size)
+        test = own.batches(method, own.test, size)
+        found = run_method(
+            model,
+            method,
+            comparison.settings,
+            dev if method.pooled else [],
+            dev,
+            test,
+            groups,
+            [variant(), *(own.at_shots(method, shots, size) for shots in further)],
+            _progress(comparison, context),
+            context.job(f"batches of {size}"),
+        )
+        chosen = [one for group in groups for one in group][found["chosen"]]
+        return {**found, "cost": cost_of(method, groups, chosen, dev, test, model.n_layers)}
+
+    found = context.run(run, own.test, own.size_for(groups))
+    _require_finite(context, found)
+    result: dict[str, Any] = {"task": task.name, "method": method.name}
+    result |= {**entry_of(method, groups, found, own.dev, own.test), **found["cost"]}
+    jobs = len(context.jobs.spent().get("jobs", []))
+    result |= {"seconds": context.seconds, "jobs": jobs}
+    if method.heads:
+        ranked = comparison.folder.done.get((f"{task.name}:heads", config.seed), {})
+        result["ranking"] = int(ranked.get("layer_tokens", 0))
+    if further:
+        curve = zip(further, found["measured"][2:], strict=True)
+        result["shots"] = [{"shots": n, **answers_of(one, own.test)} for n, one in curve]
+    if not plain:
+        content = save({"vectors": found["vectors"].contiguous()})
+        write_whole(comparison.vectors_path(task.name, method.name), content)
+    layer, measured = result["choice"].get("layer"), found["measured"][1]
+    unit, decode = context.unit[0], model.tokenizer
+    samples = [*samples_of(decode, unit, method.name, own.test, measured, layer)]
+    asked = [one.prompt for one in [*own.dev, *own.test]] if method is REGULAR else []
+    return Outcome(result, asked, samples)
+
+
+def controls(task: Task, method: Method, comparison: "Compare", context: "Context") -> Outcome:
+    """The same with vectors that should not carry the task, and under other conditions."""
+    own, model, config = comparison.prompts[task.name], comparison.model, comparison.config
+    before = comparison.folder.done[f"{task.name}:{method.name}", config.seed]
+    given = _given(comparison, task, method)
+
+    def run(size: int) -> dict[str, Any]:
+        variants = own.variants(method, given, size)
+        test = own.batches(method, own.test, size)
+        found = run_method(
+            model,
+            method,
+            comparison.settings,
+            own.batches(method, own.dev, size) if method.pooled else [],
+            [],
+            test,
+            [[tuple(before["candidate"])]],
+            list(variants.values()),
+            _progress(comparison, context),
+            context.job(f"batches of {size}"),
+        )
+        return {**found, "names": list(variants)}
+
+    found = context.run(run, own.test, own.size)
+    _require_finite(context, found)
+    results: dict[str, Any] = {}
+    samples: list[dict[str, Any]] = []
+    for name, measured in zip(found["names"], found["measured"][1:], strict=True):
+        scored = own.scored(name)
+        results[name] = answers_of(measured, scored)
+        if name in config.controls:
+            layer, label = before["choice"].get("layer"), f"{method.name}:{name}"
+            unit, tokenizer = context.unit[0], model.tokenizer
+            samples += samples_of(tokenizer, unit, label, scored, measured, layer)
+    result = {"task": task.name, "method": method.name, "variants": results}
+    return Outcome(result, samples=samples)
+
+
+def _given(comparison: "Compare", task: Task, method: Method) -> dict[str, Tensor]:
+    """Mean vectors of another task, and over all tasks; nothing for a single task."""
+    tasks, other = comparison.config.tasks, comparison.config.other(task)
+    if other is None:
+        return {}
+    paths = {one.name: comparison.vectors_path(one.name, method.name) for one in tasks}
+    means = {name: load_file(path)["vectors"] for name, path in paths.items()}
+    mean = torch.stack([*means.values()]).mean(0)
+    return {"other-task": means[other.name], "task-mean": mean}
+
+
+def _progress(comparison: "Compare", context: "Context") -> Callable[[str, int], None]:
+    return context.progress(dev=comparison.config.dev, test=comparison.config.test)
+
+
+def _require_finite(context: "Context", found: Mapping[str, Any]) -> None:
+    scores = torch.stack([one[1] for one in found["measured"]])  # log-probabilities
+    context.require_finite(bool(found["finite"]) and scores.isfinite().all(), "the logits")

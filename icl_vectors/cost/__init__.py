@@ -1,0 +1,1 @@
+"""What a run would cost, from the configuration alone; delete the room and only `plan` is gone."""

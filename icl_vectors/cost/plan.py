@@ -1,0 +1,160 @@
+"""`plan`: the configuration and the prompts' lengths are read, everything else is reckoned."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from icl_vectors.cost.memory import Cost, best_choice, places_here
+from icl_vectors.cost.methods import costs_of_methods
+from icl_vectors.cost.prompt_sizes import prompt_sizes
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.compare.config import parse_controls
+from icl_vectors.experiments.sweep import SweepConfig
+from icl_vectors.layers import parse_layers
+from icl_vectors.methods.registry import parse_methods
+from icl_vectors.models.adapters import base_of
+from icl_vectors.models.architecture import find_architecture
+from icl_vectors.models.dtypes import check_dtype, choose_dtype
+from icl_vectors.models.load import choose_device
+from icl_vectors.models.memory import LARGEST_ON_SERVER
+from icl_vectors.models.meta import blueprint
+from icl_vectors.models.source import load_config, load_tokenizer
+from icl_vectors.prompts.limits import UNBOUNDED
+from icl_vectors.remote.cost import bytes_up
+from icl_vectors.runs.folder import Unit
+
+SCHEMA = 1
+ASKED_OF_AUTO = ("bfloat16", "int8", "nf4")  # besides the checkpoint's own dtype
+
+
+def plan_sweep(
+    reference: str,
+    *given: Any,
+    dtypes: Sequence[str] = ("auto",),
+    memory: int | None = None,
+    calibrate: bool = False,
+    device: str | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    notice: Callable[[str], None] = lambda text: None,
+    methods: str | None = None,
+    controls: str = "all",
+    **options: Any,
+) -> dict[str, Any]:
+    """What `sweep` with the same arguments would cost; nothing is run, no weight is loaded.
+
+    Args:
+        given, options: of the sweep, as `icl_vectors.sweep` takes them.
+        methods: also what `compare` would cost with these methods and `controls`.
+        dtypes: "auto" alone tells of the checkpoint's own dtype, bfloat16, int8 and nf4.
+        memory: bytes of a GPU to ask about in place of this machine.
+        calibrate: measure this machine for a second a dtype, and estimate the time.
+
+    Raises:
+        IclVectorsError: an option can't be right, or the model can't be used.
+    """
+    if device is not None:
+        choose_device(device)  # refuses what this machine has not
+    about: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    config = load_config(reference, notice=notice, **about)
+    module = blueprint(config, trust_remote_code=trust_remote_code)
+    architecture = find_architecture(module)
+    depth = len(architecture.blocks)
+    run = SweepConfig.make(*given, **options)
+    layers, batch_size = parse_layers(run.layers, depth), run.batch_size
+    sizes, tokenizer = _sizes(reference, about, run)
+    compared = parse_methods(methods) if methods is not None else []
+    held_against = parse_controls(controls)
+    cost = Cost(module, architecture, sizes, layers, batch_size)
+    named = _dtypes(dtypes, config)
+    of_dtypes = [cost.in_dtype(dtype, places_here(memory)) for dtype in named]
+    best = best_choice(of_dtypes)
+    size = best[1]["batch_size"] if best else batch_size or LARGEST_ON_SERVER
+    if calibrate:
+        _calibrate(cost, of_dtypes, choose_device(device), size, notice)
+    return {
+        "schema": SCHEMA,
+        "model": reference,
+        "type": cost.config.model_type,
+        "n_layers": depth,
+        "hidden_size": architecture.hidden,
+        "parameters": sum(parameter.numel() for parameter in module.parameters()),
+        "path": "cached" if architecture.keeps_cache else "whole",
+        "longest_prompt": cost.longest,
+        "tokens_estimated": tokenizer is None,
+        "dtypes": of_dtypes,
+        "dtype": best[0] if best else None,
+        "batch_size": size,
+        "work": cost.work(size),
+        "remote": cost.remote(named[0], _sent(run)),
+        "compare": costs_of_methods(
+            compared,
+            _with_prompts(run, sizes),
+            tokenizer=tokenizer,
+            layers=layers,
+            n_layers=depth,
+            n_heads=architecture.heads,
+            batch_size=size,
+            ranks_heads=any(method.heads for method in compared),
+            with_variants=bool(held_against),
+        )
+        if compared
+        else None,
+    }
+
+
+def _dtypes(dtypes: Sequence[str], config: Any) -> list[str]:
+    for dtype in dtypes:
+        check_dtype(dtype)
+    chosen = [choose_dtype(dtype, config) for dtype in dtypes]
+    more = ASKED_OF_AUTO if list(dtypes) == ["auto"] else ()
+    return list(dict.fromkeys([*chosen, *more]))
+
+
+def _sizes(reference: str, about: dict[str, Any], run: SweepConfig) -> tuple[dict[Any, Any], Any]:
+    """The lengths of every unit's prompts, and the tokenizer; None: they are estimated."""
+    folder = Path(base_of(reference, about["revision"])[0]).expanduser()
+    files = [*folder.glob("token*"), *folder.glob("vocab*")] if folder.is_dir() else [folder]
+    tokenizer = load_tokenizer(reference, **about) if files else None
+    sizes = {
+        unit: tuple(
+            prompt_sizes(tokenizer, run.template, part, UNBOUNDED) for part in run.prompts(unit)
+        )
+        for unit in run.units
+    }
+    return sizes, tokenizer
+
+
+def _with_prompts(run: SweepConfig, sizes: Mapping[Unit, Any]) -> list[Any]:
+    """Dev and test prompts of each task with their lengths, for the first seed."""
+    units = [unit for unit in run.units if unit[1] == run.all_seeds[0]]
+    return [
+        tuple(
+            list(zip(part, lengths, strict=True))
+            for part, lengths in zip(run.prompts(unit), sizes[unit], strict=True)
+        )
+        for unit in units
+    ]
+
+
+def _sent(run: SweepConfig) -> dict[Unit, int]:
+    return {
+        unit: bytes_up(run.template, (one for part in run.prompts(unit) for one in part))
+        for unit in run.units
+    }
+
+
+def _calibrate(
+    cost: Cost,
+    of_dtypes: list[dict[str, Any]],
+    device: str,
+    size: int,
+    notice: Callable[[str], None],
+) -> None:
+    for one in of_dtypes:
+        notice(f"Measuring {one['dtype']} on {device} …")
+        try:
+            estimated = cost.seconds(one["dtype"], device, size)
+            one["seconds"] = {"device": device, "estimated": estimated}
+        except IclVectorsError as error:  # told beside the dtype; the others go on
+            one["seconds"] = {"device": device, "estimated": None, "reason": str(error)}

@@ -1,0 +1,1 @@
+"""The one loop that runs every experiment, and the check before it."""

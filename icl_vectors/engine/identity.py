@@ -1,0 +1,60 @@
+"""What a run's folder says of the model and of where its results come from."""
+
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from icl_vectors.prompts.template import Template
+from icl_vectors.runs.folder import RunFolder
+from icl_vectors.version import VERSION
+
+if TYPE_CHECKING:
+    from icl_vectors.engine.experiment import Experiment
+    from icl_vectors.models.model import Model
+
+
+def open_folder(experiment: "Experiment") -> RunFolder:
+    """The folder of an experiment, if it is new or holds one of the same configuration.
+
+    Raises:
+        IclVectorsError: it holds another configuration, or is in use.
+    """
+    return RunFolder(
+        experiment.at.path,
+        experiment.name,
+        identity=identity_of(experiment.model, experiment.config.template),
+        configuration=experiment.configuration(),
+        provenance={**provenance_of(experiment.model), **experiment.at.provenance},
+    )
+
+
+def identity_of(model: "Model", template: Template) -> dict[str, Any]:
+    """What all experiments of a folder share."""
+    return {
+        "model": {
+            "reference": model.reference,
+            "revision": model.revision,
+            "from_folder": model.is_from_folder,
+            "fingerprint": model.fingerprint,
+            "dtype": model.dtype,
+            "weights": model.weights,
+            "base": model.base,
+            "type": model.config.model_type,
+            "n_layers": model.n_layers,
+            "hidden_size": model.hidden,
+        },
+        "template": template.text,
+    }
+
+
+def provenance_of(model: "Model") -> dict[str, Any]:
+    """Where the results come from, beyond what decides them."""
+    packages = ("torch", "transformers", "nnsight")
+    versions = {"icl_vectors": VERSION, "python": platform.python_version()}
+    return {
+        "versions": {**versions, **{package: version(package) for package in packages}},
+        "device": model.device,
+        "path": {"name": model.way.name, "reason": model.way_reason},
+        "platform": platform.platform(),
+        "host": model.host,
+    }

@@ -1,0 +1,129 @@
+"""The sessions of the other experiments: many θ at one layer, conflicting tasks, θ as words."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from icl_vectors.graph.passes import apply_theta, learn, learn_at, project, read_arrows, read_query
+from icl_vectors.graph.task import NO_INJECTION
+from icl_vectors.prompts.batches import Batch, Part
+from icl_vectors.remote.job import Job
+from icl_vectors.remote.shapes import require_shapes
+
+if TYPE_CHECKING:
+    from icl_vectors.models.load import Model
+
+Progress = Callable[[str, int], None]
+
+
+def run_many_thetas(
+    model: "Model",
+    batches: Sequence[Batch],
+    layer: int | None,
+    progress: Progress | None = None,
+    job: Job | None = None,
+) -> Float[Tensor, "prompt layer hidden"]:
+    """θ of each prompt, float32: at one layer (the blocks above are not run), or at all (None)."""
+    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    progress = progress if model.host is None else None
+    with model.session(job):
+        with torch.no_grad():
+            thetas = []
+            for batch in batches:
+                if layer is None:
+                    theta, _, _ = learn(language_model, blocks, head, batch)
+                else:
+                    theta = learn_at(language_model, blocks, head, batch, layer)[:, None]
+                thetas.append(theta.float().cpu())
+                if progress is not None:
+                    progress("θ", batch["prompts"])
+            found: Any = {"theta": torch.cat(thetas)}
+            found = found.save()
+    prompts = sum(batch["prompts"] for batch in batches)
+    shape = (prompts, model.n_layers if layer is None else 1, model.hidden)
+    require_shapes(found, {"theta": shape}, job)
+    theta_of_prompts: Tensor = found["theta"]
+    return theta_of_prompts
+
+
+def run_conflict(
+    model: "Model",
+    of_b: Sequence[Batch],
+    of_a: Sequence[Batch],
+    layer: int,
+    progress: Progress | None = None,
+    job: Job | None = None,
+) -> dict[str, Any]:
+    """Demonstrations of A in the prompt, θ of B put in at its arrow (paper, section 4.2).
+
+    Args:
+        of_b: batches whose demonstrations are B's, without a query: θ comes from them.
+        of_a: batches whose "query alone" is the whole prompt, demonstrations of A included.
+
+    Returns:
+        answers: tokens without and with the injection, (prompt, 2); finite: whether all logits
+        and states were.
+    """
+    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    progress = progress if model.host is None else None
+    with model.session(job):
+        with torch.no_grad():
+            answers, fine = [], []
+            for batch_b, batch_a in zip(of_b, of_a, strict=True):
+                theta, _, in_tuple = learn(language_model, blocks, head, batch_b)
+                before = read_query(language_model, head, batch_a)
+                both = [NO_INJECTION, layer]
+                logits = apply_theta(
+                    language_model, blocks, head, batch_a, before, theta[:, both], both, in_tuple
+                )
+                largest = logits.max(-1)  # (prompt, 2)
+                answers.append(largest.indices.cpu())
+                fine += [largest.values.isfinite().all(), theta[:, layer].isfinite().all()]
+                if progress is not None:
+                    progress("conflict", batch_a["prompts"])
+            found: Any = {"answers": torch.cat(answers), "finite": torch.stack(fine).all().cpu()}
+            found = found.save()
+    require_shapes(found, {"answers": (sum(batch["prompts"] for batch in of_a), 2)}, job)
+    return dict(found)
+
+
+def run_projection(
+    model: "Model",
+    theta: Float[Tensor, "layer hidden"],
+    queries: list[Part],
+    layers: Sequence[int],
+    top: int,
+    job: Job | None = None,
+) -> dict[str, Any]:
+    """θ and the baseline's state as words, at some layers.
+
+    Args:
+        theta: at each of `layers`.
+        queries: model inputs of queries alone; their mean state at the arrow is the baseline's.
+        top: how many tokens come back.
+
+    Returns:
+        theta, baseline, added: (probabilities or their difference, tokens), each (layer, top).
+    """
+    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    at_layers, row_axis = list(layers), model.way.row_axis
+    with model.session(job):
+        with torch.no_grad():
+            states = read_arrows(language_model, blocks, head, queries)
+            plain = states.mean(0)[at_layers]  # (layer, hidden)
+            both = torch.cat([theta.to(plain), plain])
+            logits = project(language_model, blocks, both, row_axis)
+            said, plainly = logits.float().softmax(-1).chunk(2)  # (layer, vocab)
+            found: Any = {
+                "theta": [part.cpu() for part in said.topk(top, -1)],
+                "baseline": [part.cpu() for part in plainly.topk(top, -1)],
+                "added": [part.cpu() for part in (said - plainly).topk(top, -1)],
+                "finite": logits.max(-1).values.isfinite().all().cpu(),
+            }
+            found = found.save()
+    for kind in ("theta", "baseline", "added"):
+        require_shapes({kind: found[kind][1]}, {kind: (len(at_layers), top)}, job)
+    return dict(found)

@@ -1,0 +1,107 @@
+"""Answers of several tokens, θ put in, as traces to be called inside one nnsight session.
+
+Goes over whole to a server, as `icl_vectors.graph.passes` does.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from icl_vectors.graph.passes import cache_of, in_order, like_state, moved_by, state_of
+
+
+def write_answers(
+    model: Any,
+    blocks: list[Any],
+    head: Any,
+    parts: list[dict[str, Any]],
+    theta: dict[int, Tensor],
+    steps: int,
+    mode: str = "replace",
+    ends: tuple[int, ...] = (),
+    projections: tuple[Any, ...] = (),
+) -> tuple[Tensor, Tensor]:
+    """Greedy answers of several tokens, θ put in at the arrow while the prompt is read.
+
+    On the cached path the later tokens attend to what the prompt's pass left in the cache; θ is
+    not put in again, unless it goes everywhere. On the whole path prompt and answer are read anew
+    for each token, with θ at the same arrow.
+
+    Args:
+        parts: whole prompts that end at the arrow.
+        theta: for each decoder block, what goes into its output there, (hidden,) for all prompts
+            or (prompt, hidden).
+        mode: see `put_in`.
+        ends: token ids that end an answer; when each answer has one, no more are written.
+        projections: of each block's attention, where θ goes into attention outputs.
+
+    Returns:
+        The tokens written, (prompt, step), −1 after the last step that was needed, and the logits
+        after the arrow, (prompt, vocab).
+    """
+    answers, first_logits = [], []
+    for part in parts:
+        own = {layer: one if one.dim() == 1 else one[part["rows"]] for layer, one in theta.items()}
+        inputs, written = part["inputs"], []
+        past: dict[str, Any] = {}
+        for step in range(steps):
+            again = step == 0 or mode == "everywhere" or not part["cached"]
+            at = -1 if part["cached"] else -1 - step  # where the arrow is
+            with model.trace(inputs, use_cache=part["cached"], **past):
+                put_in(blocks, projections, own if again else {}, mode, part, at)
+                head.input = head.input[:, -1:]
+                logits = model.output.logits[:, -1]
+                if part["cached"]:
+                    past = cache_of(model.output)  # in a sandbox another object after each trace
+            if step == 0:
+                first_logits.append(logits)
+            written.append(logits.argmax(-1, keepdim=True))
+            tokens = torch.cat([one.cpu() for one in written], 1)  # (row, step)
+            if torch.isin(tokens, torch.tensor(ends, dtype=torch.long)).any(1).all():
+                break
+            inputs = with_token(inputs, written[-1], part["cached"])
+        answers.append(torch.nn.functional.pad(tokens, (0, steps - len(written)), value=-1))
+    return in_order(parts, answers), in_order(parts, first_logits)
+
+
+def with_token(inputs: dict[str, Tensor], token: Tensor, cached: bool) -> dict[str, Tensor]:
+    """The inputs of the trace after one that wrote a token: that alone, or all with it."""
+    if not cached:
+        ids = inputs["input_ids"]
+        return {"input_ids": torch.cat([ids, token.to(ids.device)], 1)}
+    mask = inputs["attention_mask"]
+    mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
+    given = {"input_ids": token, "attention_mask": mask}
+    if "position_ids" in inputs:
+        given["position_ids"] = mask.sum(-1, keepdim=True) - 1
+    return given
+
+
+def put_in(
+    blocks: list[Any],
+    projections: tuple[Any, ...],
+    theta: dict[int, Tensor],
+    mode: str,
+    part: dict[str, Any],
+    at: int,
+) -> None:
+    """Put θ into some blocks, within a trace.
+
+    Args:
+        mode: "replace": the arrow's state becomes θ; "add": θ is added to it; "attention": the
+            attention's output at the arrow becomes θ; "everywhere": θ is added to the states of
+            all tokens, which keep their norms.
+        at: the arrow's index.
+    """
+    for layer in sorted(theta):
+        if mode == "attention":
+            attention = projections[layer].output  # (prompt, token, hidden)
+            attention[:, at] = theta[layer].to(attention)
+            continue
+        state = state_of(blocks[layer].output, part)  # (prompt, token, hidden)
+        vector = like_state(theta[layer].to(state), state)
+        if mode == "everywhere":
+            state[:] = moved_by(state, vector)
+        else:
+            state[:, at] = state[:, at] + vector if mode == "add" else vector

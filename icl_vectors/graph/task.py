@@ -1,0 +1,196 @@
+"""One task as one nnsight session: θ and sweep on dev, the layer chosen, then test.
+
+The body of the session holds nothing but tensors, plain Python, nnsight's calls and `passes`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from icl_vectors.graph.generate import write_answers
+from icl_vectors.graph.hooks import places
+from icl_vectors.graph.passes import apply_theta, joined, learn, read_query
+from icl_vectors.prompts.batches import Batch, Part, layer_groups
+from icl_vectors.remote.job import Job
+from icl_vectors.remote.shapes import require_shapes
+
+if TYPE_CHECKING:
+    from icl_vectors.models.load import Model
+
+GROUP = 3  # layers swept in one trace: fewer run fewer blocks, more run fewer traces
+NO_INJECTION = -1
+
+
+def run_task(
+    model: "Model",
+    dev: Sequence[Batch],
+    test: Sequence[Batch],
+    layers: Sequence[int],
+    progress: Callable[[str, int], None] | None = None,
+    job: Job | None = None,
+) -> dict[str, Any]:
+    """Extraction, regular answers, sweep on dev, choice of the layer, and test, in one session.
+
+    Args:
+        layers: candidate blocks; on dev, θ is injected at each of them.
+        progress: is told the phase and the number of prompts after each batch; not from a server.
+        job: where a server runs the session: what was sent before, and whom to tell.
+
+    Returns:
+        dev_swept: tokens answered on dev with θ injected, (prompt, candidate).
+        dev_own: tokens answered to "demonstrations dummy→", (prompt, dummy).
+        test_own: tokens answered to "demonstrations query→", then the same, (prompt, 1 + dummy).
+        test_answers: tokens answered to "query→" without and with θ, (prompt, 2).
+        test_log_probabilities: of the likeliest accepted token: regular, baseline, hypothesis,
+            (prompt, 3).
+        theta: mean over the test prompts, in the states' dtype, (layer, hidden).
+        best: the layer with most right answers on dev, ties to the lowest.
+        finite_states: for each layer, whether all its states were finite, (layer,).
+        finite_logits: whether all largest logits were finite.
+    """
+    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    candidates = sorted(layers)
+    groups = list(layer_groups(candidates, GROUP))
+    progress = progress if model.host is None else None
+
+    with model.session(job):
+        with torch.no_grad():
+            fine_states, fine_logits = [], []  # of every batch: are they finite?
+
+            hits = torch.zeros(len(candidates), dtype=torch.long)
+            dev_swept, dev_own = [], []
+            for batch in dev:
+                theta, logits, in_tuple = learn(language_model, blocks, head, batch)
+                own = logits.max(-1)  # (prompt, dummy)
+                before = read_query(language_model, head, batch)
+                swept = []
+                for group in groups:
+                    logits = apply_theta(
+                        language_model,
+                        blocks,
+                        head,
+                        batch,
+                        before,
+                        theta[:, group],
+                        group,
+                        in_tuple,
+                    )
+                    largest = logits.max(-1)  # (prompt, candidate of the group)
+                    fine_logits.append(largest.values.isfinite().all())
+                    swept.append(largest.indices.cpu())
+                answers = torch.cat(swept, 1)  # (prompt, candidate)
+                right = (answers[:, :, None] == batch["accepted"][:, None]).any(-1)
+                hits = hits + right.sum(0)
+                dev_swept.append(answers)
+                dev_own.append(own.indices.cpu())
+                fine_states.append(theta.isfinite().all(-1).all(0))  # (layer,)
+                fine_logits.append(own.values.isfinite().all())
+                if progress is not None:
+                    progress("dev", batch["prompts"])
+
+            best = candidates[hits.tolist().index(int(hits.max()))]
+
+            sums = []
+            test_own, test_answers, test_scores = [], [], []
+            for batch in test:
+                theta, logits, in_tuple = learn(language_model, blocks, head, batch)
+                own = logits.max(-1)  # (prompt, 1 + dummy)
+                regular = logits[:, :1].float()  # (prompt, 1, vocab)
+                before = read_query(language_model, head, batch)
+                both = [NO_INJECTION, best]
+                logits = apply_theta(
+                    language_model, blocks, head, batch, before, theta[:, both], both, in_tuple
+                )
+                answered = logits.max(-1)  # (prompt, 2)
+                accepted = batch["accepted"]  # (prompt, answer)
+                scores = torch.cat([regular, logits.float()], 1).log_softmax(-1).cpu()
+                scores = scores.gather(-1, accepted.clamp(min=0)[:, None].expand(-1, 3, -1))
+                scores = scores.masked_fill((accepted < 0)[:, None], -torch.inf)
+                test_scores.append(scores.max(-1).values)  # (prompt, 3)
+                test_own.append(own.indices.cpu())
+                test_answers.append(answered.indices.cpu())
+                sums.append(theta.float().sum(0))  # (layer, hidden)
+                fine_states.append(theta.isfinite().all(-1).all(0))  # (layer,)
+                fine_logits += [own.values.isfinite().all(), answered.values.isfinite().all()]
+                if progress is not None:
+                    progress("test", batch["prompts"])
+
+            thetas = [torch.stack(sums).sum(0) / sum(map(len, test_own))] if sums else []
+            found: Any = {
+                "dev_swept": joined(dev_swept),
+                "dev_own": joined(dev_own),
+                "test_own": joined(test_own),
+                "test_answers": joined(test_answers),
+                "test_log_probabilities": joined(test_scores),
+                "theta": joined(thetas).to(theta).cpu(),
+                "best": best,
+                "finite_states": torch.stack(fine_states).all(0).cpu(),
+                "finite_logits": torch.stack(fine_logits).all().cpu(),
+            }
+            found = found.save()
+    require_shapes(found, _shapes_of_task(model, dev, test, len(candidates)), job)
+    return dict(found)
+
+
+def _shapes_of_task(
+    model: "Model", dev: Sequence[Batch], test: Sequence[Batch], candidates: int
+) -> dict[str, tuple[int, ...]]:
+    """What `run_task` must give; an empty tensor where there were no prompts."""
+    shapes: dict[str, tuple[int, ...]] = {"finite_states": (model.n_layers,)}
+    for split, batches in (("dev", dev), ("test", test)):
+        prompts = sum(batch["prompts"] for batch in batches)
+        own = (prompts, batches[0]["per_prompt"]) if batches else (0,)
+        shapes[f"{split}_own"] = own
+    shapes["dev_swept"] = (shapes["dev_own"][0], candidates) if dev else (0,)
+    shapes["test_answers"] = (shapes["test_own"][0], 2) if test else (0,)
+    shapes["test_log_probabilities"] = (shapes["test_own"][0], 3) if test else (0,)
+    shapes["theta"] = (model.n_layers, model.hidden) if test else (0,)
+    return shapes
+
+
+def run_application(
+    model: "Model",
+    prompts: list[Part],
+    theta: dict[int, Tensor],
+    steps: int,
+    job: Job | None = None,
+    *,
+    mode: str = "replace",
+    ends: tuple[int, ...] = (),
+    top: int = 0,
+    with_logits: bool = True,
+) -> dict[str, Any]:
+    """Answers of `steps` tokens to prompts that end at an arrow, with θ put in at its layers.
+
+    Args:
+        mode: how θ goes in, see `icl_vectors.graph.generate.put_in`.
+        ends: token ids that end an answer; when all have ended, no more tokens are written.
+        top: how many of the likeliest first tokens come back.
+
+    Returns:
+        tokens, (prompt, step); finite: whether all logits after the arrows were; where asked,
+        top: probabilities and ids, (prompt, top), and logits after the arrow, float32,
+        (prompt, vocab).
+    """
+    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    projections = tuple(places(model, mode == "attention")["projections"])
+    with model.session(job):
+        with torch.no_grad():
+            tokens, logits = write_answers(
+                language_model, blocks, head, prompts, theta, steps, mode, ends, projections
+            )
+            found: Any = {"tokens": tokens, "finite": logits.max(-1).values.isfinite().all().cpu()}
+            if top:
+                found["top"] = [part.cpu() for part in logits.float().softmax(-1).topk(top, -1)]
+            if with_logits:
+                found["logits"] = logits.float().cpu()
+            found = found.save()
+    rows, vocab = sum(len(part["rows"]) for part in prompts), model.vocab_size
+    shapes: dict[str, tuple[int, ...]] = {"tokens": (rows, steps)}
+    shapes |= {"logits": (rows, vocab)} if with_logits else {}
+    require_shapes(found, shapes, job)
+    if top:
+        require_shapes({"top": found["top"][1]}, {"top": (rows, top)}, job)
+    return dict(found)

@@ -1,0 +1,1 @@
+"""Prompts: template, draw, token ids, padded batches; knows a tokenizer, not a model."""

@@ -1,0 +1,271 @@
+"""A run's folder: its configuration, its records, its samples; finished units are never lost.
+
+A unit is one task with one seed in one experiment. Its `done` record holds its result and is
+written last, so that whatever stands in the folder without one is dropped on resume
+(`recovery.py`).
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.prompts.sampling import Prompt
+from icl_vectors.runs.files import append_lines, to_json, write_json
+from icl_vectors.runs.recovery import (
+    COPY,
+    RUN,
+    Record,
+    Unit,
+    foreign_files,
+    keep_whole_units,
+    read_configuration,
+    read_json,
+    read_records,
+    read_results,
+)
+from icl_vectors.runs.schema import SCHEMA
+
+__all__ = ["RunFolder", "Unit", "read_json", "read_records", "read_results", "require_free"]
+
+LOCK = ".lock"
+PATIENCE = 0.5  # seconds; another process may be asking whether the lock is free
+REMARKS = (
+    "reference",
+    "revision",
+    "weights",
+    "from_folder",
+    "base",
+)  # of a model; none decides a result
+
+
+class RunFolder:
+    """One run on disk, opened for writing by one process at a time.
+
+    Args:
+        identity: what all experiments in the folder share (model, template).
+        configuration: what decides the results of this experiment.
+        provenance: what does not decide them (versions, device, argv).
+
+    Raises:
+        IclVectorsError: the folder belongs to another configuration, or is in use.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        experiment: str,
+        *,
+        identity: Mapping[str, Any],
+        configuration: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+    ) -> None:
+        self.path = Path(path)
+        self.experiment = experiment
+        self._make()
+        self._lock = FileLock(self.path / LOCK)
+        self._acquire()
+        try:
+            self._run = self._agreed(identity, configuration)
+            self._run.update(provenance)
+            self._load(keep_whole_units(self.path))
+            self._write_run()
+            write_json(self.path / COPY, self._run)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.release()
+
+    def submitted(self, unit: Unit, **details: Any) -> None:
+        self._record("submitted", unit, details)
+        if "part" in details:
+            self._jobs.setdefault(unit, {})[details["part"]] = details.get("job", "")
+
+    def jobs_of(self, unit: Unit) -> dict[str, str]:
+        """Ids of the jobs that a unit which is not done sent before, by part of the unit."""
+        return {part: job for part, job in self._jobs.get(unit, {}).items() if job}
+
+    def dismissed(self, unit: Unit, part: str) -> None:
+        """The last job of a part of the unit gave nothing that can be used."""
+        self._record("dismissed", unit, {"part": part})
+        self._jobs.setdefault(unit, {})[part] = ""
+
+    def failed(self, unit: Unit, error: str) -> None:
+        self._record("failed", unit, {"error": error})
+
+    def finish(
+        self,
+        unit: Unit,
+        result: Mapping[str, Any],
+        *,
+        prompts: Iterable[Prompt] = (),
+        samples: Iterable[Mapping[str, Any]] = (),
+        files: Iterable[Path] = (),
+        **details: Any,
+    ) -> None:
+        """Keep what a unit gave; the record that it is done comes last.
+
+        Args:
+            files: what it wrote by itself; without one of them the unit is run again.
+        """
+        asked, answered = [asdict(prompt) for prompt in prompts], list(samples)
+        for line in (line for line in asked if line["task"] != unit[0]):
+            line["unit"] = unit[0]
+        append_lines(self.path / "prompts.jsonl", asked)
+        append_lines(self.path / "samples.jsonl", answered)
+        sizes = {file.relative_to(self.path).as_posix(): file.stat().st_size for file in files}
+        counts = {"prompts": len(asked), "samples": len(answered), "files": sizes}
+        self._record("done", unit, {**details, **counts, "result": result})
+        self.done[unit] = dict(result)
+        self._seconds += details.get("seconds", 0.0)
+
+    def vector_path(self, task: str, seed: int) -> Path:
+        folder = self.path / "vectors"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{task}.seed{seed}.safetensors"
+
+    def write_results(self, part: Mapping[str, Any], *, peak_memory: int = 0) -> dict[str, Any]:
+        """Add this experiment's part to results.json; returns the whole."""
+        whole = {"schema": SCHEMA, **read_results(self.path), **part}
+        write_json(self.path / "results.json", whole)
+        entry = self._run["experiments"][self.experiment]
+        entry["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+        entry["seconds"] = round(self._seconds, 2)
+        entry["peak_memory_bytes"] = max(peak_memory, entry.get("peak_memory_bytes", 0))
+        self._write_run()
+        return whole
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise IclVectorsError(
+                f"--output {self.path}: cannot be made ({error.strerror}); "
+                "give a folder that can be written."
+            ) from error
+
+    def _acquire(self) -> None:
+        try:
+            self._lock.acquire(timeout=PATIENCE, poll_interval=0.02)
+        except Timeout as error:
+            raise _is_busy(self.path) from error
+        except OSError as error:
+            raise IclVectorsError(
+                f"--output {self.path}: cannot be written ({error.strerror}); "
+                "give a folder that can be written."
+            ) from error
+
+    def _agreed(
+        self, identity: Mapping[str, Any], configuration: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """run.json with this experiment in it, if what it held before agrees."""
+        identity, configuration = _plain(identity), _plain(configuration)
+        run = read_configuration(self.path)
+        if run is None:
+            self._refuse_foreign()
+            run = {"schema": SCHEMA, **identity, "experiments": {}}
+        else:
+            before = run.get("experiments", {}).get(self.experiment, {}).get("configuration")
+            held = {key: run.get(key) for key in identity}
+            _require_same(self.path, _that_decides(held), _that_decides(identity))
+            if before is not None:
+                _require_same(self.path, before, configuration)
+        read_results(self.path)  # refuses those of a newer version
+        entry = run["experiments"].setdefault(self.experiment, {})
+        entry.setdefault("started", datetime.now(UTC).isoformat(timespec="seconds"))
+        entry["configuration"] = configuration
+        return run
+
+    def _refuse_foreign(self) -> None:
+        if found := foreign_files(self.path):
+            raise IclVectorsError(
+                f"--output {self.path}: expected a new folder or that of a run, found "
+                f"{', '.join(found[:3])} and no run.json; choose another folder."
+            )
+
+    def _load(self, records: Iterable[Record]) -> None:
+        """What is finished, and which jobs were sent for what is not."""
+        self.done: dict[Unit, dict[str, Any]] = {}
+        self._jobs: dict[Unit, dict[str, str]] = {}
+        self._seconds = 0.0
+        for record in records:
+            if record["experiment"] != self.experiment:
+                continue
+            unit = record["task"], record["seed"]
+            if record["event"] == "done":
+                self.done[unit] = record["result"]
+                self._seconds += record.get("seconds", 0.0)
+            elif "part" in record:
+                self._jobs.setdefault(unit, {})[record["part"]] = record.get("job", "")
+
+    def _record(self, event: str, unit: Unit, details: Mapping[str, Any]) -> None:
+        record = {"event": event, "experiment": self.experiment, "task": unit[0], "seed": unit[1]}
+        append_lines(self.path / "records.jsonl", [{**record, **details}])
+
+    def _write_run(self) -> None:
+        write_json(self.path / RUN, self._run)
+
+
+def require_free(path: Path) -> None:
+    """Refuse a folder that another process is writing to, before anything long is begun.
+
+    Raises:
+        IclVectorsError: it is in use.
+    """
+    if not (path / LOCK).is_file():
+        return
+    try:
+        FileLock(path / LOCK).acquire(timeout=0).lock.release()
+    except Timeout as error:
+        raise _is_busy(path) from error
+    except OSError:
+        return  # what is wrong with the folder is said when it is opened
+
+
+def _is_busy(path: Path) -> IclVectorsError:
+    return IclVectorsError(
+        f"--output {path}: another process is writing there; wait for it or choose another folder."
+    )
+
+
+def _that_decides(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity without remarks: a model is known by its fingerprint, not by its path."""
+    return {
+        key: {name: value[name] for name in value if name not in REMARKS}
+        if isinstance(value, dict)
+        else value
+        for key, value in identity.items()
+    }
+
+
+def _require_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    differing = [key for key in now if before.get(key) != now[key]]
+    if not differing:
+        return
+    shown = "; ".join(_difference(key, before.get(key), now[key]) for key in differing)
+    raise IclVectorsError(
+        f"--output {path}: holds a run of another configuration ({shown}); "
+        "choose another folder, or the same options."
+    )
+
+
+def _difference(key: str, before: Any, now: Any) -> str:
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+        shown = ", ".join(f"{name} {before.get(name)} → {now.get(name)}" for name in names[:3])
+        return f"{key}: {shown}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"{key}: {before} → {now}"
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(json.loads(to_json(value)))

@@ -1,0 +1,55 @@
+"""The schema of run.json and records.jsonl: what was asked, and what became of each unit."""
+
+from typing import Any, Literal
+
+from pydantic import Field, StrictInt, model_validator
+
+from icl_vectors.runs.schema import Model, Number, Text
+
+
+class ExperimentOfRun(Model):
+    """One experiment in run.json: its configuration, times and peak memory."""
+
+    configuration: dict[str, Any] = {}
+    started: Text | None = None
+    finished: Text | None = None
+    seconds: Number = 0.0
+    peak_memory_bytes: Number = 0
+
+
+class RunFile(Model):
+    """run.json: the configuration of each experiment, and where the results come from."""
+
+    schema_: Literal[1] = Field(1, alias="schema")
+    model: dict[str, Any] = {}
+    template: Text = ""
+    experiments: dict[str, ExperimentOfRun] = {}
+    versions: dict[str, Any] = {}
+    device: Text | None = None
+    host: Text | None = None
+
+
+class Record(Model):
+    """A line of records.jsonl: what became of a unit.
+
+    Attributes:
+        files: what the unit wrote by itself, with its size in bytes.
+    """
+
+    event: Text
+    experiment: Text
+    task: Text
+    seed: StrictInt
+    part: Text = ""
+    job: Text = ""
+    result: dict[str, Any] | None = None
+    seconds: Number = 0.0
+    prompts: StrictInt = 0
+    samples: StrictInt = 0
+    files: dict[str, StrictInt] = {}
+
+    @model_validator(mode="after")
+    def _has_a_result(self) -> "Record":
+        if self.event == "done" and self.result is None:
+            raise ValueError("a unit that is done has a result")
+        return self

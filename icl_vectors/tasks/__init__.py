@@ -1,0 +1,1 @@
+"""Named pairs: the built-in tasks, and the user's own files."""

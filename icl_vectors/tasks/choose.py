@@ -1,0 +1,76 @@
+"""What must hold before anything is run; imports nothing heavy."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from icl_vectors.errors import IclVectorsError
+from icl_vectors.given import whole_number, whole_numbers
+from icl_vectors.tasks.cells import in_order
+from icl_vectors.tasks.task import Task, load_task, select_tasks
+
+PAPER_PAIRS = (
+    "next_letter:to_upper,list_last:list_first,prev_letter:next_letter,"
+    "present_simple_past_simple:present_simple_gerund,en_es:en_fr"
+)
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number (True is none)."""
+    return whole_number(value) is not None
+
+
+def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
+    """The seeds, each once; refuses seeds that are no whole numbers, and none at all.
+
+    Raises:
+        IclVectorsError: naming what was found.
+    """
+    listed = whole_numbers(seeds)
+    if not listed:
+        raise IclVectorsError(f"seeds {seeds!r}: expected whole numbers, such as (41, 42).")
+    return tuple(dict.fromkeys(listed))
+
+
+def gather_tasks(tasks: str | Iterable[str | Task]) -> tuple[Task, ...]:
+    """Tasks from names, categories, `all`, and tasks of one's own."""
+    if isinstance(tasks, str):
+        return select_tasks(tasks)
+    if not isinstance(tasks, Iterable):
+        raise IclVectorsError(f"tasks {tasks!r}: expected names, or a list of tasks.")
+    found: dict[str, Task] = {}
+    for item in in_order(tasks):
+        if not isinstance(item, Task | str):
+            raise IclVectorsError(f"expected tasks or their names, found {item!r}.")
+        for task in (item,) if isinstance(item, Task) else select_tasks(item):
+            if found.setdefault(task.name, task).fingerprint != task.fingerprint:
+                raise IclVectorsError(f"two tasks are named {task.name!r}; rename one of them.")
+    if not found:
+        raise IclVectorsError("expected at least one task, found none.")
+    if "" in found:
+        raise IclVectorsError("expected tasks with a name, found one without.")
+    return tuple(found.values())
+
+
+def parse_pairs(given: str | Mapping[str, Any] | Iterable[Any]) -> tuple[tuple[Task, Task], ...]:
+    """The pairs of "A:B,…", of a run.json, or of (A, B) with names or tasks.
+
+    Raises:
+        IclVectorsError: not of that form, an unknown task, or a pair of one task.
+    """
+    if isinstance(given, str):
+        given = [part.strip().split(":") for part in given.split(",") if part.strip()]
+    elif isinstance(given, Mapping):
+        given = [name.split(":") for name in given]
+    pairs = []
+    for part in given:
+        names = [one.strip() if isinstance(one, str) else one for one in part]
+        shown = ":".join(getattr(one, "name", str(one)) for one in names)
+        if len(names) != 2 or not all(names):
+            raise IclVectorsError(f"--pairs {shown!r}: expected A:B, two tasks.")
+        a, b = (one if isinstance(one, Task) else load_task(one) for one in names)
+        if a.name == b.name:
+            raise IclVectorsError(f"--pairs {shown!r}: expected two different tasks.")
+        pairs.append((a, b))
+    if not pairs:
+        raise IclVectorsError("--pairs: expected A:B,…, found none.")
+    return tuple(dict.fromkeys(pairs))

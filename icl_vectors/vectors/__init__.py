@@ -1,0 +1,1 @@
+"""θ as a thing one keeps: extract, apply, save, share, export."""

@@ -1,0 +1,196 @@
+"""`extract` is A(S): what the demonstrations teach, as a vector θ at every layer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from icl_vectors.errors import IclVectorsError, not_finite
+from icl_vectors.given import takes_numbers, texts
+from icl_vectors.graph.experiments import run_many_thetas
+from icl_vectors.layers import parse_layers
+from icl_vectors.models.load import Model, as_model
+from icl_vectors.models.memory import choose_batch_size, with_smaller_batches
+from icl_vectors.plain_text import fault_of_line
+from icl_vectors.prompts.batches import make_batches
+from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.limits import encode_prompts
+from icl_vectors.prompts.sampling import Prompt, sample_prompts
+from icl_vectors.prompts.template import load_template
+from icl_vectors.tasks.task import Outputs, Task
+from icl_vectors.turns import takes_turns
+from icl_vectors.vectors.extract_methods import (
+    MethodVectors,
+    require_method,
+    require_task,
+    vectors_by_method,
+)
+from icl_vectors.vectors.vector import TaskVector
+
+HELD_OUT = 2  # demonstrations whose inputs become the dummies where none are given
+LEFT_AT_LEAST = 2  # demonstrations that must remain then
+SEED = 41  # of that draw
+
+
+@takes_turns
+@takes_numbers
+def extract(
+    model: Any,
+    demonstrations: Task | Mapping[str, Outputs] | Iterable[tuple[str, Outputs]],
+    dummies: Iterable[str] = (),
+    *,
+    layers: str | Iterable[int] = "all",
+    template: str = "{input}→{output}",
+    task: str = "",
+    seed: int | None = None,
+    shots: int = 5,
+    draw_dummies: int = 2,
+    prompts: int = 1,
+    method: str = "state",
+    heads: str | Path | None = None,
+) -> TaskVector:
+    """θ(S): the states at the last arrow of "demonstrations dummy→", averaged over the dummies.
+
+    Args:
+        demonstrations: input–output pairs S, in the order of the prompt; or a task, from which
+            they are drawn, with two dummies, by `seed`.
+        dummies: inputs x′ that stand in for a query (paper, section 2). Without any, the inputs
+            of the last two demonstrations are held out and used.
+        layers: decoder blocks to keep: "all", "A:B[:STEP]", "I,J,…" or [I, J, …].
+        task: a name, kept with the vector, for people.
+        seed: kept with the vector; of the draw from a task, 41 where none is given.
+        shots: demonstrations of a prompt that is drawn from a task.
+        draw_dummies: dummies of such a prompt.
+        prompts: how many such prompts θ is averaged over, each with draws of its own.
+        method: what kind of vector; `apply` puts it in as its paper does. state, state-mean,
+            state-mean-add, function, icv or state-vector, see `icl_vectors.methods`.
+        heads: for function, the heads.json of a comparison; without it the heads are ranked on
+            these prompts.
+
+    Returns:
+        A vector of shape (layer, hidden), float32.
+
+    Raises:
+        IclVectorsError: too few demonstrations, a dummy that is demonstrated, or a template
+            whose arrow this tokenizer can't tell.
+    """
+    model, form = as_model(model), load_template(template)
+    if isinstance(dummies, str):
+        raise IclVectorsError(f"dummies {dummies!r}: expected a list of texts: [{dummies!r}].")
+    dummies = texts(dummies, "dummies")
+    if isinstance(demonstrations, Task):
+        seed = SEED if seed is None else seed
+        asked = _draw(demonstrations, dummies, seed, shots, draw_dummies, prompts)
+        task = task or demonstrations.name
+    else:
+        if prompts != 1:
+            raise IclVectorsError(
+                f"prompts {prompts}: expected 1 with demonstrations of your own; give a Task "
+                "(Task.from_pairs(…)) to draw several prompts from it."
+            )
+        asked = [_given(demonstrations, dummies, task, seed)]
+    if method != "state":
+        require_method(method)
+        require_task(method, prompts, isinstance(demonstrations, Task))
+    encoded = encode_prompts(model, form, asked)
+    if method == "state":
+        found: MethodVectors = (_state(model, encoded), None, "")
+    else:
+        found = vectors_by_method(model, form, method, encoded, heads)
+    theta, best_layer, made_by = found
+    if not theta.isfinite().all():
+        raise not_finite("the states", model.dtype, model.device)
+    only = asked[0] if len(asked) == 1 else None
+    averaged = "" if only else f"mean over {len(asked)} prompts of {shots} demonstrations"
+    vector = TaskVector(
+        vectors=theta,
+        layers=tuple(range(model.n_layers)),
+        model=model.reference,
+        from_folder=model.is_from_folder,
+        revision=model.revision,
+        fingerprint=model.fingerprint,
+        dtype=model.dtype,
+        template=form.text,
+        task=task,
+        seed=seed,
+        demonstrations=only.demonstrations if only else (),
+        dummies=only.dummies if only else (),
+        model_type=model.config.model_type,
+        made_by="; ".join(filter(None, (made_by, averaged))),
+        best_layer=best_layer,
+        method=method,
+    )
+    return vector.only(parse_layers(layers, model.n_layers))
+
+
+def _state(model: Model, encoded: Sequence[EncodedPrompt]) -> Tensor:
+    """θ at every block, mean over the prompts, (layer, hidden)."""
+
+    def run(size: int) -> Tensor:
+        batches = make_batches(encoded, size, model.way, with_query=False)
+        return run_many_thetas(model, batches, None)
+
+    largest = choose_batch_size(model, encoded)
+    thetas, _ = with_smaller_batches(run, largest, lambda text: None)  # (prompt, layer, hidden)
+    return thetas.float().mean(0)
+
+
+def _draw(
+    task: Task, dummies: Sequence[str], seed: int, shots: int, draw_dummies: int, prompts: int
+) -> list[Prompt]:
+    """Prompts drawn from a task; dummies that are given take the place of those drawn."""
+    if min(shots, draw_dummies, prompts) < 1:
+        raise IclVectorsError(
+            f"shots {shots}, draw_dummies {draw_dummies}, prompts {prompts}: "
+            "expected 1 or more of each."
+        )
+    others = Task(task.name, tuple(pair for pair in task.pairs if pair[0] not in {*dummies}))
+    counts = {"test": prompts, "shots": shots, "dummies": draw_dummies}
+    drawn = sample_prompts(others, seed=seed, dev=0, **counts)[1]
+    return [replace(one, dummies=tuple(dummies)) for one in drawn] if dummies else drawn
+
+
+def _given(
+    demonstrations: Mapping[str, Outputs] | Iterable[tuple[str, Outputs]],
+    dummies: Sequence[str],
+    task: str,
+    seed: int | None,
+) -> Prompt:
+    """The one prompt of demonstrations that were given."""
+    pairs = [(i, outputs[0]) for i, outputs in Task.from_pairs(task, demonstrations).pairs]
+    if not dummies:
+        pairs, dummies = _hold_out(pairs)
+    _check_dummies(pairs, dummies)
+    return Prompt(
+        id="extract",
+        task=task,
+        seed=seed or 0,
+        split="test",
+        query=dummies[0],
+        answers=(pairs[0][1],),
+        demonstrations=tuple(pairs),
+        dummies=tuple(dummies),
+    )
+
+
+def _hold_out(pairs: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:
+    if len(pairs) < HELD_OUT + LEFT_AT_LEAST:
+        raise IclVectorsError(
+            f"expected dummies, or at least {HELD_OUT + LEFT_AT_LEAST} demonstrations to hold out "
+            f"{HELD_OUT} of them as dummies, found {len(pairs)} demonstrations; add dummies=[…]."
+        )
+    return pairs[:-HELD_OUT], [input for input, _ in pairs[-HELD_OUT:]]
+
+
+def _check_dummies(pairs: Sequence[tuple[str, str]], dummies: Sequence[str]) -> None:
+    for dummy in dummies:
+        fault = fault_of_line(dummy) if isinstance(dummy, str) else "no text"
+        if fault:
+            raise IclVectorsError(f"dummy {dummy!r}: expected one line of text, found {fault}.")
+    shown = {input for input, _ in pairs}
+    if demonstrated := [dummy for dummy in dummies if dummy in shown or not dummy.strip()]:
+        raise IclVectorsError(
+            f"expected dummies that are not blank and not demonstrated, found {demonstrated[0]!r}."
+        )

@@ -1,0 +1,130 @@
+"""Vectors of other methods than one state, to be kept and applied; see `icl_vectors.methods`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from icl_vectors.errors import IclVectorsError, unknown_name
+from icl_vectors.methods.function import FUNCTION
+from icl_vectors.methods.prepare import (
+    Contexts,
+    corrupted_at_once,
+    corrupted_prompts,
+    method_batches,
+)
+from icl_vectors.methods.ranking import RANKING_PROMPTS, best_first, read_ranking
+from icl_vectors.methods.registry import METHODS
+from icl_vectors.methods.session import run_ranking, run_vectors
+from icl_vectors.methods.state_vector import FORMS
+from icl_vectors.models.memory import choose_batch_size, with_smaller_batches
+from icl_vectors.models.model import Model
+from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.template import Template
+
+SHARE_OF_HEADS = 10 / 448  # Todd et al. take 10 of GPT-J's 448
+FEWEST_HEADS = 2
+STRENGTH = 0.01  # of an in-context vector, in the size of the states of all layers
+FORM = "inner"
+MethodVectors: TypeAlias = tuple[Tensor, int | None, str]  # (layer, hidden); its layer; how made
+
+
+def vectors_by_method(
+    model: Model,
+    template: Template,
+    method: str,
+    encoded: Sequence[EncodedPrompt],
+    heads: str | Path | None,
+) -> MethodVectors:
+    """A method's mean vectors, (layer, hidden), their default layer, and how they were made."""
+    settings, made_by = _settings(model, template, method, encoded, heads)
+    chosen = METHODS[method]
+
+    def run(size: int) -> Tensor:
+        contexts = Contexts(encoded) if chosen.pooled else None
+        batches = method_batches(model, template, chosen, encoded, contexts, size, 0)
+        for batch in batches:  # no query is to be answered: every context counts
+            batch["mix"] = torch.full((batch["prompts"], 1, len(encoded)), 1 / len(encoded))
+        return run_vectors(model, chosen, settings, batches)
+
+    largest = choose_batch_size(model, encoded)
+    seen, _ = with_smaller_batches(run, largest, lambda text: None)  # (prompt, …, hidden)
+    found = seen.float().mean(0)
+    if method == "function":  # one vector, the same wherever it is added
+        return found[-1].expand(model.n_layers, -1).clone(), model.n_layers // 3, made_by
+    if method == "icv":
+        return found * STRENGTH, None, f"strength {STRENGTH}"
+    if method == "state-vector":
+        return found[FORMS.index(FORM)], model.n_layers // 2, f"form {FORM}"
+    return found, None, ""
+
+
+def _settings(
+    model: Model,
+    template: Template,
+    method: str,
+    encoded: Sequence[EncodedPrompt],
+    heads: str | Path | None,
+) -> tuple[dict[str, Any], str]:
+    """Which heads make a function vector: of a file, else those that do most on these prompts."""
+    if method != "function":
+        if heads is not None:
+            raise IclVectorsError(f"heads with the method {method!r}: expected function.")
+        return {}, ""
+    n_heads = model.n_heads
+    total = model.n_layers * n_heads
+    count = min(total, max(FEWEST_HEADS, round(total * SHARE_OF_HEADS)))
+    known = read_ranking(heads, model.n_layers, n_heads)
+    found = known or best_first(_effects(model, template, encoded, n_heads))
+    ranked = [one[:2] for one in found]
+    if len(ranked) < count:
+        raise IclVectorsError(f"--heads {heads}: expected {count} heads, found {len(ranked)}.")
+    named = ", ".join(f"{layer}.{head}" for layer, head in ranked[:count])
+    return {"ranked": ranked, "counts": [count]}, f"heads {named}"
+
+
+def _effects(
+    model: Model, template: Template, encoded: Sequence[EncodedPrompt], n_heads: int
+) -> Tensor:
+    whole = corrupted_prompts(model, template, encoded[:RANKING_PROMPTS])
+
+    def run(size: int) -> Tensor:
+        contexts, corrupted = (
+            method_batches(model, template, FUNCTION, part, Contexts(encoded), rows, 0)
+            for part, rows in ((encoded, size), (whole, corrupted_at_once(size, n_heads)))
+        )
+        return run_ranking(model, contexts, corrupted, FUNCTION)
+
+    effects, _ = with_smaller_batches(run, choose_batch_size(model, encoded), lambda text: None)
+    return effects.mean(0)
+
+
+def require_method(method: str) -> None:
+    """Refuse methods of which no vector can be kept.
+
+    Raises:
+        IclVectorsError: an unknown method, or multi.
+    """
+    if method not in METHODS:
+        raise unknown_name("method", method, METHODS)
+    if method == "multi":
+        raise IclVectorsError(
+            "method 'multi': expected a method whose vectors can be kept; its vectors belong to "
+            "the arrows of few-shot prompts. Use `icl-vectors compare --methods multi`."
+        )
+
+
+def require_task(method: str, prompts: int, drawn: bool) -> None:
+    """Methods that average over contexts need a task to draw them from.
+
+    Raises:
+        IclVectorsError: one prompt alone, or demonstrations of one's own.
+    """
+    if METHODS[method].pooled and (not drawn or prompts < 2):
+        raise IclVectorsError(
+            f"method {method!r}: expected a task and 2 prompts or more to average over, found "
+            f"{'a task and one prompt' if drawn else 'demonstrations'}; give a Task and "
+            "prompts=25 (--task or --task-file, --prompts 25)."
+        )

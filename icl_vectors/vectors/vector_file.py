@@ -1,0 +1,84 @@
+"""A task vector on disk: safetensors, its description in the header, a checksum of both."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from icl_vectors.errors import IclVectorsError, first_line
+from icl_vectors.runs.files import write_whole
+
+FORMAT = "icl_vectors.task_vector.1"
+CHECKSUM = "sha256"  # of the description and the numbers: safetensors has none of its own
+
+
+def write_vector(path: Path, vectors: Tensor, description: Mapping[str, str]) -> None:
+    """Write (layer, hidden) in float32, with text for people and programs in the header."""
+    kept = vectors.contiguous().float().cpu()
+    metadata = {"format": FORMAT, **description}
+    metadata[CHECKSUM] = _checksum(kept, metadata)
+    write_whole(path, _with_sorted_header(save({"vectors": kept}, metadata=metadata)))
+
+
+def read_vector(path: Path) -> tuple[Tensor, dict[str, str]]:
+    """The numbers and the description of a file that `write_vector` wrote.
+
+    Raises:
+        IclVectorsError: the file is missing, damaged in any byte, or not a task vector.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = dict(file.metadata() or {})
+            if metadata.get("format") != FORMAT:
+                raise IclVectorsError(
+                    f"{path}: expected a task vector ({FORMAT}), "
+                    f"found format {metadata.get('format')!r}."
+                )
+            vectors: Tensor = file.get_tensor("vectors")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise no_vector(path, error) from error
+    stated = metadata.pop(CHECKSUM, "none")
+    if vectors.dtype is not torch.float32 or stated != _checksum(vectors, metadata):
+        raise IclVectorsError(
+            f"{path}: expected a task vector whose content has the checksum in its header, found "
+            "another: the file is damaged; make or fetch it again."
+        )
+    return vectors, metadata
+
+
+def no_vector(path: Path, error: BaseException) -> IclVectorsError:
+    """The error for a file that can't be read as a task vector."""
+    return IclVectorsError(
+        f"{path}: expected a task vector as safetensors, found {_reason(error)}; "
+        "make one with `icl-vectors extract`."
+    )
+
+
+def _checksum(vectors: Tensor, metadata: Mapping[str, str]) -> str:
+    described = json.dumps(metadata, sort_keys=True, ensure_ascii=False)
+    numbers = vectors.numpy().astype("<f4").tobytes()
+    shape = json.dumps(list(vectors.shape))
+    return hashlib.sha256(b"\0".join([described.encode(), shape.encode(), numbers])).hexdigest()
+
+
+def _with_sorted_header(content: bytes) -> bytes:
+    """The same safetensors file with its metadata in order, so that equal vectors are equal files.
+
+    safetensors writes the keys of the metadata in an order that changes from run to run.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    text = json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the format's alignment
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return first_line(error, 160)
