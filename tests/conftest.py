@@ -1,5 +1,6 @@
 """What all tests share: no network, tiny models, and what one worker keeps to itself."""
 
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -23,6 +24,15 @@ from tests.tiny import (
 
 LONGEST = ("tests/reliability/test_programs.py", "/remote/", "test_embedded.py", "test_examples.py")
 
+FAST = frozenset(  # files of a few seconds at the most, together under a minute
+    """answers batches checkpoint checkpoints checks claims control_vectors cost embedded_cache
+    encoding errors extraction extraction_of_methods failures files fonts generated geometry given
+    layers main measures memory models other_programs_files parts passes procedures_agree prompts
+    proxies read recovery remote_answers run_folder scoring sharing statistics stopping table
+    tables task_data tasks templates vector_arithmetic vectors work
+    wrong_types""".split()
+)
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -43,7 +53,10 @@ def scope_of(nodeid: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that no worker is left with them at the end."""
+    """Marks the fast ones; the longest come first, so that no worker is left with them at last."""
+    for item in items:
+        if item.path.stem.removeprefix("test_") in FAST:
+            item.add_marker(pytest.mark.fast)
 
     def place(item: pytest.Item) -> int:
         return next((i for i, one in enumerate(LONGEST) if one in item.nodeid), len(LONGEST))
@@ -96,11 +109,14 @@ def ctrl_c_is_heard() -> None:
 def one_thread() -> Iterator[int]:
     """Tiny models are many times slower with threads when other programs use the cores.
 
-    For the whole session, so that what a fixture computed equals what a test computes again.
+    For the whole session, so that what a fixture computed equals what a test computes again; and
+    in the processes that tests start.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield threads
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield 1 if "PYTEST_XDIST_WORKER" in os.environ else threads
     torch.set_num_threads(threads)
 
 

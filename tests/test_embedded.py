@@ -98,7 +98,7 @@ def test_the_example_of_the_slides_gives_a_colour(gemma: Model, layer: int) -> N
 @pytest.fixture(scope="module")
 def run(gemma: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("runs") / "small"
-    icl.sweep(gemma, "list_first,to_lower,present_simple_gerund", dev=12, test=12, output=output)
+    icl.sweep(gemma, "list_first,to_lower,present_simple_gerund", dev=8, test=8, output=output)
     return output
 
 
@@ -106,7 +106,7 @@ def test_a_small_sweep_has_hypothesis_far_over_baseline_near_half_depth(
     gemma: Model, run: Path
 ) -> None:
     resumed = icl.sweep(
-        gemma, "list_first,to_lower,present_simple_gerund", dev=12, test=12, output=run
+        gemma, "list_first,to_lower,present_simple_gerund", dev=8, test=8, output=run
     )
     summary = resumed.data["summary"]
     assert summary["hypothesis"] > summary["baseline"] + 0.4
@@ -128,7 +128,7 @@ def as_twin(prompt: Prompt) -> twin.Prompt:
 @pytest.mark.parametrize("name", ["list_first", "to_lower", "present_simple_gerund"])
 def test_the_sweep_equals_plain_pytorch(gemma: Model, run: Path, name: str) -> None:
     model: Any = gemma.nnsight._module
-    dev, test = sample_prompts(load_task(name), dev=12, test=12)
+    dev, test = sample_prompts(load_task(name), dev=8, test=8)
     shown = {
         (line["id"], line["method"], line["layer"]): line["prediction"]
         for line in read_lines(run / "samples.jsonl")

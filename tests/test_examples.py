@@ -1,16 +1,21 @@
 import runpy
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+import icl_vectors as icl
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "experiments" / "examples"
 
 pytestmark = pytest.mark.embedded
+opened = cache(icl.load_model)
 
 
 def run(name: str, capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", [name, *map(str, arguments)])
+        patch.setattr(icl, "load_model", opened)  # once, not once an example
         runpy.run_path(str(EXAMPLES / name), run_name="__main__")
     return capsys.readouterr().out
 

@@ -4,7 +4,24 @@ from pathlib import Path
 
 import pytest
 
+from icl_vectors.report import write
+from icl_vectors.report.drawing import Drawing, Picture, render
 from tests.report import folders
+
+DRAWN: dict[tuple[str, str], Picture] = {}
+
+
+@pytest.fixture
+def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that look at no figure: one of a name and caption is drawn once a session."""
+
+    def drawn(drawing: Drawing) -> Picture:
+        told = drawing.name, drawing.caption
+        if told not in DRAWN:
+            DRAWN[told] = render(drawing)
+        return DRAWN[told]
+
+    monkeypatch.setattr(write, "render", drawn)
 
 
 @pytest.fixture
@@ -27,11 +44,9 @@ def other_folder(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def page_of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of two finished runs."""
-    from icl_vectors.report.write import write_report
-
     place = tmp_path_factory.mktemp("two")
     first = folders.write_folder(place / "a", folders.results())
     second = folders.write_folder(
         place / "b", folders.results("org/larger", 32, 14), folders.about("org/larger", 32, "ffff")
     )
-    return write_report([first, second])
+    return write.write_report([first, second])

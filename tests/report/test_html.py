@@ -3,6 +3,8 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+
 from icl_vectors.report.write import write_report
 from tests.report import folders
 
@@ -87,6 +89,7 @@ def test_the_opening_gives_the_summary_and_each_verdict(page_of_two: Path) -> No
     assert "Is it the same depth?" in opening
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_a_task_that_copies_its_dummies_is_named_in_the_opening(folder: Path) -> None:
     data = folders.results()
     data["tasks"][2]["copies_dummies"] = True

@@ -43,6 +43,7 @@ def test_a_copied_folder_gives_the_same_bytes(folder: Path, tmp_path: Path) -> N
         assert path.read_bytes() == (copy / "figures" / path.name).read_bytes()
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_two_runs_are_compared_on_one_page(folder: Path, other_folder: Path) -> None:
     page = write_report([folder, other_folder], folder.parent / "both.html").read_text("utf-8")
     assert "Is it the same depth?" in page
@@ -51,12 +52,14 @@ def test_two_runs_are_compared_on_one_page(folder: Path, other_folder: Path) -> 
     assert names(other_folder / "figures", "png") == FIGURES
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_a_folder_of_runs_stands_for_its_runs(folder: Path, other_folder: Path) -> None:
     path = write_report([folder.parent])
     assert path == folder.parent / "report.html"
     assert "All runs together" in path.read_text("utf-8")
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_runs_of_one_model_and_dtype_are_numbered(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "again")
     page = write_report([folder, tmp_path / "again"]).read_text("utf-8")
@@ -65,6 +68,7 @@ def test_runs_of_one_model_and_dtype_are_numbered(folder: Path, tmp_path: Path) 
     assert "one model in several dtypes" in page
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_a_sweep_alone_gives_a_report_that_names_the_rest(folder: Path) -> None:
     data = folders.results()
     for key in ("conflict", "cluster", "vocabulary", "of_a_later_version"):
@@ -127,6 +131,7 @@ def test_figures_need_no_display_and_leave_the_backend_to_the_user(
     assert names(folder / "figures", "png") == FIGURES
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_a_page_of_very_many_runs_leaves_their_figures_in_their_folders(
     folder: Path, other_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
