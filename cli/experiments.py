@@ -63,7 +63,7 @@ def command_of(kind: type[Experiment]) -> Callable[..., None]:
     ) -> None:
         run = None if config is None else read_json(config)
         if run is not None:
-            given = {name: value for name, value in given.items() if _is_typed(context, name)}
+            given = {name: value for name, value in given.items() if is_typed(context, name)}
             model, opening = _as_in(run, context, model, opening)
         asked = configuration_of(kind, given, run)
         require_one_on_server(opening.on_server, opening.dtypes)
@@ -100,7 +100,7 @@ def command_of(kind: type[Experiment]) -> Callable[..., None]:
     return expands_options(shown, given=kind.Config)
 
 
-def _is_typed(context: typer.Context, name: str) -> bool:
+def is_typed(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
@@ -130,11 +130,11 @@ def _as_in(
 ) -> tuple[list[str], Opening]:
     """The model and dtype of an earlier run, where none are given."""
     about = run.get("model", {})
-    if not _is_typed(context, "model"):
+    if not is_typed(context, "model"):
         model = [str(about.get("reference"))]
         if not opening.revision:
             opening = replace(opening, revision=about.get("revision"))
-    typed = any(_is_typed(context, name) for name in ("dtype", "load_in_4bit", "load_in_8bit"))
+    typed = any(is_typed(context, name) for name in ("dtype", "load_in_4bit", "load_in_8bit"))
     if not typed and not opening.on_server:
         opening = replace(opening, dtype=str(about.get("dtype", "auto")))
     return model, opening

@@ -7,13 +7,24 @@ from typing import Annotated, Any
 import typer
 
 from icl_vectors.cli import options
-from icl_vectors.cli.experiments import configuration_of
+from icl_vectors.cli.experiments import configuration_of, is_typed
 from icl_vectors.cli.opening import AS_USUAL, Opening, calm_libraries, expands_options, say
 from icl_vectors.cli.terminal import show, show_json
-from icl_vectors.errors import IclVectorsError
+from icl_vectors.discovery import experiment as kind_of
+from icl_vectors.discovery import experiment_names
+from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.experiments.sweep import Sweep, SweepConfig
 
-OF_PLAN_ALONE = ("calibrate", "memory", "json", "quiet", "dtype", "load_in_4bit", "load_in_8bit")
+OF_PLAN_ALONE = (
+    "experiment",
+    "calibrate",
+    "memory",
+    "json",
+    "quiet",
+    "dtype",
+    "load_in_4bit",
+    "load_in_8bit",
+)
 
 
 def _plan(
@@ -25,6 +36,9 @@ def _plan(
     memory: Annotated[
         str | None, typer.Option("--memory", help="Ask about a GPU of this size, such as 24GB.")
     ] = None,
+    experiment: Annotated[
+        str, typer.Option("--experiment", help="Ask about another experiment made of sweeps.")
+    ] = "sweep",
     methods: Annotated[
         str | None,
         typer.Option("--methods", help="Ask about `compare` with these methods, or all."),
@@ -49,7 +63,7 @@ def _plan(
     from icl_vectors.cost.memory import parse_memory
     from icl_vectors.cost.plan import plan_sweep
 
-    on_server, config = bool(opening.on_server), configuration_of(Sweep, given)
+    on_server, config = bool(opening.on_server), _configuration(context, experiment, given)
     if on_server and (calibrate or memory is not None):
         raise IclVectorsError(
             "--calibrate or --memory with --remote: expected one of them; what a server's memory "
@@ -76,7 +90,9 @@ def _plan(
         found = plan_sweep(reference, config, **settings)
         found["command"] = _command(context, reference, found["dtype"], on_server)
         found["remote"]["command"] = _command(context, reference, None, True)
-        found["not_counted"] = "writing whole answers" if config.generates else None
+        found["not_counted"] = (
+            "writing whole answers" if getattr(config, "generates", False) else None
+        )
         plans.append(found)
         if not json:
             show(plan_text(found, remote=on_server))
@@ -88,9 +104,23 @@ plan = expands_options(_plan, given=SweepConfig)
 plan.__name__ = "plan"
 
 
+def _configuration(context: typer.Context, name: str, given: dict[str, Any]) -> Any:
+    """The configuration that is asked about: a sweep's, or one of an experiment of sweeps."""
+    kinds = {one: kind_of(one) for one in experiment_names()}
+    of_sweeps = [one for one, kind in kinds.items() if hasattr(kind.Config, "units")]
+    if name == "sweep" or name not in of_sweeps:
+        if name not in of_sweeps:
+            raise unknown_name("--experiment", name, of_sweeps)
+        return configuration_of(Sweep, given)
+    names = {*kinds[name].Config.model_fields, "task_file", "strict_tasks"}
+    kept = {one: value for one, value in given.items() if one in names}
+    typed = {one: value for one, value in kept.items() if is_typed(context, one)}
+    return configuration_of(kinds[name], {"tasks": None, **typed})
+
+
 def _command(context: typer.Context, reference: str, dtype: str | None, remote: bool) -> str | None:
     """The sweep to run: the same options, with the dtype and the place that fit, or remote."""
-    command = "compare" if context.params.get("methods") else "sweep"
+    command = "compare" if context.params.get("methods") else context.params["experiment"]
     words = ["icl-vectors", command, "--model", reference]
     for option in context.command.params:
         name, value = option.name or "", context.params.get(option.name or "")

@@ -188,3 +188,4 @@ def _write_points(path: Path, points: dict[str, Any], labels: Any, tasks: Sequen
 
 
 cluster = in_python(Cluster)
+"""`cluster(model, …)` runs the experiment; its options are the fields of `ClusterConfig`."""

@@ -205,3 +205,4 @@ def shared_inputs(a: Task, b: Task) -> list[str]:
 
 
 conflict = in_python(Conflict)
+"""`conflict(model, …)` runs the experiment; its options are the fields of `ConflictConfig`."""

@@ -152,3 +152,4 @@ def _words(
 
 
 vocabulary = in_python(Vocabulary)
+"""`vocabulary(model, …)` runs the experiment; its options are the fields of `VocabularyConfig`."""

@@ -7,6 +7,7 @@ them ("In-Context Learning Creates Task Vectors", Hendel et al. 2023, arXiv 2310
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from icl_vectors.discovery import experiment_names
 from icl_vectors.version import VERSION as __version__
 
 if TYPE_CHECKING:
@@ -60,25 +61,22 @@ _HOMES = {
     "TaskVector": "icl_vectors.vectors.vector",
     "apply": "icl_vectors.vectors.apply",
     "check": "icl_vectors.engine.check",
-    "cluster": "icl_vectors.experiments.cluster",
-    "compare": "icl_vectors.experiments.compare",
-    "conflict": "icl_vectors.experiments.conflict",
     "extract": "icl_vectors.vectors.extract",
     "list_tasks": "icl_vectors.tasks.task",
     "load_model": "icl_vectors.models.load",
     "load_task": "icl_vectors.tasks.task",
     "share": "icl_vectors.vectors.share",
-    "sweep": "icl_vectors.experiments.sweep",
-    "vocabulary": "icl_vectors.experiments.vocabulary",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Public names are loaded on first use: `import icl_vectors` alone takes no second."""
+    if name in experiment_names():
+        return getattr(import_module(f"icl_vectors.experiments.{name}"), name)
     if name not in _HOMES:
         raise AttributeError(f"module 'icl_vectors' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *experiment_names()})

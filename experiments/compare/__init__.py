@@ -146,3 +146,4 @@ class Compare(Experiment):
 
 
 compare = in_python(Compare)
+"""`compare(model, …)` runs the experiment; its options are the fields of `CompareConfig`."""

@@ -44,7 +44,8 @@ def plan_sweep(
     """What `sweep` with the same arguments would cost; nothing is run, no weight is loaded.
 
     Args:
-        given, options: of the sweep, as `icl_vectors.sweep` takes them.
+        given, options: of the sweep, as `icl_vectors.sweep` takes them; or the configuration of an
+            experiment that is made of sweeps, such as `ShotsConfig`.
         methods: also what `compare` would cost with these methods and `controls`.
         dtypes: "auto" alone tells of the checkpoint's own dtype, bfloat16, int8 and nf4.
         memory: bytes of a GPU to ask about in place of this machine.
@@ -60,7 +61,8 @@ def plan_sweep(
     module = blueprint(config, trust_remote_code=trust_remote_code)
     architecture = find_architecture(module)
     depth = len(architecture.blocks)
-    run = SweepConfig.make(*given, **options)
+    run: Any = given[0] if given and hasattr(given[0], "units") else None
+    run = run or SweepConfig.make(*given, **options)
     layers, batch_size = parse_layers(run.layers, depth), run.batch_size
     sizes, tokenizer = _sizes(reference, about, run)
     compared = parse_methods(methods) if methods is not None else []
@@ -111,7 +113,7 @@ def _dtypes(dtypes: Sequence[str], config: Any) -> list[str]:
     return list(dict.fromkeys([*chosen, *more]))
 
 
-def _sizes(reference: str, about: dict[str, Any], run: SweepConfig) -> tuple[dict[Any, Any], Any]:
+def _sizes(reference: str, about: dict[str, Any], run: Any) -> tuple[dict[Any, Any], Any]:
     """The lengths of every unit's prompts, and the tokenizer; None: they are estimated."""
     folder = Path(base_of(reference, about["revision"])[0]).expanduser()
     files = [*folder.glob("token*"), *folder.glob("vocab*")] if folder.is_dir() else [folder]
@@ -125,9 +127,9 @@ def _sizes(reference: str, about: dict[str, Any], run: SweepConfig) -> tuple[dic
     return sizes, tokenizer
 
 
-def _with_prompts(run: SweepConfig, sizes: Mapping[Unit, Any]) -> list[Any]:
+def _with_prompts(run: Any, sizes: Mapping[Unit, Any]) -> list[Any]:
     """Dev and test prompts of each task with their lengths, for the first seed."""
-    units = [unit for unit in run.units if unit[1] == run.all_seeds[0]]
+    units = [unit for unit in run.units if unit[1] == run.units[0][1]]
     return [
         tuple(
             list(zip(part, lengths, strict=True))
@@ -137,7 +139,7 @@ def _with_prompts(run: SweepConfig, sizes: Mapping[Unit, Any]) -> list[Any]:
     ]
 
 
-def _sent(run: SweepConfig) -> dict[Unit, int]:
+def _sent(run: Any) -> dict[Unit, int]:
     return {
         unit: bytes_up(run.template, (one for part in run.prompts(unit) for one in part))
         for unit in run.units

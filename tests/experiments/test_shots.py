@@ -1,0 +1,104 @@
+"""`shots` beside the sweep that it is made of, and where it appears by being there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import icl_vectors as icl
+from icl_vectors.discovery import experiment_names
+from icl_vectors.experiments.shots import ShotsConfig, ShotsResult
+from icl_vectors.models.load import Model
+from icl_vectors.observer import Observer
+from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY
+from icl_vectors.report.shots import theta_needs_fewer
+from icl_vectors.report.write import write_report
+from icl_vectors.runs.files import read_lines
+from tests.report.folders import share
+
+SMALL: dict[str, Any] = {"dev": 3, "test": 4}
+TASKS = "to_upper,list_first"
+
+
+class Stopping(Observer):
+    """Stops the run after some units."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def finished(self, result: Any, line: str) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def test_at_each_number_it_is_the_sweep_with_so_many_shots(llama: Model) -> None:
+    found = icl.shots(llama, TASKS, shots="0,3", **SMALL)
+    by_unit = {(one["task"], one["shots"]): one for one in found.data["shots"]}
+    assert list(by_unit) == [(t, n) for t in TASKS.split(",") for n in (0, 3)]
+    for n in (0, 3):
+        for entry in icl.sweep(llama, TASKS, shots=n, **SMALL).data["tasks"]:
+            own = by_unit[entry["task"], n]
+            for key in ("baseline", "hypothesis", "regular", "best_layer"):
+                assert own[key] == entry[key], (entry["task"], n, key)
+    frame = found.to_pandas()
+    assert len(frame) == 2 * 2 * 3 and set(frame["shots"]) == {0, 3}
+    assert "shots of" in repr(found) and "hypothesis" in str(found)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_results(llama: Model, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"shots": "0,2", **SMALL}
+    unbroken = icl.shots(llama, TASKS, output=tmp_path / "one", **asked)
+    with pytest.raises(KeyboardInterrupt):
+        icl.shots(llama, TASKS, output=tmp_path / "two", observer=Stopping(2), **asked)
+    again = icl.shots(llama, TASKS, output=tmp_path / "two", **asked)
+    assert again.data == unbroken.data
+    samples = read_lines(tmp_path / "two" / "samples.jsonl")
+    assert sorted(map(json.dumps, samples)) == sorted(
+        map(json.dumps, read_lines(tmp_path / "one" / "samples.jsonl"))
+    )
+    asked_for = {line["id"] for line in read_lines(tmp_path / "two" / "prompts.jsonl")}
+    assert {sample["id"] for sample in samples} == asked_for
+
+
+def test_it_appears_in_the_report_by_being_there(llama: Model, tmp_path: Path) -> None:
+    icl.shots(llama, TASKS, shots="0,2", output=tmp_path, **SMALL)
+    page = write_report([tmp_path]).read_text("utf-8")
+    assert "Against the number of demonstrations" in page
+    assert "θ needs fewer demonstrations" in page and "θ carries the task" not in page
+    assert (tmp_path / "figures" / "shots_of_theta.svg").is_file()
+    assert "shots" in experiment_names() and "shots" in dir(icl)
+
+
+def entries(fewest_theta: int, fewest_regular: int, tasks: int = 4) -> list[ShotsResult]:
+    """Tasks whose methods are good from some number of demonstrations on."""
+    found = []
+    for task in range(tasks):
+        for n in (1, 2, 4, 8):
+            hits = {
+                "baseline": 1,
+                "hypothesis": 40 if n >= fewest_theta else 10,
+                "regular": 45 if n >= fewest_regular else 10,
+            }
+            entry = {method: share(count) for method, count in hits.items()}
+            about = {"task": f"task{task}", "category": "user", "seed": 41, "best_layer": 3}
+            found.append(ShotsResult.model_validate({**about, "shots": n, "n": 50, **entry}))
+    return found
+
+
+def test_the_claim_goes_by_the_fewest_demonstrations() -> None:
+    assert theta_needs_fewer(entries(2, 4)).verdict == HOLDS
+    assert theta_needs_fewer(entries(4, 4)).verdict == FAILS
+    mixed = [*entries(2, 4, tasks=1), *(one for one in entries(4, 4) if one.task != "task0")]
+    assert theta_needs_fewer(mixed).verdict == WEAKLY
+    assert theta_needs_fewer(entries(2, 4, tasks=2)).verdict == UNTESTED
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"shots": "1,x"}, "expected numbers of demonstrations"), ({"shots": "30"}, "lower --shots")],
+)
+def test_wrong_numbers_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(icl.IclVectorsError, match=message):
+        ShotsConfig.make("to_upper", **options)
