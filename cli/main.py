@@ -9,7 +9,7 @@ from icl_vectors.cli.check import check
 from icl_vectors.cli.experiments import command_of
 from icl_vectors.cli.models import models
 from icl_vectors.cli.plan import plan
-from icl_vectors.cli.report import report
+from icl_vectors.cli.report import report, schema
 from icl_vectors.cli.stopping import Stopping
 from icl_vectors.cli.tasks import tasks
 from icl_vectors.cli.terminal import HelpCommand, HelpGroup, adapt_streams, printable, show
@@ -119,7 +119,7 @@ def _complain(message: str, code: int) -> int:
     return code
 
 
-OTHERS = (report, extract, apply, share, tasks, models, plan, check)
+OTHERS = (report, schema, extract, apply, share, tasks, models, plan, check)
 
 
 def _register() -> None:

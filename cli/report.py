@@ -3,13 +3,14 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from icl_vectors.cli.opening import say
-from icl_vectors.cli.terminal import show
-from icl_vectors.errors import IclVectorsError
+from icl_vectors.cli.terminal import show, show_json
+from icl_vectors.discovery import experiment, experiment_names
+from icl_vectors.errors import IclVectorsError, unknown_name
 
 
 def report(
@@ -33,6 +34,25 @@ def report(
     from icl_vectors.report.write import write_report
 
     show(write_report(runs, output, say(quiet=False)))
+
+
+def schema(
+    name: Annotated[
+        str, typer.Argument(help="run, results, or an experiment: its configuration.")
+    ] = "results",
+) -> None:
+    """Print the JSON Schema of run.json, of results.json, or of an experiment's configuration.
+
+    Example: icl-vectors schema results
+    """
+    from icl_vectors.runs.run_file import RunFile
+    from icl_vectors.runs.schema import ResultsFile
+
+    kinds: dict[str, Any] = {"run": RunFile, "results": ResultsFile}
+    kinds |= {one: experiment(one).Config for one in experiment_names()}
+    if name not in kinds:
+        raise unknown_name("schema", name, kinds)
+    show_json(kinds[name].model_json_schema())
 
 
 def draw(folders: list[Path], quiet: bool, output: Path | None = None) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from icl_vectors.experiments.conflict import conflict
     from icl_vectors.experiments.sweep import sweep
     from icl_vectors.experiments.vocabulary import vocabulary
+    from icl_vectors.methods.method import Method
+    from icl_vectors.methods.registry import register_method
     from icl_vectors.models.load import Model, load_model
     from icl_vectors.tasks.task import Task, list_tasks, load_task
     from icl_vectors.vectors.apply import Answers, apply
@@ -31,6 +33,7 @@ __all__ = [
     "Check",
     "Checks",
     "IclVectorsError",
+    "Method",
     "Model",
     "Results",
     "Task",
@@ -45,6 +48,7 @@ __all__ = [
     "list_tasks",
     "load_model",
     "load_task",
+    "register_method",
     "share",
     "sweep",
     "vocabulary",
@@ -65,6 +69,8 @@ _HOMES = {
     "list_tasks": "icl_vectors.tasks.task",
     "load_model": "icl_vectors.models.load",
     "load_task": "icl_vectors.tasks.task",
+    "Method": "icl_vectors.methods.method",
+    "register_method": "icl_vectors.methods.registry",
     "share": "icl_vectors.vectors.share",
 }
 

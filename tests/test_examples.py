@@ -23,6 +23,7 @@ def run(name: str, capsys: pytest.CaptureFixture[str], *arguments: object) -> st
 def test_every_example_is_run_here() -> None:
     assert sorted(file.name for file in EXAMPLES.iterdir() if file.is_file()) == [
         "own_csv.py",
+        "own_method.py",
         "share_a_vector.py",
         "slides.py",
     ]
@@ -54,3 +55,11 @@ def test_a_shared_vector_is_used_from_its_folder(
     assert out.startswith("---\nlibrary_name: icl_vectors")
     assert out.endswith("['walking', 'singing', 'writing']\n")
     assert len(list((tmp_path / "shared").iterdir())) == 2
+
+
+def test_a_method_of_ones_own_is_compared_with_the_papers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = run("own_method.py", capsys)
+    for method in ("regular", "zero-shot", "state", "first-dummy", "first-dummy:random"):
+        assert f" {method} " in out

@@ -147,9 +147,9 @@ class CompareConfig(PromptsConfig):
     @property
     def chosen(self) -> "tuple[Method, ...]":
         """The methods that are compared."""
-        from icl_vectors.methods.registry import METHODS
+        from icl_vectors.methods.registry import find_method
 
-        return tuple(METHODS[name] for name in self.methods)
+        return tuple(map(find_method, self.methods))
 
     @property
     def templates(self) -> tuple[Template, ...]:

@@ -158,6 +158,7 @@ def counts_of(n_heads: int) -> list[int]:
 
 FUNCTION = Method(
     name="function",
+    mode="add",
     title="function vector: the top heads' mean outputs, added",
     source="Todd et al. 2023, arXiv 2310.15213",
     read=read,

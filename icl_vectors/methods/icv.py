@@ -77,6 +77,7 @@ def every_strength(layers: Sequence[int], options: Mapping[str, Any]) -> list[li
 
 ICV = Method(
     name="icv",
+    mode="everywhere",
     title="in-context vector: outputs minus inputs, added everywhere",
     source="Liu et al. 2023, arXiv 2311.06668",
     read=read,

@@ -28,13 +28,13 @@ class Method:
         slots: whether each prompt gets one vector for every arrow of its prompt.
         attention: whether it looks into the blocks' attention.
         heads: whether it needs the ranking of the attention heads.
+        mode: how a vector that was kept is injected: "replace" or "add" at one block.
+        title, source: for readers; the paper.
         cost: (batch, candidates, number of blocks) → layer-tokens of reading one batch, of
             starting, and of putting the candidates in.
     """
 
     name: str
-    title: str
-    source: str
     read: Callable[..., Any]
     make: Callable[..., Any]
     start: Callable[..., Any]
@@ -47,6 +47,9 @@ class Method:
     slots: bool = False
     attention: bool = False
     heads: bool = False
+    mode: str = "replace"
+    title: str = ""
+    source: str = ""
 
 
 def by_layers(

@@ -93,6 +93,7 @@ STATE_MEAN = Method(
 )
 STATE_MEAN_ADD = Method(
     name="state-mean-add",
+    mode="add",
     title="mean θ of the dev prompts' contexts, added",
     source="Hendel et al. 2023, arXiv 2310.15916, added as in Todd et al. 2023",
     read=read,

@@ -76,6 +76,7 @@ def every_depth_and_form(
 
 STATE_VECTOR = Method(
     name="state-vector",
+    mode="attention",
     title="state vector: attention outputs of the first blocks, replaced",
     source="Li et al. 2024, arXiv 2404.11225",
     read=read,

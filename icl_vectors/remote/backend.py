@@ -19,20 +19,20 @@ from nnsight.schema.response import ResponseModel, Status
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from icl_vectors.errors import RunError
+from icl_vectors.remote import by_value
 from icl_vectors.remote.failures import JobFailed, JobLost, failure_of, is_passing, refused
 from icl_vectors.remote.job import Job, JobCost
 
 FIRST_PAUSE = 0.25  # seconds
 GONE = (403, 404, 410)  # of a result: its address has run out, or the store has lost it
 
-for by_value in ("icl_vectors.graph", "icl_vectors.methods"):
-    nnsight.register(by_value)
-
 
 class PatientBackend(RemoteBackend):  # type: ignore[misc]
     """Runs a session on a server and puts what it saved into the caller's variables."""
 
     def __init__(self, language_model: Any, host: str, job: Job) -> None:
+        for module in by_value.MODULES:
+            nnsight.register(module)
         super().__init__(
             language_model.to_model_key(),
             host=host,

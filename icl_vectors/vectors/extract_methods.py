@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from icl_vectors.errors import IclVectorsError, unknown_name
+from icl_vectors.errors import IclVectorsError
 from icl_vectors.methods.function import FUNCTION
 from icl_vectors.methods.prepare import (
     Contexts,
@@ -16,7 +16,7 @@ from icl_vectors.methods.prepare import (
     method_batches,
 )
 from icl_vectors.methods.ranking import RANKING_PROMPTS, best_first, read_ranking
-from icl_vectors.methods.registry import METHODS
+from icl_vectors.methods.registry import find_method
 from icl_vectors.methods.session import run_ranking, run_vectors
 from icl_vectors.methods.state_vector import FORMS
 from icl_vectors.models.memory import choose_batch_size, with_smaller_batches
@@ -40,7 +40,7 @@ def vectors_by_method(
 ) -> MethodVectors:
     """A method's mean vectors, (layer, hidden), their default layer, and how they were made."""
     settings, made_by = _settings(model, template, method, encoded, heads)
-    chosen = METHODS[method]
+    chosen = find_method(method)
 
     def run(size: int) -> Tensor:
         contexts = Contexts(encoded) if chosen.pooled else None
@@ -58,6 +58,11 @@ def vectors_by_method(
         return found * STRENGTH, None, f"strength {STRENGTH}"
     if method == "state-vector":
         return found[FORMS.index(FORM)], model.n_layers // 2, f"form {FORM}"
+    if found.ndim != 2:
+        raise IclVectorsError(
+            f"method {method!r}: expected a vector for each block to keep, (layer, hidden), found "
+            f"{tuple(found.shape)}; use it with `compare`."
+        )
     return found, None, ""
 
 
@@ -107,8 +112,7 @@ def require_method(method: str) -> None:
     Raises:
         IclVectorsError: an unknown method, or multi.
     """
-    if method not in METHODS:
-        raise unknown_name("method", method, METHODS)
+    find_method(method)
     if method == "multi":
         raise IclVectorsError(
             "method 'multi': expected a method whose vectors can be kept; its vectors belong to "
@@ -122,7 +126,7 @@ def require_task(method: str, prompts: int, drawn: bool) -> None:
     Raises:
         IclVectorsError: one prompt alone, or demonstrations of one's own.
     """
-    if METHODS[method].pooled and (not drawn or prompts < 2):
+    if find_method(method).pooled and (not drawn or prompts < 2):
         raise IclVectorsError(
             f"method {method!r}: expected a task and 2 prompts or more to average over, found "
             f"{'a task and one prompt' if drawn else 'demonstrations'}; give a Task and "

@@ -8,17 +8,12 @@ from torch import Tensor
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.given import whole_number, whole_numbers
 from icl_vectors.layers import parse_layer
+from icl_vectors.methods.registry import find_method
 from icl_vectors.models.load import Model
 from icl_vectors.vectors.vector import TaskVector
 
 Mode: TypeAlias = Literal["replace", "add"]
 MODES = ("replace", "add")
-MODE_OF_METHOD = {
-    "state-mean-add": "add",
-    "function": "add",
-    "icv": "everywhere",
-    "state-vector": "attention",
-}
 
 
 def mode_of(theta: TaskVector, asked: Mode | None) -> str:
@@ -27,7 +22,7 @@ def mode_of(theta: TaskVector, asked: Mode | None) -> str:
     Raises:
         IclVectorsError: its method goes in in one way only.
     """
-    own = MODE_OF_METHOD.get(theta.method, "replace")
+    own = find_method(theta.method).mode if theta.method else "replace"
     if asked is not None and own not in MODES:
         raise IclVectorsError(
             f"--mode {asked} with a vector of the method {theta.method}: expected none; it goes "

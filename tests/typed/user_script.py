@@ -1,5 +1,6 @@
 """A user's script that uses every public name; mypy checks it strictly, nothing runs it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas
@@ -11,6 +12,7 @@ from icl_vectors import (
     Check,
     Checks,
     IclVectorsError,
+    Method,
     Model,
     Results,
     Task,
@@ -25,10 +27,12 @@ from icl_vectors import (
     list_tasks,
     load_model,
     load_task,
+    register_method,
     share,
     sweep,
     vocabulary,
 )
+from icl_vectors.methods.state import STATE
 
 
 def everything(folder: Path, frame: pandas.DataFrame) -> None:
@@ -65,6 +69,7 @@ def everything(folder: Path, frame: pandas.DataFrame) -> None:
     function: TaskVector = extract(model, task, prompts=25, method="function")
     found: Results = cluster(model, output=folder)
     words: Results = vocabulary(model, output=folder)
+    mine: Method = register_method(replace(STATE, name="mine"))
     shared: Path = share(folder, folder / "shared", push_to=None)
     try:
         load_task("none")
@@ -72,4 +77,4 @@ def everything(folder: Path, frame: pandas.DataFrame) -> None:
         print(error, __version__, icl.__doc__)
     print(cosines, norms, written, texts, baseline, more.top, logits, table, pairs, found, words)
     print(beside, function.method)
-    print(shared)
+    print(shared, mine.name)
