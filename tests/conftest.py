@@ -22,8 +22,8 @@ from tests.tiny import (
     save_model,
 )
 
-LONGEST = ("tests/reliability/test_programs.py", "/remote/", "test_embedded.py", "test_examples.py")
-
+KILLS = "tests/reliability/test_programs.py"
+TOGETHER = {"/remote/": "server", "test_embedded.py": "Gemma", "test_examples.py": "Gemma"}
 FAST = frozenset(  # files of a few seconds at the most, together under a minute
     """answers batches checkpoint checkpoints checks claims control_vectors cost embedded_cache
     encoding errors extraction extraction_of_methods failures files fonts generated geometry given
@@ -36,7 +36,7 @@ FAST = frozenset(  # files of a few seconds at the most, together under a minute
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `-n`, a file stays on one worker, and so does all that needs the one NDIF server."""
+    """With `-n`, a file stays on one worker, and so do those that share a server or Gemma."""
     from xdist.scheduler.loadscope import LoadScopeScheduling
 
     config.option.loadscopereorder = False  # keeps the order below
@@ -47,9 +47,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def scope_of(nodeid: str) -> str:
     file = nodeid.partition("::")[0]
-    if file == LONGEST[0]:
+    if file == KILLS:
         return nodeid
-    return LONGEST[1] if LONGEST[1] in file else file
+    return next((group for name, group in TOGETHER.items() if name in file), file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.fast)
 
     def place(item: pytest.Item) -> int:
-        return next((i for i, one in enumerate(LONGEST) if one in item.nodeid), len(LONGEST))
+        return next((i for i, one in enumerate((KILLS, *TOGETHER)) if one in item.nodeid), 9)
 
     items.sort(key=place)
 

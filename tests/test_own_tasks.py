@@ -4,7 +4,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -127,14 +126,6 @@ def test_what_a_frame_lacks_is_named() -> None:
         Task.from_frame("t", frame)
     with pytest.raises(IclVectorsError, match="task 't', row 8: expected text, found a missing"):
         Task.from_frame("t", frame, output="outputs")
-
-
-def test_lines_that_repeat_are_told_with_the_task(tmp_path: Path) -> None:
-    file = tmp_path / "t.csv"
-    file.write_text("input,output\na,b\nc,d\na,b\n", "utf-8")
-    task = Task.from_file(file)
-    assert task.notes == (f"task file {file}: line 4 repeats line 2 ('a'); each is used once.",)
-    assert task.fingerprint == Task.from_pairs("t", {"a": "b", "c": "d"}).fingerprint
 
 
 def test_a_set_of_answers_or_of_pairs_is_sorted_so_that_the_fingerprint_stays() -> None:

@@ -173,20 +173,6 @@ def test_several_experiments_share_a_folder_and_keep_their_own_configuration(
         assert set(opened.done) == {A}
 
 
-def test_a_foreign_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(IclVectorsError, match=r"found thesis\.txt and no run\.json"):
-        folder(tmp_path)
-    assert (tmp_path / "thesis.txt").read_text() == "mine"
-    assert not (tmp_path / "run.json").exists()
-
-
-def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(IclVectorsError, match="cannot be made"):
-        folder(tmp_path / "file")
-
-
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", HOLD, str(tmp_path)]

@@ -72,11 +72,6 @@ def test_the_users_mistakes_are_told(tmp_path: Path) -> None:
     other = replace(vector(), fingerprint="xyz", model="other/model")
     with pytest.raises(IclVectorsError, match="found some/model and other/model"):
         icl.share([vector(), other], tmp_path / "new")
-    with pytest.raises(IclVectorsError, match="expected a sweep's folder"):
-        icl.share(tmp_path, tmp_path / "new")
-    (tmp_path / "file").touch()
-    with pytest.raises(IclVectorsError, match="expected a new or empty folder"):
-        icl.share([vector()], tmp_path)
     assert not (tmp_path / "new").exists()
 
 

@@ -117,9 +117,3 @@ def test_the_fingerprint_belongs_to_name_and_pairs_alone() -> None:
     assert task.fingerprint == Task("mine", (("a", ("b",)),), description="other").fingerprint
     assert task.fingerprint != Task("other", task.pairs).fingerprint
     assert task.fingerprint != Task("mine", (("a", ("c",)),)).fingerprint
-
-
-@pytest.mark.parametrize("name", ["../../out", "a/b", "a\\b", "..", "two\nlines"])
-def test_a_name_that_is_no_files_is_refused(name: str) -> None:
-    with pytest.raises(IclVectorsError, match="expected a name that can be that of a file"):
-        Task.from_pairs(name, {"a": "b"})

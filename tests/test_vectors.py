@@ -96,11 +96,6 @@ def test_a_wrong_shape_is_refused(shape: tuple[int, ...], layers: tuple[int, ...
         vector(vectors=torch.zeros(shape), layers=layers)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(IclVectorsError, match="found no such file; make one with"):
-        TaskVector.load(tmp_path / "none.safetensors")
-
-
 def damaged(content: bytes) -> list[bytes]:
     header = struct.unpack("<Q", content[:8])[0]
     return [

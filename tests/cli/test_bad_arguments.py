@@ -3,8 +3,10 @@
 import shlex
 from pathlib import Path
 
+import nnsight
 import pytest
 
+from icl_vectors.remote.server import PUBLIC_HOST
 from tests.cli.conftest import Command, contents, require_refused
 
 HUGE = "1" + "0" * 400
@@ -16,6 +18,7 @@ SHARED = f"apply icv.safetensors {TINY} x"  # a vector with a way of its own
 COMPARE = f"compare {TINY} --tasks to_upper -o new"
 EXTRACT = f"extract {TINY} --task to_upper -o new"
 SWEEP = f"sweep {TINY} --tasks to_upper -o new"
+REMOTE = "sweep --model meta-llama/Llama-2-70b-hf --tasks to_upper -o new --quiet"
 CASES = [  # what begins the line, how it goes on, what is told
     (APPLY, "'a\nb' --layer 1", "expected one line, found a newl"),
     (APPLY, "'\x1b[2Jx' --layer 1", r"query '\x1b[2Jx': expected"),
@@ -136,6 +139,10 @@ CASES = [  # what begins the line, how it goes on, what is told
     (SWEEP, "--load-in-4bit --load-in-8bit", "expected one of them"),
     (SWEEP, "--dtype float32 --load-in-4bit", "expected one of them"),
     (SWEEP, "--device tpu!", "expected cpu, cuda, cuda:N or mps"),
+    (REMOTE, "--remote", f"{PUBLIC_HOST} asks for an API key, found none; get one at"),
+    (REMOTE, "--host 127.0.0.1:5001", "expected an address such as http://"),
+    (REMOTE, f"--host {NOWHERE}", "found none that answers (ConnectError)"),
+    (REMOTE, f"--host {NOWHERE} --device cpu", "expected one of them"),
     ("plan", "'--no-such\x1b[31m'", "No such option"),
     ("plan --model tiny", "--memory much", "such as 24GB or 24GiB"),
     ("plan --model tiny", "--memory inf", "such as 24GB or"),
@@ -164,6 +171,7 @@ def test_a_wrong_argument_is_one_message_and_exit_2_and_nothing_is_written(
     told: str,
 ) -> None:
     monkeypatch.chdir(things)
+    monkeypatch.setattr(nnsight.CONFIG.API, "APIKEY", None)  # this machine's own is not used
     require_refused(command, things, shlex.split(f"{begin} {rest}"), told)
     attempts.clear()  # of the cases that name a server where nobody listens
 

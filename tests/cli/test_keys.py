@@ -13,7 +13,9 @@ from typing import Any
 import nnsight
 import pytest
 
+import icl_vectors as icl
 from icl_vectors.engine import jobs
+from icl_vectors.models import Model
 from icl_vectors.remote import server
 from icl_vectors.remote.job import Job, Patience
 from tests.cli.conftest import Command
@@ -168,18 +170,23 @@ def test_an_address_that_holds_a_key_is_refused_and_not_shown(command: Command) 
         assert KEY not in err
 
 
+@pytest.fixture(scope="module")
+def swept(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("keys") / "run"
+    icl.sweep(llama, "to_upper", dev=2, test=2, output=folder)
+    return folder
+
+
 @pytest.mark.parametrize("status", [401, 403, 500])
 def test_a_token_of_the_hub_is_not_repeated(
-    host: str, place: Path, llama_folder: Path, command: Command, status: int
+    host: str, place: Path, swept: Path, status: int
 ) -> None:
-    options = ["--tasks", "to_upper", "--dev", 2, "--test", 2, "--output", "run", "--quiet"]
-    assert command("sweep", "--model", llama_folder, *options).code == 0
     BadServer.answers = {"api": (status, json.dumps({"error": f"token {KEY}: no"}))}
     program = "from icl_vectors.cli.main import main; main()"
-    words = [sys.executable, "-c", program, "share", "run", "-o", "new", "--push", "someone/x"]
+    words = [sys.executable, "-c", program, "share", swept, "-o", "new", "--push", "someone/x"]
     online = {"HF_ENDPOINT": host, "HF_TOKEN": KEY, "HF_HUB_OFFLINE": "0", "HF_DEBUG": "0"}
     done = subprocess.run(words, env={**os.environ, **online}, capture_output=True, text=True)
     assert done.returncode == 1 and KEY not in done.stdout + done.stderr, done.stderr
     assert done.stderr.startswith("error: push to someone/x: refused (")
     files = [file for file in place.rglob("*") if file.is_file()]
-    assert not any(KEY.encode() in file.read_bytes() for file in files)
+    assert files and not any(KEY.encode() in file.read_bytes() for file in files)

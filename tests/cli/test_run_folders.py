@@ -7,7 +7,6 @@ import pytest
 import icl_vectors as icl
 from icl_vectors.cli.main import run
 from icl_vectors.cli.run_folders import RunFolders
-from icl_vectors.errors import IclVectorsError
 from icl_vectors.runs.folder import read_json
 from tests.tiny import bytes_tokenizer, random_model, save_model
 
@@ -111,10 +110,3 @@ def test_a_shared_vector_does_not_tell_where_the_owner_keeps_the_model(here: Pat
     assert (shared.model, shared.from_folder) == ("tiny", True)
     assert icl.apply(icl.load_model("tiny"), shared, ["d"], layer=1)
     assert read_json(Path("out/run.json"))["model"]["from_folder"] is True
-
-
-def test_a_folder_of_one_run_does_not_take_several(here: Path) -> None:
-    (here / "out").mkdir()
-    (here / "out" / "run.json").write_text("{}", "utf-8")
-    with pytest.raises(IclVectorsError, match="found that of a single one; choose another"):
-        places(["tiny", "b/checkpoint-500"], Path("out"))

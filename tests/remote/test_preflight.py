@@ -10,7 +10,7 @@ import pytest
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.models.load import load_model
 from icl_vectors.remote.preflight import preflight, same_family
-from icl_vectors.remote.server import PUBLIC_HOST, list_deployments
+from icl_vectors.remote.server import list_deployments
 from tests.ndif.server import NdifServer
 from tests.remote.conftest import HUB_ID, Client
 
@@ -24,26 +24,6 @@ def ends(client: Client, *arguments: object, **variables: str) -> tuple[int, str
     out, err = process.communicate(timeout=240)
     assert out == "" or process.returncode == 0
     return process.returncode, err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (("--remote",), f"{PUBLIC_HOST} asks for an API key, found none; get one at"),
-        (("--host", "127.0.0.1:5001"), "expected an address such as http://"),
-        (("--host", "http://127.0.0.1:9"), "found none that answers (ConnectError)"),
-        (("--host", "http://127.0.0.1:9", "--device", "cpu"), "expected one of them"),
-    ],
-)
-def test_what_speaks_against_a_server_is_one_line(
-    client: Client, tmp_path: Path, arguments: tuple[str, ...], told: str
-) -> None:
-    where = ("--model", HUB_ID, "--output", tmp_path / "run")
-    code, err = ends(client, *ARGUMENTS, *where, *arguments)
-    assert code == 2
-    assert err.startswith("error: ") and err.count("\n") == 1
-    assert told in err
-    assert not (tmp_path / "run").exists()
 
 
 def test_a_model_that_is_not_hosted_leads_to_its_family(
