@@ -183,7 +183,7 @@ def test_a_token_of_the_hub_is_not_repeated(
 ) -> None:
     BadServer.answers = {"api": (status, json.dumps({"error": f"token {KEY}: no"}))}
     program = "from icl_vectors.cli.main import main; main()"
-    words = [sys.executable, "-c", program, "share", swept, "-o", "new", "--push", "someone/x"]
+    words = [sys.executable, "-c", program, "share", str(swept), "-o", "new", "--push", "someone/x"]
     online = {"HF_ENDPOINT": host, "HF_TOKEN": KEY, "HF_HUB_OFFLINE": "0", "HF_DEBUG": "0"}
     done = subprocess.run(words, env={**os.environ, **online}, capture_output=True, text=True)
     assert done.returncode == 1 and KEY not in done.stdout + done.stderr, done.stderr
