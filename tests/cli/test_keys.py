@@ -15,7 +15,7 @@ import pytest
 
 import icl_vectors as icl
 from icl_vectors.engine import jobs
-from icl_vectors.models import Model
+from icl_vectors.models.load import Model
 from icl_vectors.remote import server
 from icl_vectors.remote.job import Job, Patience
 from tests.cli.conftest import Command

@@ -4,18 +4,11 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 TASKS = "list_first,to_upper,country_capital,antonyms"
 UNITS = len(TASKS.split(","))
-IMPORTED = (  # what a sweep would import when it needs it
-    *("icl_vectors.cli.main", "icl_vectors.experiments.sweep", "icl_vectors.graph_of_answers"),
-    *("icl_vectors.models", "icl_vectors.report.write", "transformers.pipelines.text_generation"),
-    *("matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure"),
-    "transformers.models.llama.modeling_llama",
-)
 
 
 def prepare(place: Path) -> list[str]:
@@ -24,10 +17,19 @@ def prepare(place: Path) -> list[str]:
     The command is to be given in a folder beside `model`; its run is then in `run`.
     """
     os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    import matplotlib.backends.backend_agg  # noqa: F401
+    import matplotlib.backends.backend_svg  # noqa: F401
+    import matplotlib.figure  # noqa: F401
     import torch
+    import transformers.models.llama.modeling_llama  # noqa: F401
+    import transformers.pipelines.text_generation  # noqa: F401
 
-    for name in IMPORTED:
-        import_module(name)
+    import icl_vectors.cli.main  # noqa: F401
+    import icl_vectors.experiments.sweep  # noqa: F401
+    import icl_vectors.graph.answers  # noqa: F401
+    import icl_vectors.models.load  # noqa: F401
+    import icl_vectors.report.write  # noqa: F401
+
     torch.set_num_threads(1)
     _save_model(place / "model")
     counts = ["--shots", "3", "--dev", "4", "--test", "4", "--batch-size", "4"]
