@@ -133,13 +133,13 @@ def test_a_failure_in_drawing_loses_no_result(
         def fail(*given):
             raise ValueError("no such font\\nat all")
 
-        draw, write.pictures_of = write.pictures_of, fail
+        draw, write.render = write.render, fail
         sys.argv = ["icl-vectors", *sys.argv[1:]]
         try:
             main()
         except SystemExit as end:
             assert end.code == 0 and not os.path.exists(f"{sys.argv[-1]}/report.html")
-        write.pictures_of = draw
+        write.render = draw
         sys.argv = ["icl-vectors", "report", sys.argv[-1]]
         main()
     """
