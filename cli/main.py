@@ -32,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Task vectors of in-context learning: extract them, put them in, study them.",
+    help="Task vectors of in-context learning: extract them, inject them, study them.",
 )
 
 
@@ -49,7 +49,7 @@ def _root(
         typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Task vectors of in-context learning: extract them, put them in, study them."""
+    """Task vectors of in-context learning: extract them, inject them, study them."""
 
 
 def main() -> None:

@@ -47,8 +47,8 @@ StrictTasks = Annotated[
 ]
 Shots = Annotated[int, typer.Option("--shots", help="Demonstrations in a prompt.")]
 Dummies = Annotated[int, typer.Option("--dummies", help="Dummy queries that θ is averaged over.")]
-Test = Annotated[int, typer.Option("--test", help="Test prompts a task.")]
-Dev = Annotated[int, typer.Option("--dev", help="Dev prompts a task (they choose the layer).")]
+Test = Annotated[int, typer.Option("--test", help="Test prompts per task.")]
+Dev = Annotated[int, typer.Option("--dev", help="Dev prompts per task (they choose the layer).")]
 Layers = Annotated[
     str, typer.Option("--layers", help="Candidates: all, A:B[:STEP] as in Python, or I,J,…")
 ]

@@ -225,7 +225,7 @@ def _work(plan: Mapping[str, Any]) -> Iterator[str]:
         f"{total['layer_tokens']:,} layer-tokens, {total['flops']:.2e} FLOPs"
     )
     yield (
-        f"a task in the mean: {total['tokens'] // n:,} tokens, {total['layer_tokens'] // n:,} "
+        f"per task on average: {total['tokens'] // n:,} tokens, {total['layer_tokens'] // n:,} "
         f"layer-tokens, {total['flops'] / n:.2e} FLOPs"
     )
 

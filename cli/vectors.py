@@ -73,7 +73,7 @@ def apply(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Answer queries with θ put in and no demonstrations: one answer a line.
+    """Answer queries with θ injected and no demonstrations: one answer a line.
 
     Example: icl-vectors apply capital.safetensors Spain Germany Greece --layer 10
     """

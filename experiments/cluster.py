@@ -1,4 +1,4 @@
-"""The map of vectors: many θ a task, where they lie, and which tasks are near each other."""
+"""The map of vectors: many θ per task, where they lie, and which tasks are near each other."""
 
 import csv
 import io
@@ -58,7 +58,7 @@ class ClusterConfig(PromptsConfig):
 
 
 class Cluster(Experiment):
-    """Many θ a task: t-SNE and PCA, silhouette, distances, and each task's nearest task.
+    """Many θ per task: t-SNE and PCA, silhouette, distances, and each task's nearest task.
 
     Do the θ of one task lie together, and apart from those of others (paper, section 4.1)? The
     points of the maps are in `cluster.csv`.

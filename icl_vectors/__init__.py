@@ -1,4 +1,4 @@
-"""Task vectors of in-context learning: extract them, put them in, study them, on nnsight.
+"""Task vectors of in-context learning: extract them, inject them, study them, on nnsight.
 
 `extract` is A(S), what the demonstrations teach; `apply` is f(x; θ), the rule applied without
 them ("In-Context Learning Creates Task Vectors", Hendel et al. 2023, arXiv 2310.15916).

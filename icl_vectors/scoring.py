@@ -137,7 +137,7 @@ def _student(freedom: int) -> float:
 def stable(value: float) -> float:
     """A figure without the digits that depend on how many threads computed it: four are kept.
 
-    States differ by some 1e-6 between thread counts and batch sizes in float32; what is reckoned
+    States differ by some 1e-6 between thread counts and batch sizes in float32; what is computed
     from them (distances, probabilities) is written to four significant digits. A figure that
     lies on the edge of two such roundings may still fall to either side.
     """

@@ -1,4 +1,4 @@
-"""Vectors of every method that can be kept: made, saved, put in, against plain hooks."""
+"""Vectors of every method that can be kept: made, saved, injected, against plain hooks."""
 
 import json
 from pathlib import Path

@@ -45,7 +45,7 @@ def test_batches_are_halved_until_they_fit_and_it_is_told(error: Exception) -> N
     assert with_smaller_batches(fits(3, error, seen), 25, notices.append) == ("done", 3)
     assert seen == [25, 12, 6, 3]
     assert notices == [
-        f"Out of memory: going on with batches of {size} prompts." for size in (12, 6, 3)
+        f"Out of memory: retrying with batches of {size} prompts." for size in (12, 6, 3)
     ]
 
 
@@ -98,8 +98,8 @@ def test_memory_that_runs_out_inside_a_session_is_noticed(
 ) -> None:
     notices = run_with_little_memory(llama, monkeypatch, rows=11)
     assert notices == [
-        "Out of memory: going on with batches of 4 prompts.",
-        "Out of memory: going on with batches of 2 prompts.",
+        "Out of memory: retrying with batches of 4 prompts.",
+        "Out of memory: retrying with batches of 2 prompts.",
     ]
 
 

@@ -154,7 +154,7 @@ def test_a_method_computes_what_it_says(tiny: Tiny, name: str) -> None:
 
 
 def skipped_tokens(name: str, found: dict[str, Any], chosen: Any) -> int:
-    """Tokens that pass by a block whose output is put in: hooks see them, it does not run."""
+    """Tokens that pass by a block whose output is injected: hooks see them, it does not run."""
     dev, test = found["batches"]
     if name in ("icv", "state-vector"):
         return 0

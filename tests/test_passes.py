@@ -27,7 +27,7 @@ def encode(tiny: Tiny, prompts: list[Prompt]) -> list[EncodedPrompt]:
 
 
 def injected(tiny: Tiny, theta: Tensor, at_layers: list[int]) -> Tensor:
-    """Logits of the cached pass with θ put in, (prompt, candidate, vocab)."""
+    """Logits of the cached pass with θ injected, (prompt, candidate, vocab)."""
     model, in_tuple = tiny.model, isinstance_tuple(tiny)
     way = model.way
     batch = make_batches(encode(tiny, PROMPTS), len(PROMPTS), way)[0]

@@ -57,7 +57,7 @@ class TaskPrompts:
         return cls(model, config, task, *encoded, size)
 
     def size_for(self, groups: Sequence[Sequence[Candidate]]) -> int:
-        """Prompts at once where each is put in with every candidate of a group."""
+        """Prompts at once where each is injected with every candidate of a group."""
         return prompts_at_once(self.size, groups)
 
     def batches(

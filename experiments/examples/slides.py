@@ -13,7 +13,7 @@ model = icl.load_model("gemma-3-270m")
 # A(S): θ is read at the last arrow of "Apple→Red ↵ Lime→Green ↵ Plum→"
 theta = icl.extract(model, FRUIT, dummies=["Plum"])
 
-# f(x; θ): "Corn→" alone, θ put in at one block. A colour, but at the blocks where θ works it is
+# f(x; θ): "Corn→" alone, θ injected at one block. A colour, but at the blocks where θ works it is
 # not corn's; later blocks hold Plum's own answer, whatever is asked.
 for layer in (5, 10, 14):
     answers = icl.apply(model, theta, ["Corn", "Banana", "Blood"], layer=layer, max_new_tokens=1)

@@ -208,7 +208,7 @@ def parse_memory(text: str) -> int:
     try:
         found = int(float(number) * units[unit])
     except (ValueError, KeyError, OverflowError) as error:
-        raise IclVectorsError(f"--memory {text!r}: expected such as 24GB or 24GiB.") from error
+        raise IclVectorsError(f"--memory {text!r}: expected a size, e.g. 24GB or 24GiB.") from error
     if found <= 0:
         raise IclVectorsError(f"--memory {text!r}: expected more than 0.")
     return found

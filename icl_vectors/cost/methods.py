@@ -34,7 +34,7 @@ def costs_of_methods(
 ) -> list[dict[str, Any]]:
     """For regular, zero-shot and each method: layer-tokens over all tasks, and jobs on a server.
 
-    The layer that dev will choose is not known: answers on test are reckoned at the lowest one, so
+    The layer that dev will choose is not known: answers on test are computed at the lowest one, so
     that `layer_tokens` is what they take at most. Controls, other arrows and shots are not counted
     but for their jobs.
 

@@ -1,4 +1,4 @@
-"""`plan`: the configuration and the prompts' lengths are read, everything else is reckoned."""
+"""`plan`: the configuration and the prompts' lengths are read, everything else is computed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

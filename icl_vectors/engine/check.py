@@ -81,7 +81,7 @@ class Checks:
                 raise RunError(
                     f"{self.model} in {self.dtype}: expected that {one.name} ({side} "
                     f"{one.bound:.2g} of the logits' spread), found {one.measured:.2g} "
-                    f"({one.remark}); figures of this model would mean nothing, try --dtype "
+                    f"({one.remark}); its results would be invalid, try --dtype "
                     "float32, --device cpu or another version of transformers."
                 )
 

@@ -135,8 +135,8 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
     of_sweep: ClassVar[frozenset[str]] = frozenset()
 
-    test: Positive = asked(50, "Test prompts a task.")
-    dev: Positive = asked(50, "Dev prompts a task (they choose the layer).")
+    test: Positive = asked(50, "Test prompts per task.")
+    dev: Positive = asked(50, "Dev prompts per task (they choose the layer).")
     seed: Seed = asked(41, "Seed of prompts and demonstrations.")
     template: TemplateText = asked(
         "{input}→{output}",

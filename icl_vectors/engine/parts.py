@@ -36,7 +36,7 @@ def run_in_parts(
             return session(True, True, ordered)
         parts = [session(True, False, ordered)]
     except OutOfTime as error:
-        notice(f"{error} Going on with fewer layers a job.")
+        notice(f"{error} Retrying with fewer layers per job.")
         parts = _by_layers(session, ordered, notice)
     swept = torch.cat([part["dev_swept"] for part in parts], 1)  # (prompt, candidate)
     best = choose(swept, parts[0]["dev_own"]) if choose else _best(swept, dev, ordered)
@@ -66,7 +66,7 @@ def _by_layers(
         except OutOfTime as error:
             if len(half) == 1:
                 raise
-            notice(f"{error} Going on with fewer layers a job.")
+            notice(f"{error} Retrying with fewer layers per job.")
             found += _by_layers(session, half, notice)
     return found
 

@@ -1,4 +1,4 @@
-"""Answers of many tokens as one nnsight session: regular, baseline, and with θ put in.
+"""Answers of many tokens as one nnsight session: regular, baseline, and with θ injected.
 
 The body of the session holds nothing but tensors, plain Python, nnsight's calls and `passes`.
 """

@@ -40,7 +40,7 @@ def run_checks(
         apart: the same prompts, a batch each.
         whole: for each prompt the model inputs of demonstrations and query, and of the query
             alone, each in one piece.
-        groups: layers that are put in together: as in a sweep, where the blocks below the lowest
+        groups: layers that are injected together: as in a sweep, where the blocks below the lowest
             are not run, and beside a row without injection, where all blocks are.
 
     Returns:

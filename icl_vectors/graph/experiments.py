@@ -57,7 +57,7 @@ def run_conflict(
     progress: Progress | None = None,
     job: Job | None = None,
 ) -> dict[str, Any]:
-    """Demonstrations of A in the prompt, θ of B put in at its arrow (paper, section 4.2).
+    """Demonstrations of A in the prompt, θ of B injected at its arrow (paper, section 4.2).
 
     Args:
         of_b: batches whose demonstrations are B's, without a query: θ comes from them.

@@ -1,4 +1,4 @@
-"""Answers of several tokens, θ put in, as traces to be called inside one nnsight session.
+"""Answers of several tokens, θ injected, as traces to be called inside one nnsight session.
 
 Goes over whole to a server, as `icl_vectors.graph.passes` does.
 """
@@ -22,10 +22,10 @@ def write_answers(
     ends: tuple[int, ...] = (),
     projections: tuple[Any, ...] = (),
 ) -> tuple[Tensor, Tensor]:
-    """Greedy answers of several tokens, θ put in at the arrow while the prompt is read.
+    """Greedy answers of several tokens, θ injected at the arrow while the prompt is read.
 
     On the cached path the later tokens attend to what the prompt's pass left in the cache; θ is
-    not put in again, unless it goes everywhere. On the whole path prompt and answer are read anew
+    not injected again, unless it goes everywhere. On the whole path prompt and answer are read anew
     for each token, with θ at the same arrow.
 
     Args:

@@ -1,4 +1,4 @@
-"""Where a method can look and put in: blocks, head, and the attention of each block."""
+"""Where a method can read and inject: blocks, head, and the attention of each block."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -132,7 +132,7 @@ def apply_theta(
     """f(x; θ): the arrow of the query alone, its state at block ℓ replaced with θ.
 
     Each prompt has one row for each of `at_layers`, ascending; −1 stands for "no injection".
-    On the cached path a row needs nothing of the blocks below the one where θ is put in, so those
+    On the cached path a row needs nothing of the blocks below the one where θ is injected, so those
     below the lowest of `at_layers` are not run.
 
     Args:
@@ -181,7 +181,7 @@ def read_arrow(
     before: dict[str, Any],
     layers: list[int],
 ) -> tuple[Tensor, Tensor]:
-    """As `apply_theta`, with nothing put in: the states that stand where it would put θ.
+    """As `apply_theta`, with nothing injected: the states that stand where it would put θ.
 
     Returns:
         Each block's own state, in the row that `apply_theta` has for it, (prompt, layer, hidden);

@@ -20,7 +20,7 @@ def run_injection(
     thetas: Mapping[str, Float[Tensor, "prompt hidden"]],
     layer: int,
 ) -> tuple[dict[str, Int[Tensor, " prompt"]], bool]:
-    """The tokens answered to each query alone, each giver's θ put in at one block.
+    """The tokens answered to each query alone, each giver's θ injected at one block.
 
     Args:
         thetas: by giver, one θ a prompt, in the order of the batches.

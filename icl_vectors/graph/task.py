@@ -162,7 +162,7 @@ def run_application(
     top: int = 0,
     with_logits: bool = True,
 ) -> dict[str, Any]:
-    """Answers of `steps` tokens to prompts that end at an arrow, with θ put in at its layers.
+    """Answers of `steps` tokens to prompts that end at an arrow, with θ injected at its layers.
 
     Args:
         mode: how θ goes in, see `icl_vectors.graph.generate.put_in`.

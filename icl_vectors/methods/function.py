@@ -21,7 +21,7 @@ from icl_vectors.graph.read import read_dummies, read_plain, start_plain
 from icl_vectors.methods.cost import cost_of_adding
 from icl_vectors.methods.method import Candidate, Method, by_layers
 
-GROUP = 1  # layers put in in one trace
+GROUP = 1  # layers injected in one trace
 
 
 def read(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:

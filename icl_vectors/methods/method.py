@@ -9,7 +9,7 @@ Candidate: TypeAlias = tuple[float | int, ...]  # one choice of a method's hyper
 
 @dataclass(frozen=True)
 class Method:
-    """One way to find a task and to put it in.
+    """One way to find a task and to inject it.
 
     The four functions run inside a session. `at` holds envoys and what they are like, see
     `places`; vectors begin with the axis of the prompts and end with that of the hidden units.
@@ -17,7 +17,7 @@ class Method:
     Attributes:
         read: (model, at, batch) → what is seen at the arrows, (prompt, …).
         make: (model, at, seen) → the vectors, (prompt, …, hidden).
-        start: (model, at, batch) → what of the prompts is run once, before anything is put in.
+        start: (model, at, batch) → what of the prompts is run once, before anything is injected.
         put_in: (model, at, batch, started, vectors, candidates) → logits, (prompt, candidate,
             vocab).
         candidates: (layers, options) → groups of choices for dev, in the order that ties fall.
@@ -31,7 +31,7 @@ class Method:
         mode: how a vector that was kept is injected: "replace" or "add" at one block.
         title, source: for readers; the paper.
         cost: (batch, candidates, number of blocks) → layer-tokens of reading one batch, of
-            starting, and of putting the candidates in.
+            starting, and of injecting the candidates.
     """
 
     name: str
@@ -73,4 +73,4 @@ def as_made(model: Any, at: dict[str, Any], seen: Any) -> Any:
 
 
 def nothing(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> None:
-    """Nothing of the prompts need be run before something is put in."""
+    """Nothing of the prompts need be run before something is injected."""

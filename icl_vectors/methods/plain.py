@@ -25,7 +25,7 @@ def demonstrate(
     vectors: Tensor,
     candidates: list[Any],
 ) -> Tensor:
-    """In-context learning: demonstrations and query, nothing put in."""
+    """In-context learning: demonstrations and query, nothing injected."""
     return answer_whole(model, at, batch)[:, None]
 
 
@@ -37,7 +37,7 @@ def ask(
     vectors: Tensor,
     candidates: list[Any],
 ) -> Tensor:
-    """The query alone, nothing put in."""
+    """The query alone, nothing injected."""
     return read_plain(model, at, batch)[2][:, None]
 
 

@@ -18,7 +18,7 @@ from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.prompts.template import Template
 
 ROWS_A_PROMPT = 18  # rows of one token; where they do not fit, batches are halved
-HEADS_A_PROMPT = 4  # heads patched at once that the memory reckoned for a prompt surely holds
+HEADS_A_PROMPT = 4  # heads patched at once that the memory computed for a prompt surely holds
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def method_batches(
     size: int,
     seed: int,
 ) -> list[Batch]:
-    """Batches of at most `size` prompts with everything that a method reads and puts in.
+    """Batches of at most `size` prompts with everything that a method reads and injects.
 
     Keys beyond those of `make_batches`:
         whole: parts of demonstrations and query, (prompt, token).
@@ -124,7 +124,7 @@ def _from_the_end(places: Sequence[Sequence[int]], rows: Sequence[Sequence[int]]
 
 
 def prompts_at_once(size: int, groups: Sequence[Sequence[Candidate]]) -> int:
-    """How many prompts of a batch run where each is put in with every candidate of a group."""
+    """How many prompts of a batch run where each is injected with every candidate of a group."""
     return max(1, min(size, size * ROWS_A_PROMPT // max(map(len, groups))))
 
 

@@ -1,6 +1,6 @@
 """One method on one task as one nnsight session, whatever the method.
 
-    dev    for every prompt: what the method reads, its vectors, and them put in at every candidate
+    dev    for every prompt: what the method reads, its vectors, and them injected at every candidate
            → the candidate with most right answers
     test   for every prompt: the regular answer, and the method's (and its controls') beside it
 
@@ -55,7 +55,7 @@ def run_method(
         dev: none where nothing is to be chosen: `groups` then holds one candidate.
         variants: each a way to get vectors for the test prompts, with the keys
             contexts: other batches to pool, or None: those above; reads: other batches to read
-            from, or None: the test's own; puts: batches of the same prompts to put in, or None;
+            from, or None: the test's own; puts: batches of the same prompts to inject, or None;
             given: vectors (…, hidden) in place of the method's own, or None; noise: a seed, to
             replace vectors by random ones of the same norms, or None.
 

@@ -15,7 +15,7 @@ from icl_vectors.graph.read import read_dummies, start_plain
 from icl_vectors.methods.cost import cost_of_adding, cost_of_replacing
 from icl_vectors.methods.method import Candidate, Method, as_made, by_layers
 
-GROUP = 3  # layers put in in one trace
+GROUP = 3  # layers injected in one trace
 
 
 def read(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:

@@ -24,7 +24,7 @@ from icl_vectors.methods.cost import cost_of_first_blocks
 from icl_vectors.methods.method import Candidate, Method, as_made, by_layers
 from icl_vectors.methods.state import start
 
-GROUP = 6  # numbers of blocks put in in one trace
+GROUP = 6  # numbers of blocks injected in one trace
 FORMS = ("plain", "inner", "momentum")
 
 

@@ -116,7 +116,7 @@ def with_smaller_batches(
                 ) from error
         torch.cuda.empty_cache()
         batch_size //= 2
-        notice(f"Out of memory: going on with batches of {batch_size} prompts.")
+        notice(f"Out of memory: retrying with batches of {batch_size} prompts.")
 
 
 def _bytes_per_prompt(model: Model, prompts: Sequence[EncodedPrompt]) -> int:

@@ -45,7 +45,7 @@ def host_of(remote: bool | str) -> str:
         IclVectorsError: not an http address.
     """
     host = remote if isinstance(remote, str) else str(CONFIG.API.HOST)
-    if "@" in host or "?" in host:  # the address stands in run.json
+    if "@" in host or "?" in host:  # the address is in run.json
         raise IclVectorsError(
             "--host: expected an address without a name, password or key in it, found one with; "
             "a key belongs into the variable NDIF_API_KEY."

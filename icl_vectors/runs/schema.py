@@ -139,7 +139,7 @@ class Histogram(Model):
 
 
 class Cluster(Model):
-    """`cluster`: many θ a task at one block, in cosine distance.
+    """`cluster`: many θ per task at one block, in cosine distance.
 
     Attributes:
         distances: mean distance, task × task, in the order of `tasks`.

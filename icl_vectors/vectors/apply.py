@@ -1,4 +1,4 @@
-"""`apply` is f(x; θ): the rule applied to queries, θ put in, no demonstrations."""
+"""`apply` is f(x; θ): the rule applied to queries, θ injected, no demonstrations."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -116,7 +116,7 @@ def apply(
     top_k: int | None = None,
     return_logits: bool = False,
 ) -> list[str] | Answers:
-    """f(x; θ): answers to queries without demonstrations, θ put in at the arrow.
+    """f(x; θ): answers to queries without demonstrations, θ injected at the arrow.
 
     Args:
         theta: a vector of this model; None gives the baseline, without injection.

@@ -64,7 +64,7 @@ def extract(
         shots: demonstrations of a prompt that is drawn from a task.
         draw_dummies: dummies of such a prompt.
         prompts: how many such prompts θ is averaged over, each with draws of its own.
-        method: what kind of vector; `apply` puts it in as its paper does. state, state-mean,
+        method: what kind of vector; `apply` injects it as its paper does. state, state-mean,
             state-mean-add, function, icv or state-vector, see `icl_vectors.methods`.
         heads: for function, the heads.json of a comparison; without it the heads are ranked on
             these prompts.

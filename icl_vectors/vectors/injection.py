@@ -65,7 +65,7 @@ def choose_layers(theta: TaskVector, layer: int | Iterable[int] | None = None) -
 def what_goes_in(
     model: Model, theta: TaskVector, layer: int | Iterable[int] | None, scale: float, force: bool
 ) -> dict[int, Tensor]:
-    """What is put in at which blocks, (hidden,) each.
+    """What is injected at which blocks, (hidden,) each.
 
     Raises:
         IclVectorsError: the vector belongs to another model, or no layer can be told.

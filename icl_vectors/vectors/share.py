@@ -127,7 +127,7 @@ def _card(
         f"{_code(first.dtype)}",
         f"- template: {_code(first.template)}",
         f"- made with icl_vectors {_code(first.version)}",
-        "- they work in this model alone; its weights are not here and stand under their own terms",
+        "- they work in this model alone; its weights are not here and are under their own terms",
         "",
         *_table(vectors, entries),
         "",

@@ -1,4 +1,4 @@
-"""A task vector as a thing one keeps: θ with where it comes from; reckoned with, compared."""
+"""A task vector as a thing one keeps: θ with where it comes from; computed with, compared."""
 
 import json
 import math
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from icl_vectors.models.model import Model
 
 TEXT = ("model", "fingerprint", "dtype", "template", "task", "model_type", "made_by", "version")
-ALIKE = ("fingerprint", "layers", "template", "method")  # what vectors that are reckoned with share
+ALIKE = ("fingerprint", "layers", "template", "method")  # what vectors that are computed with share
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +39,9 @@ class TaskVector:
         template: the template of the demonstrations.
         best_layer: the layer that a sweep chose on dev, or None.
         demonstrations, dummies: of one prompt; empty for a mean over prompts.
-        made_by: how it was reckoned from other vectors; "" where it was read from a model.
+        made_by: how it was computed from other vectors; "" where it was read from a model.
         version: of the package that made it.
-        method: what kind of vector it is, which decides how `apply` puts it in; see
+        method: what kind of vector it is, which decides how `apply` injects it; see
             `icl_vectors.methods`.
         from_folder: whether `model` is a folder's path, so that it is never taken for a hub id;
             None where the file does not say.

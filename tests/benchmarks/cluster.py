@@ -1,4 +1,4 @@
-"""Many θ a task at one layer: the package against the least that this needs, in plain PyTorch.
+"""Many θ per task at one layer: the package against the least that this needs, in plain PyTorch.
 
 usage: python -m tests.benchmarks.cluster --model FOLDER --tasks 4 --per-task 50
 The floor reads the demonstrations once a prompt, shares them among the dummies, and stops at the
@@ -155,10 +155,10 @@ def _dummies(prompt: EncodedPrompt) -> list[list[int]]:
 
 def main() -> None:
     """Reads the arguments, measures, prints the table."""
-    parser = argparse.ArgumentParser(description="Many θ a task at one layer, against the floor.")
+    parser = argparse.ArgumentParser(description="Many θ per task at one layer, against the floor.")
     parser.add_argument("--model", required=True, help="a transformers folder")
     parser.add_argument("--tasks", type=int, default=4, help="how many of the 18")
-    parser.add_argument("--per-task", type=int, default=50, help="θ a task")
+    parser.add_argument("--per-task", type=int, default=50, help="θ per task")
     parser.add_argument("--layer", type=int, help="by default the middle one")
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()

@@ -95,7 +95,7 @@ def arrows(
     candidates: list[int],
     group_size: int | None,
 ) -> Tensor:
-    """The answers of queries with theta put in at each candidate layer, (prompt, candidate)."""
+    """The answers of queries with theta injected at each candidate layer, (prompt, candidate)."""
     past = left_padded([row[:-1] for row in queries], model.device)
     cache, in_tuple = _query_cache(model, past)
     arrow = left_padded([row[-1:] for row in queries], model.device)

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.threads --dtype float32,bfloat16
 
 Every setting runs in a process of its own. A prediction is the likeliest token after an arrow: of
-each test prompt the regular answer, the baseline, and θ put in at every block. A near tie is a
+each test prompt the regular answer, the baseline, and θ injected at every block. A near tie is a
 prediction whose two likeliest tokens are closer than twice the largest change of a logit that any
 setting made: only there can the order of additions decide.
 """

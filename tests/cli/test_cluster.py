@@ -33,7 +33,7 @@ def test_a_map_ends_with_silhouette_distances_and_nearest_tasks(
     code, out, err = command("cluster", "--model", llama_folder, *SMALL, "--layer", "-3")
     assert code == 0, err
     lines = out.splitlines()
-    assert lines[0].startswith("silhouette ") and "(cosine) at block 1, 4 θ a task" in lines[0]
+    assert lines[0].startswith("silhouette ") and "(cosine) at block 1, 4 θ per task" in lines[0]
     assert lines[1].startswith("mean cosine distance within a task ")
     assert lines[2].split() == ["to_upper", "nearest", "list_first", "(mutual)"]
     assert lines[-1] == "The run's folder: runs/tiny-llama-float32-cluster"

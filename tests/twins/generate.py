@@ -1,4 +1,4 @@
-"""Greedy answers by transformers' own `generate`, θ put in by hooks while the prompt is read."""
+"""Greedy answers by transformers' own `generate`, θ injected by hooks while the prompt is read."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext

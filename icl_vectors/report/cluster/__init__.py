@@ -44,7 +44,7 @@ def text(data: Mapping[str, Any]) -> str:
     found = data["cluster"]
     lines = [
         f"silhouette {found['silhouette']:.2f} (cosine) at block {found['layer']}, "
-        f"{found['per_task']} θ a task",
+        f"{found['per_task']} θ per task",
         f"mean cosine distance within a task {found['within']:.3f}, between {found['between']:.3f}",
     ]
     nearest = found["nearest"]
@@ -55,7 +55,7 @@ def text(data: Mapping[str, Any]) -> str:
 
 
 def one_cluster_a_task(cluster: Cluster | None) -> Claim:
-    """The silhouette score of many θ a task."""
+    """The silhouette score of many θ per task."""
     verdict, ours = UNTESTED, "no cluster experiment in this folder"
     if cluster is not None:
         score = cluster.silhouette

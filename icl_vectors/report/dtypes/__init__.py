@@ -208,7 +208,7 @@ def _cross(crossed: Mapping[str, Any]) -> Table:
         (Column("θ read in"), *(Column(f"put into {dtype}", True) for dtype in dtypes)),
         tuple(rows),
         "Accuracy on the test queries, all tasks together, 95 % Wilson intervals. Each prompt's θ "
-        f"is read and put in at the block that the sweep in {crossed['reference']} chose for its "
+        f"is read and injected at the block that the sweep in {crossed['reference']} chose for its "
         "task, so the diagonal may differ from that precision's own hypothesis.",
     )
 
