@@ -1,4 +1,4 @@
-"""For each method, its vectors for one prompt and its logits with them injected, in plain PyTorch."""
+"""For each method its vectors for one prompt, and its logits with them injected, by plain hooks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,6 +1,7 @@
 """Several task vectors at once (Dong et al. 2025, arXiv 2506.09048, "TaskV-M").
 
-The prompt keeps its demonstrations. θ of as many other contexts as it has arrows are injected, one at
+The prompt keeps its demonstrations. θ of as many other contexts as it has arrows are injected, one
+at
 each arrow, all at one block.
 """
 

@@ -1,6 +1,6 @@
 """One method on one task as one nnsight session, whatever the method.
 
-    dev    for every prompt: what the method reads, its vectors, and them injected at every candidate
+    dev    for every prompt: what the method reads, its vectors, injected at every candidate
            → the candidate with most right answers
     test   for every prompt: the regular answer, and the method's (and its controls') beside it
 
