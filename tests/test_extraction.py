@@ -126,12 +126,7 @@ def test_a_subset_of_layers_holds_the_rows_of_the_whole(llama: Model) -> None:
 
 def test_a_negative_layer_is_counted_from_the_end(llama: Model) -> None:
     theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"])
-    assert icl.apply(llama, theta, ["x"], layer=-1) == icl.apply(llama, theta, ["x"], layer=3)
-
-
-def test_a_vector_of_one_layer_needs_no_layer(llama: Model) -> None:
-    theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"], layers="2")
-    assert icl.apply(llama, theta, "x") == icl.apply(llama, theta, ["x"], layer=2)
+    assert icl.apply(llama, theta, "x", layer=-1) == icl.apply(llama, theta, ["x"], layer=3)
 
 
 def test_the_layer_is_the_one_asked_for_then_the_best_then_the_only_one(llama: Model) -> None:

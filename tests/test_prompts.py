@@ -17,8 +17,6 @@ for name in ("country_capital", "list_last"):
     print(hashlib.sha256(repr(sample_prompts(load_task(name), seed=7)).encode()).hexdigest())
 """
 
-every_task = pytest.mark.parametrize("name", list_tasks())
-
 
 def digest(name: str) -> str:
     prompts = sample_prompts(load_task(name), seed=7)
@@ -29,32 +27,22 @@ def queries(prompts: list[Prompt]) -> list[str]:
     return [prompt.query for prompt in prompts]
 
 
-@every_task
-def test_within_a_prompt_demonstrations_dummies_and_query_are_disjoint(name: str) -> None:
-    for prompts in sample_prompts(load_task(name)):
-        assert len(prompts) == 50
-        for prompt in prompts:
-            shown = [input for input, _ in prompt.demonstrations]
-            everything = [*shown, *prompt.dummies, prompt.query]
-            assert len(shown) == 5 and len(prompt.dummies) == 2
-            assert len(set(everything)) == len(everything)
-
-
-@every_task
-def test_demonstrations_and_answers_are_those_of_the_task(name: str) -> None:
-    task = load_task(name)
-    for prompt in sample_prompts(task)[1]:
-        assert prompt.answers == task.answers[prompt.query]
-        assert all(task.answers[x][0] == y for x, y in prompt.demonstrations)
-
-
-@every_task
-def test_dev_and_test_queries_are_disjoint_where_there_are_enough_inputs(name: str) -> None:
+@pytest.mark.parametrize("name", list_tasks())
+def test_prompts_are_of_their_task_and_disjoint_within_and_where_there_is_enough(
+    name: str,
+) -> None:
     task = load_task(name)
     dev, test = sample_prompts(task)
-    enough = len(task.pairs) >= 100
+    assert len(dev) == len(test) == 50
+    for prompt in [*dev, *test]:
+        shown = [input for input, _ in prompt.demonstrations]
+        everything = [*shown, *prompt.dummies, prompt.query]
+        assert len(shown) == 5 and len(prompt.dummies) == 2
+        assert len(set(everything)) == len(everything)
+        assert prompt.answers == task.answers[prompt.query]
+        assert all(task.answers[x][0] == y for x, y in prompt.demonstrations)
     assert len(set(queries(test))) == min(50, len(task.pairs))
-    assert set(queries(dev)).isdisjoint(queries(test)) is enough
+    assert set(queries(dev)).isdisjoint(queries(test)) is (len(task.pairs) >= 100)
 
 
 def test_queries_repeat_only_when_all_have_been_used() -> None:

@@ -38,27 +38,23 @@ def without_vectors(theta: TaskVector) -> dict[str, Any]:
     return {key: value for key, value in asdict(theta).items() if key != "vectors"}
 
 
-def test_a_saved_vector_is_read_back_bit_for_bit(tmp_path: Path) -> None:
-    theta = vector()
-    found = TaskVector.load(theta.save(tmp_path / "theta.safetensors"))
-    assert torch.equal(found.vectors, theta.vectors)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        dict.fromkeys(("best_layer", "seed", "revision")) | {"demonstrations": (), "dummies": ()},
+        {"vectors": torch.randn(1000, 8)[::500], "layers": (0, 1)},  # of a larger tensor
+        {"vectors": torch.tensor([[0, -0.0, torch.nan, torch.inf, 1e-45, 3.4e38]]), "layers": (1,)},
+    ],
+)
+def test_a_saved_vector_is_read_back_bit_for_bit(tmp_path: Path, changes: dict[str, Any]) -> None:
+    theta = vector(**changes)
+    file = theta.save(tmp_path / "theta.safetensors")
+    found = TaskVector.load(file)
+    assert found.vectors.numpy().tobytes() == theta.vectors.numpy().tobytes()
     assert found.vectors.dtype is torch.float32
     assert without_vectors(found) == without_vectors(theta)
-
-
-def test_special_values_survive(tmp_path: Path) -> None:
-    values = torch.tensor([[0.0, -0.0, torch.nan, torch.inf, 1e-45, 3.4e38]])
-    theta = vector(vectors=values, layers=(1,))
-    found = TaskVector.load(theta.save(tmp_path / "theta.safetensors"))
-    assert found.vectors.numpy().tobytes() == values.numpy().tobytes()
-
-
-def test_a_vector_of_a_larger_tensor_is_saved_alone(tmp_path: Path) -> None:
-    large = torch.randn(1000, 8)
-    theta = vector(vectors=large[::500], layers=(0, 1))
-    file = theta.save(tmp_path / "theta.safetensors")
-    assert file.stat().st_size < 2000
-    assert torch.equal(TaskVector.load(file).vectors, large[::500])
+    assert file.stat().st_size < 2000, "saved alone"
 
 
 def test_the_same_vector_always_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -66,12 +62,6 @@ def test_the_same_vector_always_gives_the_same_bytes(tmp_path: Path) -> None:
         vector().save(tmp_path / f"{number}.safetensors").read_bytes() for number in range(20)
     }
     assert len(written) == 1
-
-
-def test_what_is_not_known_stays_unknown(tmp_path: Path) -> None:
-    theta = vector(best_layer=None, seed=None, revision=None, demonstrations=(), dummies=())
-    found = TaskVector.load(theta.save(tmp_path / "theta.safetensors"))
-    assert without_vectors(found) == without_vectors(theta)
 
 
 def test_saving_leaves_no_other_file_behind(tmp_path: Path) -> None:
