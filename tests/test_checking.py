@@ -114,7 +114,7 @@ def test_a_block_whose_output_is_not_what_the_next_one_reads_is_found(own: Model
     [weakest] = [one for one in found.checks if one.name == CHANGES]
     assert not weakest.passed and weakest.measured == 0
     assert weakest.remark.startswith("at block 1, ")
-    with pytest.raises(RunError, match="expected that .* found .* would mean nothing"):
+    with pytest.raises(RunError, match="expected that .* found .* results would be invalid"):
         found.require()
 
 

@@ -107,7 +107,7 @@ def test_calibration_measures_this_machine(llama_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--memory", "lots"], "--memory 'lots': expected such as 24GB"),
+        (["--memory", "lots"], "--memory 'lots': expected a size, e.g. 24GB"),
         (["--dtype", "float23"], "unknown dtype 'float23'"),
         (["--layers", "99"], "expected all, A:B"),
         (["--tasks", "nothing"], "unknown"),
