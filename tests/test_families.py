@@ -50,6 +50,7 @@ def test_a_padded_batch_answers_as_one_prompt_at_a_time(checked: Checked) -> Non
 
 
 def test_the_projection_is_final_norm_and_head(checked: Checked) -> None:
+    assert checked.projected is not None
     probabilities, tokens = checked.projected
     expected, expected_tokens = checked.projected_by_hand
     assert tokens.tolist() == expected_tokens.tolist()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -239,18 +240,23 @@ def test_a_sweep_and_a_comparison_share_a_folder(llama: Model, tmp_path: Path) -
     assert compared["zero-shot"]["accuracy"] == swept["baseline"]["accuracy"]
 
 
-def test_the_plan_counts_what_is_run(llama: Model, data: dict[str, Any]) -> None:
-    plan = plan_of(TASKS)
-    sized = []
+def sized(model: Model, plan: Any) -> Any:
+    """Dev and test prompts of each task with their lengths."""
+    found = []
     for task in plan.tasks:
         parts = plan.prompts(task)
-        lengths = [prompt_sizes(llama.tokenizer, Template(), part, UNBOUNDED) for part in parts]
-        sized.append(
+        lengths = [prompt_sizes(model.tokenizer, Template(), part, UNBOUNDED) for part in parts]
+        found.append(
             tuple(list(zip(*both, strict=True)) for both in zip(parts, lengths, strict=True))
         )
+    return found
+
+
+def test_the_plan_counts_what_is_run(llama: Model, data: dict[str, Any]) -> None:
+    plan = plan_of(TASKS)
     costs = costs_of_methods(
         plan.chosen,
-        sized,  # type: ignore[arg-type]
+        sized(llama, plan),
         tokenizer=llama.tokenizer,
         layers=range(4),
         n_layers=4,
@@ -266,6 +272,30 @@ def test_the_plan_counts_what_is_run(llama: Model, data: dict[str, Any]) -> None
         assert cost["ranking"] == run["ranking"]
         assert run["layer_tokens"] <= cost["layer_tokens"] <= 1.5 * run["layer_tokens"]
     assert [cost["jobs"] for cost in costs][:3] == [2, 2, 4]
+
+
+def test_the_plan_counts_whole_prompts_where_nothing_is_kept(llama: Model, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"shots": 5, "dev": 3, "test": 4, "controls": ""}
+    whole = replace(llama, way=replace(llama.way, cached=False))
+    data = compare(whole, TASKS, "state,icv,multi", output=tmp_path, **asked)
+    summary = {one["method"]: one for one in data["compare_summary"]}
+    plan = plan_of(TASKS)
+    costs = costs_of_methods(
+        [METHODS[name] for name in ("state", "icv", "multi")],
+        sized(llama, plan),
+        tokenizer=llama.tokenizer,
+        layers=plan.layers,
+        n_layers=4,
+        n_heads=4,
+        batch_size=4,
+        ranks_heads=False,
+        with_variants=False,
+        cached=False,
+    )
+    for cost in costs:
+        run = summary[cost["method"]]
+        for key in ("layer_tokens", "layer_tokens_choosing"):
+            assert cost[key] == run[key], (cost, run)
 
 
 @pytest.mark.parametrize(
