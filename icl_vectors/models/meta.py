@@ -28,7 +28,7 @@ def blueprint(config: Any, *, trust_remote_code: bool = False) -> Any:
         if isinstance(error, ImportError):
             raise IclVectorsError(
                 f"model type {config.model_type!r}: expected the packages that transformers needs "
-                f"for it, found that one lacks: {first}"
+                f"for it, found that one lacks: {' '.join(str(error).split())[:200]}"
             ) from error
         raise IclVectorsError(
             f"model type {config.model_type!r}: expected a decoder-only language model of "
