@@ -11,6 +11,7 @@ from nnsight import TransformersModel
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from icl_vectors.errors import IclVectorsError
 from icl_vectors.graph.experiments import run_projection
 from icl_vectors.graph.task import run_task
 from icl_vectors.models.load import Model, as_model
@@ -18,7 +19,6 @@ from icl_vectors.prompts.batches import make_batches, whole_prompts
 from icl_vectors.prompts.encoding import encode_prompt
 from icl_vectors.prompts.limits import positions_limit
 from icl_vectors.prompts.template import Template
-from icl_vectors.errors import IclVectorsError
 from tests.benchmarks.package import as_prompt
 from tests.benchmarks.random_model import build_tokenizer, random_prompts
 from tests.families import FAMILIES, NotMade, save_family

@@ -10,12 +10,16 @@ import torch
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.models.load import Model
-from icl_vectors.experiments.compare_prompts import variant
-from icl_vectors.experiments.compare_summary import cost_of
+from icl_vectors.experiments.compare.prompts import variant
+from icl_vectors.experiments.compare.summary import cost_of
 from icl_vectors.methods.cost import tokens_of
 from icl_vectors.methods.prepare import Contexts, method_batches
 from icl_vectors.methods.registry import METHODS
+from icl_vectors.methods.session import run_method
+from icl_vectors.models.load import Model
+from icl_vectors.prompts.limits import encode_prompts
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.prompts.template import Template
 from tests.benchmarks.measure import counted
 from tests.families import random_of_family
 from tests.tiny import bytes_tokenizer, load_plain, save_model

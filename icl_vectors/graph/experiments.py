@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from icl_vectors.errors import IclVectorsError
 from icl_vectors.graph.passes import apply_theta, learn, learn_at, project, read_arrows, read_query
 from icl_vectors.graph.task import NO_INJECTION
 from icl_vectors.prompts.batches import Batch, Part
-from icl_vectors.errors import IclVectorsError
 from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
 
