@@ -186,6 +186,7 @@ SPECIAL_BY_FAMILY: dict[str, dict[str, Any]] = {  # where the rule fails
         "audio_config": {"adapter_input_size": HIDDEN, "adapter_out_dim": HIDDEN},
     },
     "dbrx": {"attn_config": {"rope_theta": 10000.0, "kv_n_heads": 2, "clip_qkv": 8.0}},
+    "xmod": {"default_language": "en_XX"},
     "xlstm": {"chunk_size": 64},
     "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
     "cohere_compass_text": {"rope_parameters": BY_KIND},

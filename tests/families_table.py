@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.families import all_families
-from tests.family_process import Outcome, try_family
+from tests.family_process import Outcome, try_family, yes
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "architectures.md"
 BEGIN, END = "<!-- families -->\n", "<!-- end of families -->\n"
@@ -28,7 +28,7 @@ def write(outcomes: list[Outcome]) -> None:
     ran = [one for one in outcomes if one.result == "runs"]
     others = [one for one in outcomes if one.result != "runs"]
     lines = [
-        *_table(HEAD, [(o.family, o.path, o.reason, _yes(o.exact), _yes(o.projects)) for o in ran]),
+        *_table(HEAD, [(o.family, o.path, o.reason, yes(o.exact), o.projects) for o in ran]),
         "",
         f"{made_with()} {counts(outcomes)}",
         "",
@@ -64,10 +64,6 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
 
 def _row(cells: tuple[str, ...]) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-def _yes(right: bool) -> str:
-    return "yes" if right else "**no**"
 
 
 def _shown(family: str) -> Outcome:

@@ -11,6 +11,7 @@ from nnsight import TransformersModel
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from icl_vectors.errors import IclVectorsError
 from icl_vectors.graph.experiments import run_projection
 from icl_vectors.graph.task import run_task
 from icl_vectors.models.load import Model, as_model
@@ -40,7 +41,8 @@ class Checked:
     Attributes:
         together, single: `run_task` in one padded batch, and one prompt at a time.
         expected: the same by plain PyTorch hooks, without cache or padding.
-        projected: the most likely tokens of θ at each layer and their probabilities, (layer, top).
+        projected: the most likely tokens of θ at each layer and their probabilities, (layer, top);
+            None where θ can't be read as words.
         projected_by_hand: the same by the plain model's final norm and head.
         gives_tuple: whether blocks put out a tuple.
     """
@@ -49,7 +51,7 @@ class Checked:
     together: dict[str, Any]
     single: dict[str, Any]
     expected: Result
-    projected: tuple[Tensor, Tensor]
+    projected: tuple[Tensor, Tensor] | None
     projected_by_hand: tuple[Tensor, Tensor]
     gives_tuple: bool
 
@@ -122,9 +124,12 @@ def _run(model: Model, batch_size: int) -> dict[str, Any]:
     return run_task(model, on_dev, make_batches(test, batch_size, way), range(model.n_layers))
 
 
-def _project(model: Model, theta: Tensor) -> tuple[Tensor, Tensor]:
+def _project(model: Model, theta: Tensor) -> tuple[Tensor, Tensor] | None:
     queries = whole_prompts([query_ids(model.tokenizer, DEV[0])], model.way)
-    found = run_projection(model, theta, queries, range(model.n_layers), TOP)
+    try:
+        found = run_projection(model, theta, queries, range(model.n_layers), TOP)
+    except IclVectorsError:
+        return None
     return found["theta"][0], found["theta"][1]
 
 
@@ -135,6 +140,6 @@ def _gives_tuple(model: PreTrainedModel, ids: list[int]) -> bool:
     handle = block.register_forward_hook(
         lambda module, inputs, output: seen.append(isinstance(output, tuple))
     )
-    model(input_ids=torch.tensor([ids]))
+    model(input_ids=torch.tensor([ids]), use_cache=False)
     handle.remove()
     return seen[0]

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ CAPITALS = {
 }
 COUNTRIES = ["Spain", "Germany", "Russia", "China", "Greece", "England", "Austria"]
 COLOURS = {"Apple": "Red", "Lime": "Green", "Banana": "Yellow", "Plum": "Purple"}
+SIX_TASKS = ["next_letter", "list_first", "fr_en", "antonyms", "country_capital", "to_upper"]
 SOME_LAYERS = (0, 6, 9, 10, 11, 17)
 COLOUR_NAMES = "red green yellow purple blue orange white black brown pink gold golden".split()
 
@@ -178,3 +180,13 @@ def test_a_quantised_model_answers_as_with_plain_hooks(dtype: str) -> None:
         # the head on the last token alone, as there: a bfloat16 product rounds by its shape
         expected = module(**inputs, logits_to_keep=1).logits[:, -1].float()
     assert_close(answers.logits, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_whole_prompts_give_the_predictions_of_cached_ones(gemma: Model, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"dev": 1, "test": 2, "layers": "6,10", "batch_size": 2}
+    whole = replace(gemma, way=replace(gemma.way, cached=False))
+    for name, model in (("cached", gemma), ("whole", whole)):
+        icl.sweep(model, SIX_TASKS, output=tmp_path / name, **asked)
+    samples = [read_lines(tmp_path / name / "samples.jsonl") for name in ("cached", "whole")]
+    assert samples[0] == samples[1]
+    assert len(samples[0]) == len(SIX_TASKS) * (1 * 2 + 2 * 3)

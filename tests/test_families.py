@@ -1,3 +1,4 @@
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from icl_vectors.models.architecture import find_architecture
 from icl_vectors.models.meta import blueprint
 from tests.families import ENCODERS, FAMILIES, all_families
 from tests.families_table import DOCUMENT, listed, made_with
-from tests.family_check import Checked, check_family
+from tests.family_check import Checked, check_family, is_exact
 from tests.family_process import try_family
 from tests.tiny import HIDDEN, N_LAYERS
 
@@ -50,6 +51,7 @@ def test_a_padded_batch_answers_as_one_prompt_at_a_time(checked: Checked) -> Non
 
 
 def test_the_projection_is_final_norm_and_head(checked: Checked) -> None:
+    assert checked.projected is not None
     probabilities, tokens = checked.projected
     expected, expected_tokens = checked.projected_by_hand
     assert tokens.tolist() == expected_tokens.tolist()
@@ -67,6 +69,7 @@ def test_other_models_are_refused_in_one_line_before_any_weight_is_there(family:
     assert "\n" not in message and "expected a decoder-only language model" in message
 
 
+EXACT = ("gemma4", "qwen3_5", "mamba2", "jamba", "mistral3", "gemma3n_text", "mllama", "git")
 WHOLE = ("qwen3_5_text", "mamba2", "jamba", "gemma3n_text", "deepseek_v4", "lfm2_moe", "rwkv")
 OTHERS = [family for family in all_families() if family not in FAMILIES]
 
@@ -81,6 +84,23 @@ def test_every_family_is_exact_or_refused_in_a_line(family: str) -> None:
         pytest.skip(outcome.reason)
     assert outcome.result == "runs" or outcome.result == "refused" and not runs, outcome.reason
     assert outcome.exact if outcome.result == "runs" else "\n" not in outcome.reason
+
+
+@pytest.mark.parametrize("family", EXACT)
+def test_theta_and_every_answer_are_those_of_plain_hooks_on_whole_prompts(family: str) -> None:
+    checked = check_family(family)
+    assert is_exact(checked)
+    assert len({token for layer in checked.expected["dev_hypothesis"] for token in layer}) >= 3
+
+
+def test_theta_is_no_words_where_they_depend_on_earlier_states() -> None:
+    assert check_family("reformer").projected is None
+
+
+@pytest.mark.skipif(find_spec("timm") is not None, reason="timm is installed")
+def test_a_wrapper_whose_package_lacks_is_refused_with_its_name() -> None:
+    with pytest.raises(IclVectorsError, match="packages that transformers needs.*pip install timm"):
+        blueprint(AutoConfig.for_model("gemma3n"))
 
 
 @pytest.mark.parametrize("family", WHOLE)

@@ -10,7 +10,17 @@ import torch
 from torch.testing import assert_close
 
 import icl_vectors as icl
+from icl_vectors.experiments.compare.prompts import variant
+from icl_vectors.experiments.compare.summary import cost_of
+from icl_vectors.methods.cost import tokens_of
+from icl_vectors.methods.prepare import Contexts, method_batches
+from icl_vectors.methods.registry import METHODS
+from icl_vectors.methods.session import run_method
 from icl_vectors.models.load import Model
+from icl_vectors.prompts.limits import encode_prompts
+from icl_vectors.prompts.sampling import sample_prompts
+from icl_vectors.prompts.template import Template
+from tests.benchmarks.measure import counted
 from tests.families import random_of_family
 from tests.tiny import bytes_tokenizer, load_plain, save_model
 from tests.twins import plain
@@ -84,6 +94,32 @@ def test_methods_that_look_into_attention_are_refused_on_the_whole_path(
     asked: dict[str, Any] = {"methods": "function", "dev": 2, "test": 2}
     with pytest.raises(icl.IclVectorsError, match="use methods that read whole states"):
         icl.compare(both[1], ["to_upper"], output=tmp_path / "run", **asked)
+
+
+@pytest.mark.parametrize("name", STATES.split(","))
+def test_the_cost_of_a_method_is_what_the_blocks_really_see(
+    both: tuple[Model, Model], name: str
+) -> None:
+    method, form = METHODS[name], Template()
+    prompts = sample_prompts(
+        icl.load_task("country_capital"), seed=1, dev=5, test=4, shots=3, dummies=2
+    )
+    for model in both:
+        dev, test = (encode_prompts(model, form, part) for part in prompts)
+        on_dev, on_test = (
+            method_batches(model, form, method, part, Contexts(dev), 3, 1) for part in (dev, test)
+        )
+        groups = method.candidates(range(4), {})
+        with counted(model.nnsight._module) as seen:
+            found = run_method(
+                model, method, {}, on_dev if method.pooled else [], on_dev, on_test, groups,
+                [variant()],
+            )  # fmt: skip
+        chosen = [one for group in groups for one in group][found["chosen"]]
+        cost = sum(cost_of(method, groups, chosen, on_dev, on_test, 4).values())
+        regular = sum(tokens_of(batch, "whole") for batch in on_test) * 4
+        first = tokens_of({"query": on_dev[0]["query"][:1]}, "query")  # what a session looks at
+        assert cost + regular + first * (1 if model.way.cached else 4) == sum(seen)
 
 
 def test_every_experiment_runs_on_a_hybrid_and_a_wrapper(opened: Model, tmp_path: Path) -> None:

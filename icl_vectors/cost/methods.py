@@ -31,6 +31,7 @@ def costs_of_methods(
     batch_size: int,
     ranks_heads: bool,
     with_variants: bool,
+    cached: bool = True,
 ) -> list[dict[str, Any]]:
     """For regular, zero-shot and each method: layer-tokens over all tasks, and jobs on a server.
 
@@ -41,6 +42,7 @@ def costs_of_methods(
     Args:
         tasks: dev and test prompts of each task, with their lengths.
         tokenizer: None where lengths are estimated.
+        cached: whether keys and values are kept; else whole prompts run.
     """
     settings = {"counts": counts_of(n_layers * n_heads)}
     found = []
@@ -50,8 +52,8 @@ def costs_of_methods(
         size = prompts_at_once(batch_size, groups)
         total = {"layer_tokens": 0, "layer_tokens_choosing": 0, "ranking": 0}
         for dev, test in tasks:
-            on_dev = [] if plain else sized_batches(tokenizer, dev, size)
-            on_test = sized_batches(tokenizer, test, size)
+            on_dev = [] if plain else sized_batches(tokenizer, dev, size, cached)
+            on_test = sized_batches(tokenizer, test, size, cached)
             cost = cost_of(method, groups, groups[0][0], on_dev, on_test, n_layers)
             total = {key: value + cost.get(key, 0) for key, value in total.items()}
             if method.heads and ranks_heads:
@@ -63,29 +65,36 @@ def costs_of_methods(
 
 
 def sized_batches(
-    tokenizer: Any | None, prompts: Sequence[Sized], size: int
+    tokenizer: Any | None, prompts: Sequence[Sized], size: int, cached: bool = True
 ) -> list[dict[str, Any]]:
     """Batches that have nothing but their shapes."""
     parts = [prompts[start : start + size] for start in range(0, len(prompts), size)]
-    return [_sized(tokenizer, part) for part in parts]
+    return [_sized(tokenizer, part, cached) for part in parts]
 
 
-def _sized(tokenizer: Any | None, part: Sequence[Sized]) -> dict[str, Any]:
+def _sized(tokenizer: Any | None, part: Sequence[Sized], cached: bool) -> dict[str, Any]:
     sizes = [size for _, size in part]
-    shared, alone = max(one.shared for one in sizes), max(one.alone for one in sizes)
-    suffixes = [length for one in sizes for length in one.suffixes[1:]]
     texts = [text for prompt, _ in part for pair in prompt.demonstrations for text in pair]
-    whole = max(one.shared + one.suffixes[0] for one in sizes)
+    alone = [one.alone for one in sizes]
+    suffixes = [
+        length + (0 if cached else one.shared) for one in sizes for length in one.suffixes[1:]
+    ]
     return {
         "prompts": len(part),
-        "shared": _inputs(len(part), shared),
-        "suffixes": _inputs(len(suffixes), max(suffixes)),
-        "before": _inputs(len(part), alone - 1),
-        "arrow": _inputs(len(part), 1),
-        "query": _inputs(len(part), alone),
-        "whole": _inputs(len(part), whole),
-        "pairs": _inputs(len(texts), max(_length(tokenizer, text) for text in texts)),
+        "shared": _inputs(len(part), max(one.shared for one in sizes)) if cached else None,
+        "suffixes": _parts(suffixes, cached),
+        "before": _inputs(len(part), max(alone) - 1) if cached else None,
+        "arrow": _parts([1] * len(part) if cached else alone, cached),
+        "query": _parts(alone, cached),
+        "whole": _parts([one.shared + one.suffixes[0] for one in sizes], cached),
+        "pairs": _parts([_length(tokenizer, text) for text in texts], cached),
     }
+
+
+def _parts(lengths: Sequence[int], cached: bool) -> list[dict[str, Any]]:
+    """Rows of some lengths: padded in one part, or each as long as it is."""
+    rows = [(len(lengths), max(lengths))] if cached else [(1, length) for length in lengths]
+    return [{"inputs": _inputs(*shape), "cached": cached} for shape in rows]
 
 
 def _ranking(
@@ -101,7 +110,7 @@ def _ranking(
         batch: Mapping[str, Any] = {
             "prompts": len(part),
             "before": _inputs(len(part), whole - 1),
-            "arrow": _inputs(len(part), 1),
+            "arrow": _parts([1] * len(part), cached=True),
         }
         reading += cost_of_ranking(batch, n_heads, n_layers)
     return reading

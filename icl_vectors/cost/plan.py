@@ -99,6 +99,7 @@ def plan_sweep(
             batch_size=size,
             ranks_heads=any(method.heads for method in compared),
             with_variants=bool(held_against),
+            cached=architecture.keeps_cache,
         )
         if compared
         else None,

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from icl_vectors.errors import IclVectorsError
 from icl_vectors.graph.passes import apply_theta, learn, learn_at, project, read_arrows, read_query
 from icl_vectors.graph.task import NO_INJECTION
 from icl_vectors.prompts.batches import Batch, Part
@@ -16,6 +17,7 @@ from icl_vectors.remote.shapes import require_shapes
 if TYPE_CHECKING:
     from icl_vectors.models.load import Model
 
+DEPENDS = 1e-2  # of the logits' spread: one state said twice differs by more
 Progress = Callable[[str, int], None]
 
 
@@ -107,6 +109,9 @@ def run_projection(
 
     Returns:
         theta, baseline, added: (probabilities or their difference, tokens), each (layer, top).
+
+    Raises:
+        IclVectorsError: what the model makes of a state depends on more than that state.
     """
     language_model, blocks, head = model.nnsight, model.blocks, model.head
     at_layers, row_axis = list(layers), model.way.row_axis
@@ -116,14 +121,23 @@ def run_projection(
             plain = states.mean(0)[at_layers]  # (layer, hidden)
             both = torch.cat([theta.to(plain), plain])
             logits = project(language_model, blocks, both, row_axis)
+            same = project(language_model, blocks, both[:1].expand(2, -1), row_axis).float()
             said, plainly = logits.float().softmax(-1).chunk(2)  # (layer, vocab)
             found: Any = {
                 "theta": [part.cpu() for part in said.topk(top, -1)],
                 "baseline": [part.cpu() for part in plainly.topk(top, -1)],
                 "added": [part.cpu() for part in (said - plainly).topk(top, -1)],
+                "apart": ((same[0] - same[1]).abs().max() / same.std()).cpu(),
                 "finite": logits.max(-1).values.isfinite().all().cpu(),
             }
             found = found.save()
+    require_shapes({"apart": found["apart"]}, {"apart": ()}, job)
+    if float(found["apart"]) > DEPENDS:
+        raise IclVectorsError(
+            f"model type {model.config.model_type!r}: expected logits that depend on the last "
+            "block's state alone, found that they depend on earlier states too; θ can't be read as "
+            "words here."
+        )
     for kind in ("theta", "baseline", "added"):
         require_shapes({kind: found[kind][1]}, {kind: (len(at_layers), top)}, job)
     return dict(found)

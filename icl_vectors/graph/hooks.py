@@ -38,10 +38,10 @@ def places(model: "Model", attention: bool) -> dict[str, Any]:
     projections, norms = [], []
     for path in model.architecture.blocks if attention else ():
         block = module.get_submodule(path)
-        projections.append(model.nnsight.get(f"{path}.{projection_of(block)}"))
+        projections.append(model.envoy(f"{path}.{projection_of(block)}"))
         for name, other in NORMS_AFTER_ATTENTION.items():
             if hasattr(block, name) and hasattr(block, other):
-                norms.append(model.nnsight.get(f"{path}.{name}"))
+                norms.append(model.envoy(f"{path}.{name}"))
     return {
         "blocks": model.blocks,
         "head": model.head,

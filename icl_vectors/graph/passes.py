@@ -101,7 +101,7 @@ def project(model: Any, blocks: list[Any], states: Tensor, row_axis: int) -> Ten
     Paper: section 4.3.
     They become the output of the last block, so that norm, head and soft-cap are the model's.
     """
-    token = torch.zeros(len(states), 1, dtype=torch.long)  # any: what it gives is replaced
+    token = torch.arange(len(states))[:, None] % 2  # any: what it gives is replaced
     with model.trace({"input_ids": token}, use_cache=False):
         state = state_of(blocks[-1].output, {"row_axis": row_axis})
         state[:, -1] = states.to(state).view_as(state[:, -1])

@@ -10,7 +10,7 @@ from typing import Any
 def cost_of_replacing(
     batch: Mapping[str, Any], candidates: Sequence[Any], blocks: int
 ) -> tuple[int, int, int]:
-    """States are read, and replaced on a cached query; blocks up to the lowest are not run."""
+    """States are read, and replaced; on a cached query blocks up to the lowest are not run."""
     started = tokens_of(batch, "before") * blocks
     return _reading(batch, blocks), started, _arrows(batch, candidates, blocks)
 
@@ -28,8 +28,8 @@ def cost_of_first_blocks(
 ) -> tuple[int, int, int]:
     """Attention outputs are replaced on a cached query; every block is run."""
     started = tokens_of(batch, "before") * blocks
-    rows = int(batch["prompts"]) * len(candidates)
-    return _reading(batch, blocks), started, rows * blocks
+    putting = tokens_of(batch, "arrow") * len(candidates) * blocks
+    return _reading(batch, blocks), started, putting
 
 
 def cost_of_everywhere(
@@ -43,8 +43,10 @@ def cost_of_everywhere(
 def cost_of_few_shot(
     batch: Mapping[str, Any], candidates: Sequence[Any], blocks: int
 ) -> tuple[int, int, int]:
-    """The whole prompt is run once, and again above the block of each candidate."""
+    """The whole prompt is run once, and again above the block of each candidate; or anew."""
     whole = tokens_of(batch, "whole")
+    if not is_cached(batch):
+        return _reading(batch, blocks), 0, whole * blocks * len(candidates)
     again = sum(blocks - 1 - int(layer) for (layer, *_) in candidates)
     return _reading(batch, blocks), whole * blocks, whole * again
 
@@ -61,7 +63,13 @@ def _reading(batch: Mapping[str, Any], blocks: int) -> int:
 
 def _arrows(batch: Mapping[str, Any], candidates: Sequence[Any], blocks: int) -> int:
     lowest = min(int(candidate[0]) for candidate in candidates)
-    return int(batch["prompts"]) * len(candidates) * (blocks - 1 - lowest)
+    spared = lowest + 1 if is_cached(batch) else 0
+    return tokens_of(batch, "arrow") * len(candidates) * (blocks - spared)
+
+
+def is_cached(batch: Mapping[str, Any]) -> bool:
+    """Whether a batch's arrows run on the keys and values of what comes before them."""
+    return bool(batch["arrow"][0]["cached"])
 
 
 def tokens_of(batch: Mapping[str, Any], key: str) -> int:

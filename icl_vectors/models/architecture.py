@@ -55,12 +55,13 @@ def find_architecture(module: Any) -> Architecture:
             f"unembedding, found {len(lists)} such lists and "
             f"{'a' if head is not None else 'no'} head."
         )
+    blocks = found[lists[0]].named_children()
     arguments = inspect.signature(module.forward).parameters
     alone = not getattr(module, "_is_stateful", False) and bool(
         {"past_key_values", "cache"} & set(arguments)
     )
     return Architecture(
-        blocks=tuple(f"{lists[0]}.{layer}" for layer in range(len(found[lists[0]]))),
+        blocks=tuple(f"{lists[0]}.{name}" for name, block in blocks if not _of_images(block)),
         head=names[id(head)],
         takes_positions="position_ids" in arguments,
         hidden=stated(config, "hidden_size") or module.get_input_embeddings().weight.shape[1],
@@ -131,6 +132,12 @@ def _block_lists(module: Any, config: Any) -> Iterator[tuple[str, Any]]:
         about = getattr(owner, "model_type", None)
         if about in (config.model_type, module.config.model_type) and _has_parts(child):
             yield name, child
+
+
+def _of_images(block: Any) -> bool:
+    """Whether a block attends to images alone, so that text passes it by (mllama)."""
+    parts = [name for name, _ in block.named_children()]
+    return "cross_attn" in parts and "self_attn" not in parts
 
 
 def _has_parts(blocks: Any) -> bool:

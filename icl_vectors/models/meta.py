@@ -25,6 +25,11 @@ def blueprint(config: Any, *, trust_remote_code: bool = False) -> Any:
             return _maker(config).from_config(config, trust_remote_code=trust_remote_code)
     except Exception as error:  # each type of model fails in its own way on sizes that are none
         first = first_line(error, 150)
+        if isinstance(error, ImportError):
+            raise IclVectorsError(
+                f"model type {config.model_type!r}: expected the packages that transformers needs "
+                f"for it, found that one lacks: {' '.join(str(error).split())[:200]}"
+            ) from error
         raise IclVectorsError(
             f"model type {config.model_type!r}: expected a decoder-only language model of "
             f"transformers, found a configuration that gives none ({first})."

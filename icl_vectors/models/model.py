@@ -89,12 +89,17 @@ class Model:
     @property
     def blocks(self) -> list[Any]:
         """nnsight's envoys of the decoder blocks, block 0 first."""
-        return [self.nnsight.get(path) for path in self.architecture.blocks]
+        return [self.envoy(path) for path in self.architecture.blocks]
 
     @property
     def head(self) -> Any:
         """nnsight's envoy of the unembedding."""
-        return self.nnsight.get(self.architecture.head)
+        return self.envoy(self.architecture.head)
+
+    def envoy(self, path: str) -> Any:
+        """nnsight's envoy of a module, which keeps `output` for what a module gives."""
+        parts = ["E_output" if part == "output" else part for part in path.split(".")]
+        return self.nnsight.get(".".join(parts))
 
     def __repr__(self) -> str:
         return (

@@ -7,14 +7,11 @@ from typing import Any
 
 import pytest
 
-from icl_vectors.cost.methods import costs_of_methods
-from icl_vectors.cost.prompt_sizes import prompt_sizes
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.compare import compare
 from icl_vectors.experiments.compare.config import CompareConfig, parse_arrows, parse_curve
 from icl_vectors.methods.registry import METHODS
 from icl_vectors.models.load import Model
-from icl_vectors.prompts.limits import UNBOUNDED
 from icl_vectors.prompts.template import Template
 from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.folder import read_json, read_records
@@ -237,35 +234,6 @@ def test_a_sweep_and_a_comparison_share_a_folder(llama: Model, tmp_path: Path) -
     assert compared["state"]["choice"] == {"layer": swept["best_layer"]}
     assert compared["regular"]["accuracy"] == swept["regular"]["accuracy"]
     assert compared["zero-shot"]["accuracy"] == swept["baseline"]["accuracy"]
-
-
-def test_the_plan_counts_what_is_run(llama: Model, data: dict[str, Any]) -> None:
-    plan = plan_of(TASKS)
-    sized = []
-    for task in plan.tasks:
-        parts = plan.prompts(task)
-        lengths = [prompt_sizes(llama.tokenizer, Template(), part, UNBOUNDED) for part in parts]
-        sized.append(
-            tuple(list(zip(*both, strict=True)) for both in zip(parts, lengths, strict=True))
-        )
-    costs = costs_of_methods(
-        plan.chosen,
-        sized,  # type: ignore[arg-type]
-        tokenizer=llama.tokenizer,
-        layers=range(4),
-        n_layers=4,
-        n_heads=4,
-        batch_size=4,
-        ranks_heads=True,
-        with_variants=True,
-    )
-    summary = {one["method"]: one for one in data["compare_summary"]}
-    for cost in costs:
-        run = summary[cost["method"]]
-        assert cost["layer_tokens_choosing"] == run["layer_tokens_choosing"], cost
-        assert cost["ranking"] == run["ranking"]
-        assert run["layer_tokens"] <= cost["layer_tokens"] <= 1.5 * run["layer_tokens"]
-    assert [cost["jobs"] for cost in costs][:3] == [2, 2, 4]
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,24 @@ def decoder_blocks(model: PreTrainedModel) -> nn.ModuleList:
     n_layers = getattr(model.config.get_text_config(), "num_hidden_layers", None)
     whole: Any = model  # its methods have no types
     decoder = whole.get_decoder()
-    modules = [*(decoder.modules() if decoder is not None else ()), *model.modules()]
-    lists = [module for module in modules if isinstance(module, nn.ModuleList)]
+    modules = [*(decoder.named_modules() if decoder is not None else ()), *model.named_modules()]
+    lists = [
+        module
+        for name, module in modules
+        if isinstance(module, nn.ModuleList) and "image_encoder" not in name
+    ]
     for module in lists:
         if len(module) == n_layers:
-            return module
+            on_text = [block for block in module if not _of_images(block)]
+            return module if len(on_text) == len(module) else nn.ModuleList(on_text)
     if lists:
         return lists[0]
     raise ValueError(f"expected a ModuleList of {n_layers} blocks, found none")
+
+
+def _of_images(block: nn.Module) -> bool:
+    """Whether text passes a block by, which attends to images alone (mllama)."""
+    return hasattr(block, "cross_attn") and not hasattr(block, "self_attn")
 
 
 def residual(output: Any) -> Tensor:

@@ -1,0 +1,78 @@
+"""What a comparison would cost, against what it did cost."""
+
+from dataclasses import replace
+from typing import Any
+
+from icl_vectors.cost.methods import costs_of_methods
+from icl_vectors.cost.prompt_sizes import prompt_sizes
+from icl_vectors.experiments.compare import compare
+from icl_vectors.experiments.compare.config import CompareConfig
+from icl_vectors.methods.registry import METHODS
+from icl_vectors.models.load import Model
+from icl_vectors.prompts.limits import UNBOUNDED
+from icl_vectors.prompts.template import Template
+
+TASKS = ["to_upper", "letter_case_both"]
+ASKED: dict[str, Any] = {"dev": 3, "test": 4}
+
+
+def plan_of(tasks: list[str]) -> CompareConfig:
+    return CompareConfig.make(tasks, **ASKED)
+
+
+def sized(model: Model, plan: Any) -> Any:
+    """Dev and test prompts of each task with their lengths."""
+    found = []
+    for task in plan.tasks:
+        parts = plan.prompts(task)
+        lengths = [prompt_sizes(model.tokenizer, Template(), part, UNBOUNDED) for part in parts]
+        found.append(
+            tuple(list(zip(*both, strict=True)) for both in zip(parts, lengths, strict=True))
+        )
+    return found
+
+
+def test_the_plan_counts_what_is_run(llama: Model) -> None:
+    data = compare(llama, TASKS, controls="random", **ASKED).data
+    plan = plan_of(TASKS)
+    costs = costs_of_methods(
+        plan.chosen,
+        sized(llama, plan),
+        tokenizer=llama.tokenizer,
+        layers=range(4),
+        n_layers=4,
+        n_heads=4,
+        batch_size=4,
+        ranks_heads=True,
+        with_variants=True,
+    )
+    summary = {one["method"]: one for one in data["compare_summary"]}
+    for cost in costs:
+        run = summary[cost["method"]]
+        assert cost["layer_tokens_choosing"] == run["layer_tokens_choosing"], cost
+        assert cost["ranking"] == run["ranking"]
+        assert run["layer_tokens"] <= cost["layer_tokens"] <= 1.5 * run["layer_tokens"]
+    assert [cost["jobs"] for cost in costs][:3] == [2, 2, 4]
+
+
+def test_the_plan_counts_whole_prompts_where_nothing_is_kept(llama: Model) -> None:
+    whole = replace(llama, way=replace(llama.way, cached=False))
+    results = compare(whole, TASKS, "state,icv,multi", controls="", **ASKED)
+    summary = {one["method"]: one for one in results.data["compare_summary"]}
+    plan = plan_of(TASKS)
+    costs = costs_of_methods(
+        [METHODS[name] for name in ("state", "icv", "multi")],
+        sized(llama, plan),
+        tokenizer=llama.tokenizer,
+        layers=range(4),
+        n_layers=4,
+        n_heads=4,
+        batch_size=4,
+        ranks_heads=False,
+        with_variants=False,
+        cached=False,
+    )
+    for cost in costs:
+        run = summary[cost["method"]]
+        for key in ("layer_tokens", "layer_tokens_choosing"):
+            assert cost[key] == run[key], (cost, run)
