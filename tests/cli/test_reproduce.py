@@ -73,10 +73,10 @@ def test_the_same_command_again_runs_nothing_and_leaves_the_results_as_they_are(
         raise AssertionError("the model ran")
 
     for place in (
-        "graph.run_task",
-        "graph_of_experiments.run_many_thetas",
-        "graph_of_experiments.run_conflict",
-        "graph_of_experiments.run_projection",
+        "graph.task.run_task",
+        "graph.experiments.run_many_thetas",
+        "graph.experiments.run_conflict",
+        "graph.experiments.run_projection",
     ):
         monkeypatch.setattr(f"icl_vectors.{place}", never)
     folder = reproduced.folder
