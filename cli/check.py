@@ -20,7 +20,7 @@ def check(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Test that a model's results are valid: in seconds, on two prompts.
+    """Test that a model's results are valid, in seconds.
 
     A block's own state put back changes nothing; θ changes the logits; batched equals single;
     cached equals uncached. Exit 1 where one fails. A run on this machine does so first, at three

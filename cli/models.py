@@ -20,7 +20,7 @@ def models(
     host: options.Host = None,
     json: options.Json = False,
 ) -> None:
-    """List the embedded models: what they are, where their converted copies lie, their size.
+    """List the embedded models, or those that a server hosts.
 
     Example: icl-vectors models --remove smollm2-135m
     """

@@ -52,7 +52,9 @@ def _plan(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Say what a sweep would cost in memory, work, time and jobs; runs and loads nothing.
+    """Say what a run would cost; nothing is run or loaded.
+
+    Memory, work, time and jobs of a sweep, a comparison, or another experiment made of sweeps.
 
     The configuration suffices: a folder that holds config.json alone, or a hub id. --dtype auto
     tells of the checkpoint's own dtype, bfloat16, int8 and nf4.

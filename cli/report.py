@@ -22,7 +22,7 @@ def report(
         typer.Option(help="The page; by default report.html in the first folder."),
     ] = None,
 ) -> None:
-    """Write the report of one or several runs: one HTML file, figures and tables beside it.
+    """Write the report of runs: one HTML page, figures, tables.
 
     Example: icl-vectors report runs/gemma-3-270m-float32-sweep --output report.html
     """
@@ -41,7 +41,7 @@ def schema(
         str, typer.Argument(help="run, results, or an experiment: its configuration.")
     ] = "results",
 ) -> None:
-    """Print the JSON Schema of run.json, of results.json, or of an experiment's configuration.
+    """Print the JSON Schema of a run's files or configurations.
 
     Example: icl-vectors schema results
     """

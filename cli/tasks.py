@@ -18,7 +18,7 @@ def tasks(
     name: Annotated[str | None, typer.Argument(help="A task, to see its pairs.")] = None,
     json: options.Json = False,
 ) -> None:
-    """List the tasks, first the 18 of `all`; or show one with its pairs, source and licence.
+    """List the tasks, or show one with its pairs and source.
 
     Example: icl-vectors tasks country_capital
     """

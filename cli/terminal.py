@@ -34,6 +34,12 @@ IN_ASCII = {
     "”": '"',
     "ℓ": "l",
 }
+HEADINGS: dict[str, tuple[str, ...]] = {  # an experiment that is not named here is the last
+    "Experiments": ("sweep", "cluster", "conflict", "vocabulary", "compare", "reproduce"),
+    "Vectors": ("extract", "apply", "share"),
+    "Models and tasks": ("models", "tasks", "check"),
+    "Tools": ("plan", "report", "schema"),
+}
 ERRORS = "icl_vectors.in_ascii"
 
 
@@ -103,5 +109,16 @@ class HelpCommand(TyperCommand):
 
 
 class HelpGroup(TyperGroup):
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The commands under headings, each with its first line."""
+        headed = dict(HEADINGS)
+        others = [name for name in self.commands if name not in sum(headed.values(), ())]
+        headed["Experiments"] = (*headed["Experiments"], *others)
+        for heading, names in headed.items():
+            there = [name for name in names if name in self.commands]
+            rows = [(name, self.commands[name].get_short_help_str(70)) for name in there]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
     def get_help(self, ctx: Any) -> str:
         return fitted(super().get_help(ctx), sys.stdout)

@@ -73,7 +73,7 @@ def apply(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Answer queries with θ injected and no demonstrations: one answer a line.
+    """Answer queries with θ injected and no demonstrations.
 
     Example: icl-vectors apply capital.safetensors Spain Germany Greece --layer 10
     """
@@ -179,7 +179,7 @@ def extract(
     opening: Opening = AS_USUAL,
     quiet: options.Quiet = False,
 ) -> None:
-    """Make a task vector from demonstrations and save it as safetensors.
+    """Make a task vector from demonstrations and save it.
 
     Example: icl-vectors extract --demo "France→Paris" --demo "Japan→Tokyo" --demo "Egypt→Cairo"
     --dummy Kenya --dummy Cuba -o capital.safetensors
@@ -256,7 +256,9 @@ def share(
         bool, typer.Option("--public", help="A repository that --push makes is public.")
     ] = False,
 ) -> None:
-    """Copy a sweep's vectors into a folder with a card: model, tasks, accuracies, how to use.
+    """Copy a sweep's vectors into a folder with a model card.
+
+    The card has model, tasks, accuracies, and how to use them.
 
     Example: icl-vectors share runs/first -o shared-vectors
     """

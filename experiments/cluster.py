@@ -58,7 +58,9 @@ class ClusterConfig(PromptsConfig):
 
 
 class Cluster(Experiment):
-    """Many θ per task: t-SNE and PCA, silhouette, distances, and each task's nearest task.
+    """The map of vectors: clusters, distances, nearest tasks.
+
+    Many θ per task: t-SNE and PCA, silhouette, distances, and each task's nearest task.
 
     Do the θ of one task lie together, and apart from those of others (paper, section 4.1)? The
     points of the maps are in `cluster.csv`.

@@ -55,7 +55,7 @@ class ConflictConfig(PromptsConfig):
 
 
 class Conflict(Experiment):
-    """Demonstrations of task A, θ of task B: which one does the model follow?
+    """Demonstrations of task A, θ of task B: which one is followed?
 
     Queries are inputs that both tasks accept and answer differently. The layer is B's best on
     dev, from the folder's sweep, which is run where there is none (paper, section 4.2, table 3).

@@ -23,7 +23,9 @@ class ReproduceConfig(PromptsConfig):
 
 
 class Reproduce(Sweep):
-    """Sweep, cluster, conflict and vocabulary, then the report with a verdict on every claim.
+    """All of the paper, then the report with its verdicts.
+
+    Sweep, cluster, conflict and vocabulary, with a verdict on every claim.
 
     Conflicts are run for those of the paper's pairs whose tasks are among `tasks`.
 

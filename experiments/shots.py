@@ -78,9 +78,10 @@ class ShotsResult(Model):
 
 
 class Shots(Experiment):
-    """Accuracy of baseline, hypothesis and regular at several numbers of demonstrations.
+    """Accuracy at several numbers of demonstrations.
 
-    The layer is chosen on dev at each number anew, as `sweep` does.
+    Of baseline, hypothesis and regular. The layer is chosen on dev at each number anew, as `sweep`
+    does.
 
     Example: icl-vectors shots --tasks country_capital,antonyms --shots 0,1,2,4,8,16
     """

@@ -78,10 +78,11 @@ class SweepConfig(PromptsConfig):
 
 
 class Sweep(Experiment):
-    """How much of in-context learning one task vector carries (paper, section 3).
+    """Baseline, hypothesis (θ injected) and regular for each task.
 
-    For each task and seed: the layer is chosen on dev prompts (highest accuracy with θ injected,
-    ties to the lowest) and baseline, hypothesis and regular are reported on test prompts.
+    How much of in-context learning one task vector carries (paper, section 3). For each task and
+    seed: the layer is chosen on dev prompts (highest accuracy with θ injected, ties to the lowest)
+    and baseline, hypothesis and regular are reported on test prompts.
 
     Example: icl-vectors sweep --tasks country_capital,antonyms --output runs/first
     """

@@ -36,10 +36,11 @@ class VocabularyConfig(Config):
 
 
 class Vocabulary(Experiment):
-    """The top tokens of each task's θ, through the model's final norm and unembedding.
+    """θ as words: its top tokens through the unembedding.
 
-    θ is the mean over the sweep's test prompts; the mean state of the same queries alone is the
-    baseline, so that what θ adds is seen (paper, section 4.3, table 4).
+    θ goes through the model's final norm and unembedding. It is the mean over the sweep's test
+    prompts; the mean state of the same queries alone is the baseline, so that what θ adds is seen
+    (paper, section 4.3, table 4).
 
     Example: icl-vectors vocabulary --tasks country_capital --output runs/first
     """

@@ -4,43 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean, stdev
 from typing import TypeVar
 
 Z_95 = 1.959963984540054
-# Student's t at 97.5 %, for 1 to 30 degrees of freedom
-T_95 = (
-    12.70620,
-    4.30265,
-    3.18245,
-    2.77645,
-    2.57058,
-    2.44691,
-    2.36462,
-    2.30600,
-    2.26216,
-    2.22814,
-    2.20099,
-    2.17881,
-    2.16037,
-    2.14479,
-    2.13145,
-    2.11991,
-    2.10982,
-    2.10092,
-    2.09302,
-    2.08596,
-    2.07961,
-    2.07387,
-    2.06866,
-    2.06390,
-    2.05954,
-    2.05553,
-    2.05183,
-    2.04841,
-    2.04523,
-    2.04227,
-)
 
 T = TypeVar("T")
 
@@ -110,8 +77,10 @@ def over_seeds(values: Sequence[float]) -> OverSeeds:
     """
     if len(values) < 2:
         raise ValueError("an interval over seeds needs two seeds or more")
+    from scipy.stats import t
+
     middle, spread = fmean(values), stdev(values)
-    half = _student(len(values) - 1) * spread / sqrt(len(values))
+    half = float(t.ppf(0.975, len(values) - 1)) * spread / sqrt(len(values))
     return OverSeeds(middle, spread, max(0.0, middle - half), min(1.0, middle + half))
 
 
@@ -125,13 +94,6 @@ def entries_by_seed(entries: Iterable[tuple[str, int, T]]) -> dict[int, list[T]]
         if counts[task] == len(seeds):
             found.setdefault(seed, []).append(entry)
     return found
-
-
-def _student(freedom: int) -> float:
-    if freedom <= len(T_95):
-        return T_95[freedom - 1]
-    z = NormalDist().inv_cdf(0.975)
-    return z + (z**3 + z) / (4 * freedom)  # Cornish–Fisher, right to 1e-3 from here on
 
 
 def stable(value: float) -> float:

@@ -19,7 +19,7 @@ KEYS = ("task", "method", "n", "accuracy", "low", "high", "log_probability", "ra
 
 
 class Compare(Experiment):
-    """Kinds of task vectors on the same prompts, each beside its controls.
+    """Kinds of task vectors on the same prompts, beside controls.
 
     Every method makes its own choices on dev; `compare_summary` has means over tasks with
     McNemar's exact tests against the controls.
