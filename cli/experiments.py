@@ -27,8 +27,10 @@ from icl_vectors.discovery import report_of
 from icl_vectors.engine.config import Config
 from icl_vectors.engine.experiment import Experiment
 from icl_vectors.engine.results import Results
+from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.runs.files import write_json
 from icl_vectors.runs.recovery import read_json
+from icl_vectors.runs.validation import require_run
 
 if TYPE_CHECKING:
     from icl_vectors.experiments.precision import CrossPrecision
@@ -61,7 +63,7 @@ def command_of(kind: type[Experiment]) -> Callable[..., None]:
         config: ConfigFile = None,
         **more: bool,
     ) -> None:
-        run = None if config is None else read_json(config)
+        run = None if config is None else _read_run(config)
         if run is not None:
             given = {name: value for name, value in given.items() if is_typed(context, name)}
             model, opening = _as_in(run, context, model, opening)
@@ -98,6 +100,21 @@ def command_of(kind: type[Experiment]) -> Callable[..., None]:
     shown.__signature__ = Signature(parameters)
     shown.__name__, shown.__doc__ = kind.name, kind.__doc__
     return expands_options(shown, given=kind.Config)
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    """The run.json of --config.
+
+    Raises:
+        IclVectorsError: it can't be read.
+    """
+    try:
+        return require_run(path, read_json(path))
+    except RunError as error:
+        raise IclVectorsError(
+            f"--config {path}: expected the run.json of a run, found no such file, or a damaged "
+            "one."
+        ) from error
 
 
 def is_typed(context: typer.Context, name: str) -> bool:

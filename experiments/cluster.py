@@ -20,6 +20,7 @@ from icl_vectors.engine.config import (
 from icl_vectors.engine.experiment import Experiment, Outcome, in_python
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.from_sweep import best_layer_of_mean, swept_entries
+from icl_vectors.given import whole_number
 from icl_vectors.layers import parse_layer
 from icl_vectors.prompts.sampling import sample_prompts
 from icl_vectors.runs.files import write_whole
@@ -37,10 +38,11 @@ if TYPE_CHECKING:
 def _layer(value: Any) -> str | int:
     if value == "best":
         return "best"
-    try:
-        return int(value)
-    except (ValueError, TypeError) as error:
-        raise IclVectorsError(f"--layer {value!r}: expected best, or a whole number.") from error
+    digits = isinstance(value, str) and value.strip().lstrip("-").isdecimal()
+    found = int(value) if digits else whole_number(value)
+    if found is None:
+        raise IclVectorsError(f"--layer {value!r}: expected best, or a whole number.")
+    return found
 
 
 class ClusterConfig(PromptsConfig):

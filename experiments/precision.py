@@ -21,8 +21,8 @@ from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.prompts.limits import positions_limit
 from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.prompts.template import Template
-from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.folder import Unit, read_json
+from icl_vectors.runs.recovery import lines_of_sweep
 from icl_vectors.scoring import accuracy
 
 SCHEMA = 1
@@ -117,7 +117,7 @@ def _test_prompts(folder: Path) -> dict[Unit, list[Prompt]]:
 
 def _prompts(folder: Path) -> Iterator[Prompt]:
     line: Mapping[str, Any]
-    for line in read_lines(folder / "prompts.jsonl"):
+    for line in lines_of_sweep(folder / "prompts.jsonl"):
         yield Prompt(
             id=line["id"],
             task=line["task"],

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from icl_vectors.engine.config import ALL_TASKS, PromptsConfig, Tasks, asked
-from icl_vectors.engine.experiment import Experiment, place
+from icl_vectors.engine.experiment import Experiment, in_python, place
 from icl_vectors.engine.results import Results, Vectors
 from icl_vectors.experiments.cluster import Cluster
 from icl_vectors.experiments.conflict import Conflict
@@ -79,3 +79,7 @@ class Reproduce(Sweep):
             folder = Path(output) if output is not None else None
             kept = vectors if folder else vectors.read()
         return Results(cls, found.data, folder, failures, kept)
+
+
+reproduce = in_python(Reproduce)
+"""`reproduce(model, …)` runs all; its options are the fields of `ReproduceConfig`."""

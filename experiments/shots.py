@@ -17,6 +17,7 @@ from icl_vectors.engine.config import (
     asked,
 )
 from icl_vectors.engine.experiment import Experiment, Outcome, in_python
+from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.compare.config import parse_curve
 from icl_vectors.experiments.measures import COMPARISON, METHODS, samples_of, unit_result
 from icl_vectors.experiments.sweep import swept
@@ -45,7 +46,9 @@ class ShotsConfig(Config):
 
     @model_validator(mode="after")
     def _require_pairs(self) -> Self:
-        require_pairs(self.tasks, max(self.shots, default=0), self.dummies)
+        if not self.shots:
+            raise IclVectorsError("--shots: expected numbers of demonstrations, found none.")
+        require_pairs(self.tasks, max(self.shots), self.dummies)
         return self
 
     @property

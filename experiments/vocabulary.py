@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icl_vectors.engine.config import ALL_TASKS, Config, Flag, Positive, Tasks, asked
+from icl_vectors.engine.config import ALL_TASKS, Config, Flag, Layer, Positive, Tasks, asked
 from icl_vectors.engine.experiment import Experiment, Outcome, in_python
 from icl_vectors.experiments.from_sweep import swept_entries
 from icl_vectors.layers import parse_layer
 from icl_vectors.prompts.encoding import encode_to_arrow
-from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.folder import Unit
+from icl_vectors.runs.recovery import lines_of_sweep
 from icl_vectors.scoring import stable
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class VocabularyConfig(Config):
     of_sweep = frozenset({"test", "dev"})
 
     tasks: Tasks = asked("all", ALL_TASKS)
-    layer: int | None = asked(None, "A block; by default each task's best + 2, and the best.")
+    layer: Layer = asked(None, "A block; by default each task's best + 2, and the best.")
     top: Positive = asked(20, "Tokens shown.")
     raw: Flag = asked(False, "All tokens, not only words.")
 
@@ -126,13 +126,13 @@ class Vocabulary(Experiment):
 def _from_sweep(folder: Path, seed: int) -> tuple[dict[str, set[str]], dict[str, list[str]]]:
     """What the model answered on test, with and without θ, and the test queries, by task."""
     answered: dict[str, set[str]] = {}
-    for sample in read_lines(folder / "samples.jsonl"):
+    for sample in lines_of_sweep(folder / "samples.jsonl"):
         if sample["split"] == "test" and sample["seed"] == seed:
             known = answered.setdefault(sample["task"], set())
             if sample["method"] in ("hypothesis", "regular"):
                 known.add(sample["prediction"].strip().casefold())
     queries: dict[str, list[str]] = {}
-    for prompt in read_lines(folder / "prompts.jsonl"):
+    for prompt in lines_of_sweep(folder / "prompts.jsonl"):
         if prompt["split"] == "test" and prompt["seed"] == seed:
             queries.setdefault(prompt["task"], []).append(prompt["query"])
     return answered, queries

@@ -1,4 +1,7 @@
-"""Which decoder blocks are meant by `--layers`: all, A:B[:STEP] as in Python, or I,J,…"""
+"""Which decoder blocks are meant by `--layers`: all, A:B[:STEP] as in Python, or I,J,…
+
+The best of them is chosen on dev in `graph/task.py`.
+"""
 
 import re
 from collections.abc import Iterable

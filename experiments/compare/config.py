@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BeforeValidator, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema, model_validator
 
 from icl_vectors.engine.config import (
     ALL_TASKS,
@@ -15,8 +15,10 @@ from icl_vectors.engine.config import (
     PromptsConfig,
     Tasks,
     asked,
+    option,
 )
 from icl_vectors.errors import IclVectorsError, unknown_name
+from icl_vectors.given import whole_number
 from icl_vectors.prompts.sampling import Prompt, require_pairs, sample_prompts
 from icl_vectors.prompts.template import Template
 from icl_vectors.tasks.bijections import are_related
@@ -56,18 +58,20 @@ def parse_controls(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def parse_curve(value: Any) -> tuple[int, ...]:
-    """Numbers of demonstrations, from "0,1,2,4" or a list.
+def parse_curve(value: Any, info: ValidationInfo | None = None) -> tuple[int, ...]:
+    """Numbers of demonstrations, from "0,1,2,4", one number, or a list.
 
     Raises:
         IclVectorsError: not of that form.
     """
-    text = value if isinstance(value, str) else ",".join(map(str, value))
+    single = whole_number(value)
+    listed = value if isinstance(value, Iterable) else [single]
+    text = value if isinstance(value, str) else ",".join(map(str, listed))
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not all(part.isdecimal() and len(part) < 4 for part in parts):
         raise IclVectorsError(
-            f"--shots-curve {text!r}: expected numbers of demonstrations below 1000, such as "
-            "0,1,2,4,8,16."
+            f"{option(info) if info else '--shots-curve'} {text!r}: expected numbers of "
+            "demonstrations below 1000, such as 0,1,2,4,8,16."
         )
     return tuple(sorted({int(part) for part in parts}))
 

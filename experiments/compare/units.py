@@ -1,9 +1,11 @@
 """The units of a comparison: ranking the heads, one method on one task, a method's controls."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -18,6 +20,7 @@ from icl_vectors.methods.prepare import corrupted_at_once
 from icl_vectors.methods.ranking import RANKING_PROMPTS
 from icl_vectors.methods.session import run_method, run_ranking
 from icl_vectors.runs.files import write_whole
+from icl_vectors.runs.validation import damaged
 from icl_vectors.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -82,14 +85,14 @@ def method(task: Task, method: Method, comparison: "Compare", context: "Context"
     if further:
         curve = zip(further, found["measured"][2:], strict=True)
         result["shots"] = [{"shots": n, **answers_of(one, own.test)} for n, one in curve]
+    path = comparison.vectors_path(task.name, method.name)
     if not plain:
-        content = save({"vectors": found["vectors"].contiguous()})
-        write_whole(comparison.vectors_path(task.name, method.name), content)
+        write_whole(path, save({"vectors": found["vectors"].contiguous()}))
     layer, measured = result["choice"].get("layer"), found["measured"][1]
     unit, decode = context.unit[0], model.tokenizer
     samples = [*samples_of(decode, unit, method.name, own.test, measured, layer)]
     asked = [one.prompt for one in [*own.dev, *own.test]] if method is REGULAR else []
-    return Outcome(result, asked, samples)
+    return Outcome(result, asked, samples, [] if plain else [path])
 
 
 def controls(task: Task, method: Method, comparison: "Compare", context: "Context") -> Outcome:
@@ -136,9 +139,17 @@ def _given(comparison: "Compare", task: Task, method: Method) -> dict[str, Tenso
     if other is None:
         return {}
     paths = {one.name: comparison.vectors_path(one.name, method.name) for one in tasks}
-    means = {name: load_file(path)["vectors"] for name, path in paths.items()}
+    means = {name: _read(path) for name, path in paths.items()}
     mean = torch.stack([*means.values()]).mean(0)
     return {"other-task": means[other.name], "task-mean": mean}
+
+
+def _read(path: Path) -> Tensor:
+    try:
+        vectors: Tensor = load_file(path)["vectors"]
+    except (SafetensorError, OSError, KeyError) as error:
+        raise damaged(path, "vectors as safetensors") from error
+    return vectors
 
 
 def _progress(comparison: "Compare", context: "Context") -> Callable[[str, int], None]:

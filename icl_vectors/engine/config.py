@@ -103,6 +103,15 @@ def asked(default: Any, text: str) -> Any:
     return Field(default, description=text)
 
 
+def _whole(value: Any, info: ValidationInfo) -> int | None:
+    if value is None:
+        return None
+    if (found := whole_number(value)) is None:
+        raise IclVectorsError(f"{option(info)} {value!r}: expected a whole number.")
+    return found
+
+
+Layer = Annotated[int | None, BeforeValidator(_whole)]
 Positive = Annotated[int, at_least(1), Field(ge=1)]
 NotNegative = Annotated[int, at_least(0), Field(ge=0)]
 TwoOrMore = Annotated[int, at_least(2), Field(ge=2)]

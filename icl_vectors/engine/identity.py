@@ -1,4 +1,7 @@
-"""What a run's folder says of the model and of where its results come from."""
+"""What a run's folder says of the model and of where its results come from.
+
+Whether a folder may be gone on with is decided in `runs/folder.py` (`_agreed`).
+"""
 
 import platform
 from importlib.metadata import version

@@ -79,7 +79,9 @@ def read_examples(folder: Path, missing: list[str]) -> Iterator[Example]:
     """The first test prompts of each task, with what each method answered."""
     chosen: dict[str, dict[str, Any]] = {}
     seen: dict[Any, int] = {}
-    for prompt in read_objects(folder / "prompts.jsonl", missing):
+    prompts = read_objects(folder / "prompts.jsonl", missing)
+    of_sweep = [one for one in prompts if "unit" not in one]  # others only where there is none
+    for prompt in of_sweep or prompts:
         task = prompt.get("task")
         if prompt.get("split") == "test" and seen.get(str(task), 0) < EXAMPLES:
             seen[str(task)] = seen.get(str(task), 0) + 1
@@ -87,7 +89,8 @@ def read_examples(folder: Path, missing: list[str]) -> Iterator[Example]:
     answers: dict[str, dict[str, Any]] = {}
     for sample in read_objects(folder / "samples.jsonl", missing):
         method = str(sample.get("method"))
-        if str(sample.get("id")) in chosen and ":" not in method:  # no control
+        beside = of_sweep and "unit" in sample
+        if str(sample.get("id")) in chosen and ":" not in method and not beside:  # no control
             answers.setdefault(str(sample["id"]), {})[method] = sample
     for identity, prompt in chosen.items():
         try:

@@ -1,7 +1,7 @@
 """What a kill or a power cut left in a run's folder: whole units are kept, all else is dropped.
 
 A unit is whole when its `done` record, the lines that it counts and the files that it names are
-there. Imports `files`, `run_shapes` and `errors` alone.
+there. Imports `files`, `validation` and `errors` alone.
 """
 
 import json
@@ -35,6 +35,15 @@ NAMES = (RUN, RECORDS, *COUNTED, "results.json")
 Record = dict[str, Any]
 Unit = tuple[str, int]  # task, seed
 Tally = dict[Unit, tuple[int, int]]  # lines, bytes
+
+
+def lines_of_sweep(path: Path) -> list[Any]:
+    """The prompts or samples of a folder's sweep, without those of other experiments beside it.
+
+    Raises:
+        RunError: a line before the last is damaged.
+    """
+    return [line for line in read_lines(path) if "unit" not in line and ":" not in line["task"]]
 
 
 def read_json(path: Path) -> dict[str, Any]:

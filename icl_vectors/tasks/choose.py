@@ -60,7 +60,7 @@ def parse_pairs(given: str | Mapping[str, Any] | Iterable[Any]) -> tuple[tuple[T
     if isinstance(given, str):
         given = [part.strip().split(":") for part in given.split(",") if part.strip()]
     elif isinstance(given, Mapping):
-        given = [name.split(":") for name in given]
+        return _same_pairs(given)
     pairs = []
     for part in given:
         names = [one.strip() if isinstance(one, str) else one for one in part]
@@ -74,3 +74,16 @@ def parse_pairs(given: str | Mapping[str, Any] | Iterable[Any]) -> tuple[tuple[T
     if not pairs:
         raise IclVectorsError("--pairs: expected A:B,…, found none.")
     return tuple(dict.fromkeys(pairs))
+
+
+def _same_pairs(recorded: Mapping[str, Any]) -> tuple[tuple[Task, Task], ...]:
+    """The pairs of a run, whose tasks' data must be what they were."""
+    found = parse_pairs(",".join(recorded))
+    for a, b in found:
+        expected = recorded[f"{a.name}:{b.name}"]
+        if list(expected) != [a.fingerprint, b.fingerprint]:
+            raise IclVectorsError(
+                f"pair {a.name}:{b.name}: expected the data of that run (fingerprints "
+                f"{expected}), found {[a.fingerprint, b.fingerprint]}."
+            )
+    return found

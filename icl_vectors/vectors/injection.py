@@ -1,4 +1,7 @@
-"""Where and how a kept vector goes in, by what was asked and by the vector's method."""
+"""Where and how a kept vector goes in, by what was asked and by the vector's method.
+
+The injection itself is `apply_theta` in `graph/passes.py`.
+"""
 
 from collections.abc import Iterable
 from typing import Literal, TypeAlias

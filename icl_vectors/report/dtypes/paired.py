@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.report.statistics import Array, task_means
-from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.recovery import lines_of_sweep
 from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import METHODS
 from icl_vectors.scoring import Accuracy, exact_mcnemar, wilson
@@ -124,7 +124,7 @@ def _pair(reference: Answers, other: Answers, method: str, task: str | None = No
 def _answers(place: Path) -> Answers:
     return {
         (line["id"], line["method"]): (line["task"], line["prediction"], line["correct"])
-        for line in read_lines(place / "samples.jsonl")
+        for line in lines_of_sweep(place / "samples.jsonl")
         if line["split"] == "test"
     }
 
