@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import model_validator
 
 from icl_vectors.engine.config import (
     ALL_TASKS,
@@ -18,7 +18,7 @@ from icl_vectors.engine.config import (
 )
 from icl_vectors.engine.experiment import Experiment, Outcome, in_python
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.compare.config import parse_curve
+from icl_vectors.experiments.compare.config import Curve
 from icl_vectors.experiments.measures import COMPARISON, METHODS, samples_of, unit_result
 from icl_vectors.experiments.sweep import swept
 from icl_vectors.layers import parse_layers
@@ -37,9 +37,7 @@ class ShotsConfig(Config):
     """What `shots` is asked for."""
 
     tasks: Tasks = asked("all", ALL_TASKS)
-    shots: Annotated[tuple[int, ...], BeforeValidator(parse_curve)] = asked(
-        "0,1,2,4,8,16", "Numbers of demonstrations: 0,1,2,…"
-    )
+    shots: Curve = asked("0,1,2,4,8,16", "Numbers of demonstrations: 0,1,2,…")
     layers: Layers = asked("all", CANDIDATES)
     dummies: Positive = asked(2, "Dummy queries that θ is averaged over.")
     batch_size: BatchSize = asked("auto", "Prompts at once; auto: from free memory.")

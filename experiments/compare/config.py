@@ -58,7 +58,7 @@ def parse_controls(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def parse_curve(value: Any, info: ValidationInfo | None = None) -> tuple[int, ...]:
+def parse_curve(value: Any, option: str = "--shots-curve") -> tuple[int, ...]:
     """Numbers of demonstrations, from "0,1,2,4", one number, or a list.
 
     Raises:
@@ -70,10 +70,17 @@ def parse_curve(value: Any, info: ValidationInfo | None = None) -> tuple[int, ..
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not all(part.isdecimal() and len(part) < 4 for part in parts):
         raise IclVectorsError(
-            f"{option(info) if info else '--shots-curve'} {text!r}: expected numbers of "
+            f"{option} {text!r}: expected numbers of "
             "demonstrations below 1000, such as 0,1,2,4,8,16."
         )
     return tuple(sorted({int(part) for part in parts}))
+
+
+def _curve(value: Any, info: ValidationInfo) -> tuple[int, ...]:
+    return parse_curve(value, option(info))
+
+
+Curve = Annotated[tuple[int, ...], BeforeValidator(_curve)]
 
 
 def parse_arrows(given: str | Iterable[str], template: Template) -> tuple[Template, ...]:
@@ -135,9 +142,7 @@ class CompareConfig(PromptsConfig):
     arrows: str | tuple[str, ...] = asked(
         "", "Also inject the vectors under these arrows, such as '-> : ='."
     )
-    shots_curve: Annotated[tuple[int, ...], BeforeValidator(parse_curve)] = asked(
-        "", "Also measure at these shots: 0,1,2,4,8,16."
-    )
+    shots_curve: Curve = asked("", "Also measure at these shots: 0,1,2,4,8,16.")
     heads: Heads = asked(None, "heads.json of an earlier run, not to rank heads again.")
     layers: Layers = asked("all", CANDIDATES)
     shots: Positive = asked(5, "Demonstrations in a prompt.")
