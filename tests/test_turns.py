@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 import icl_vectors as icl
+from icl_vectors.discovery import experiment_names
 from tests.tiny import Tiny
 
 LETTERS = "abcdefghijklmnopqrstuvwx"
@@ -49,4 +50,4 @@ def test_calls_from_asyncio_and_a_sweep_beside_them_are_right(llama: icl.Model) 
 
 
 def test_tab_completion_shows_the_public_names_alone() -> None:
-    assert dir(icl) == sorted(icl.__all__)
+    assert dir(icl) == sorted({*icl.__all__, *experiment_names()})
