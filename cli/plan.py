@@ -110,9 +110,9 @@ def _configuration(context: typer.Context, name: str, given: dict[str, Any]) -> 
     """The configuration that is asked about: a sweep's, or one of an experiment of sweeps."""
     kinds = {one: kind_of(one) for one in experiment_names()}
     of_sweeps = [one for one, kind in kinds.items() if hasattr(kind.Config, "units")]
-    if name == "sweep" or name not in of_sweeps:
-        if name not in of_sweeps:
-            raise unknown_name("--experiment", name, of_sweeps)
+    if name not in of_sweeps:
+        raise unknown_name("--experiment", name, of_sweeps)
+    if name == "sweep":
         return configuration_of(Sweep, given)
     names = {*kinds[name].Config.model_fields, "task_file", "strict_tasks"}
     kept = {one: value for one, value in given.items() if one in names}

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.runs.schema import METHODS as METHODS
 from icl_vectors.scoring import accuracy, stable
 from icl_vectors.tasks.task import Task
 
-METHODS = ("baseline", "hypothesis", "regular")
 COMPARISON = (
     "the first generated token equals the first token, read in context, of an accepted answer"
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from icl_vectors.engine.config import ALL_TASKS, PromptsConfig, Tasks, asked
 from icl_vectors.engine.experiment import Experiment, in_python, place
-from icl_vectors.engine.results import Results, Vectors
+from icl_vectors.engine.results import Results
 from icl_vectors.experiments.cluster import Cluster
 from icl_vectors.experiments.conflict import Conflict
 from icl_vectors.experiments.sweep import Sweep
@@ -75,10 +75,7 @@ class Reproduce(Sweep):
                     provenance=provenance,
                 )
                 failures = found.failures if kind is Sweep else failures
-            vectors = Vectors.of_folder(path, found.data)
-            folder = Path(output) if output is not None else None
-            kept = vectors if folder else vectors.read()
-        return Results(cls, found.data, folder, failures, kept)
+            return Results.of_run(cls, found.data, path, output is not None, failures)
 
 
 reproduce = in_python(Reproduce)

@@ -26,6 +26,7 @@ from icl_vectors.plain_text import in_one_line
 from icl_vectors.prompts.sampling import Prompt, require_pairs, sample_prompts
 from icl_vectors.runs.folder import Unit
 from icl_vectors.runs.schema import Count, Estimate, Model, Text
+from icl_vectors.tasks.task import Task
 
 if TYPE_CHECKING:
     from icl_vectors.engine.context import Context
@@ -54,12 +55,16 @@ class ShotsConfig(Config):
         """Each task with each number of demonstrations, as "TASK:N"."""
         return [(f"{task.name}:{n}", self.seed) for task in self.tasks for n in self.shots]
 
+    def task(self, unit: Unit) -> tuple[Task, int]:
+        """The task of a unit and its number of demonstrations."""
+        name, _, n = unit[0].rpartition(":")
+        return next(task for task in self.tasks if task.name == name), int(n)
+
     def prompts(self, unit: Unit) -> tuple[list[Prompt], list[Prompt]]:
         """Dev and test prompts of a unit; the queries are the same for every number."""
-        name, _, n = unit[0].rpartition(":")
-        task = next(task for task in self.tasks if task.name == name)
+        task, n = self.task(unit)
         counts = {"dev": self.dev, "test": self.test, "dummies": self.dummies}
-        drawn = sample_prompts(task, seed=unit[1], shots=int(n), **counts)
+        drawn = sample_prompts(task, seed=unit[1], shots=n, **counts)
         dev, test = ([replace(one, id=f"{one.id}-shots{n}") for one in part] for part in drawn)
         return dev, test
 
@@ -103,13 +108,12 @@ class Shots(Experiment):
         return self.config.units
 
     def measure(self, unit: Unit, context: "Context") -> Outcome:
-        name, _, n = unit[0].rpartition(":")
-        task = next(task for task in self.config.tasks if task.name == name)
+        task, n = self.config.task(unit)
         prompts = self.config.prompts(unit)
         dev, test = map(context.encode, prompts)
         found = swept(context, dev, test, self.layers)
         entry = unit_result(task, unit[1], dev, test, self.layers, self.model.n_layers, found)
-        result = {**{key: entry[key] for key in KEPT}, "shots": int(n), "n": len(test)}
+        result = {**{key: entry[key] for key in KEPT}, "shots": n, "n": len(test)}
         samples = samples_of(self.model.tokenizer, dev, test, self.layers, found)
         lines = [{**sample, "unit": unit[0]} for sample in samples]
         return Outcome(result, [*prompts[0], *prompts[1]], lines)

@@ -77,11 +77,12 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Public names are loaded on first use: `import icl_vectors` alone takes no second."""
-    if name in experiment_names():
-        return getattr(import_module(f"icl_vectors.experiments.{name}"), name)
-    if name not in _HOMES:
+    home = _HOMES.get(name)
+    if home is None and name in experiment_names():
+        home = f"icl_vectors.experiments.{name}"
+    if home is None:
         raise AttributeError(f"module 'icl_vectors' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(home), name)
 
 
 def __dir__() -> list[str]:

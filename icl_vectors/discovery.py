@@ -3,6 +3,7 @@
 An experiment appears in the command line, in Python and in the report by being there.
 """
 
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -13,13 +14,14 @@ PACKAGE = Path(__file__).parent
 FIRST = ("sweep", "cluster", "conflict", "vocabulary", "compare", "reproduce")  # then by name
 
 
-def experiment_names() -> list[str]:
+@cache
+def experiment_names() -> tuple[str, ...]:
     """The names of the experiments, those of the paper first."""
     here, there = (
         {module.name for module in iter_modules([str(PACKAGE / room)])}
         for room in ("experiments", "report")
     )
-    return sorted(here & there, key=lambda name: ((*FIRST, name).index(name), name))
+    return tuple(sorted(here & there, key=lambda name: ((*FIRST, name).index(name), name)))
 
 
 def experiment(name: str) -> Any:

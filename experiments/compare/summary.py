@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from icl_vectors.experiments.compare.config import CompareConfig
+from icl_vectors.experiments.few_labels import FEWEST_DIFFERENT
 from icl_vectors.methods.method import Candidate, Method
 from icl_vectors.methods.state_vector import FORMS
 from icl_vectors.prompts.batches import Batch
@@ -16,7 +17,6 @@ from icl_vectors.scoring import accuracy, exact_mcnemar, mean
 
 MEANS = ("log_probability", "rank", "total_variation", "divergence")
 SIGNIFICANT = 0.05
-FEWEST_DIFFERING = 6
 
 
 def answers_of(
@@ -199,7 +199,7 @@ def _beats(held: Sequence[Mapping[str, Any]]) -> bool | None:
     With fewer than six prompts on which the two differ, McNemar's exact p can't fall below .05.
     """
     not_beaten = [o for o in held if o["won"] <= o["lost"] or o["p"] >= SIGNIFICANT]
-    if not_beaten and all(o["won"] + o["lost"] < FEWEST_DIFFERING for o in not_beaten):
+    if not_beaten and all(o["won"] + o["lost"] < FEWEST_DIFFERENT for o in not_beaten):
         return None
     return not not_beaten
 

@@ -74,12 +74,6 @@ def _seeds(value: Any) -> tuple[int, ...] | None:
     return check_seeds([int(part) for part in parts])
 
 
-def _seed(value: Any) -> int:
-    if (found := whole_number(value)) is None:
-        raise IclVectorsError(f"--seed {value!r}: expected a whole number.")
-    return found
-
-
 def _same_tasks(fingerprints: Mapping[str, str], own: Mapping[str, Task]) -> tuple[Task, ...]:
     """The tasks of a run, whose data must be what they were."""
     found = gather_tasks([own.get(name, name) for name in fingerprints])
@@ -103,19 +97,21 @@ def asked(default: Any, text: str) -> Any:
     return Field(default, description=text)
 
 
-def _whole(value: Any, info: ValidationInfo) -> int | None:
-    if value is None:
-        return None
+def _whole(value: Any, info: ValidationInfo) -> int:
     if (found := whole_number(value)) is None:
         raise IclVectorsError(f"{option(info)} {value!r}: expected a whole number.")
     return found
 
 
-Layer = Annotated[int | None, BeforeValidator(_whole)]
+def _layer(value: Any, info: ValidationInfo) -> int | None:
+    return None if value is None else _whole(value, info)
+
+
+Layer = Annotated[int | None, BeforeValidator(_layer)]
 Positive = Annotated[int, at_least(1), Field(ge=1)]
 NotNegative = Annotated[int, at_least(0), Field(ge=0)]
 TwoOrMore = Annotated[int, at_least(2), Field(ge=2)]
-Seed = Annotated[int, BeforeValidator(_seed)]
+Seed = Annotated[int, BeforeValidator(_whole)]
 Seeds = Annotated[tuple[int, ...] | None, BeforeValidator(_seeds)]
 BatchSize = Annotated[int | None, BeforeValidator(_batch_size)]
 Flag = Annotated[bool, BeforeValidator(lambda value: bool(plain(value)))]

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from icl_vectors.engine.config import Config
-from icl_vectors.engine.results import Results, Vectors
+from icl_vectors.engine.results import Results
 from icl_vectors.errors import UnitRefused
 from icl_vectors.notebook import default_observer
 from icl_vectors.observer import Observer
@@ -135,9 +135,7 @@ class Experiment(ABC):
         with place(output) as path:
             experiment = cls(opened, config, Surroundings(path, watching, provenance or {}))
             data, failures = _run(experiment)
-            vectors = Vectors.of_folder(path, data)
-            folder = Path(output) if output is not None else None
-            return Results(cls, data, folder, failures, vectors if folder else vectors.read())
+            return Results.of_run(cls, data, path, output is not None, failures)
 
 
 def _run(experiment: Experiment) -> tuple[dict[str, Any], dict[Unit, str]]:

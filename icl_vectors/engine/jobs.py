@@ -15,14 +15,12 @@ class Jobs:
     its own, so that a second process goes the same way and picks each of them up.
     """
 
-    def __init__(
-        self, model: Model, folder: RunFolder | None, unit: Unit, observer: Observer
-    ) -> None:
+    def __init__(self, model: Model, folder: RunFolder, unit: Unit, observer: Observer) -> None:
         self._folder, self._unit, self._observer = folder, unit, observer
-        self._known = folder.jobs_of(unit) if folder and model.host else {}
+        self._known = folder.jobs_of(unit) if model.host else {}
         self._costs: list[JobCost] = []
         self._remote = model.host is not None
-        if folder and not self._remote:
+        if not self._remote:
             folder.submitted(unit)
 
     def job(self, part: str) -> Job | None:
@@ -31,12 +29,10 @@ class Jobs:
             return None
 
         def submitted(job_id: str) -> None:
-            if self._folder:
-                self._folder.submitted(self._unit, job=job_id, part=part)
+            self._folder.submitted(self._unit, job=job_id, part=part)
 
         def dismissed() -> None:
-            if self._folder:
-                self._folder.dismissed(self._unit, part=part)
+            self._folder.dismissed(self._unit, part=part)
 
         return Job(
             dismissed=dismissed,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icl_vectors.runs.folder import Unit
+from icl_vectors.runs.folder import Unit, vector_file
 
 if TYPE_CHECKING:
     import pandas
@@ -24,7 +24,7 @@ class Vectors(Mapping[Unit, "TaskVector"]):
     def of_folder(cls, folder: Path, data: Mapping[str, Any]) -> "Vectors":
         """Those that a sweep left in a run's folder."""
         units = [(entry["task"], entry["seed"]) for entry in data.get("tasks", [])]
-        paths = {(t, s): folder / "vectors" / f"{t}.seed{s}.safetensors" for t, s in units}
+        paths = {unit: vector_file(folder, *unit) for unit in units}
         return cls({unit: path for unit, path in paths.items() if path.is_file()})
 
     def read(self) -> "Vectors":
@@ -61,6 +61,21 @@ class Results:
     folder: Path | None = None
     failures: Mapping[Unit, str] = field(default_factory=dict)
     vectors: "Mapping[Unit, TaskVector]" = field(default_factory=dict)
+
+    @classmethod
+    def of_run(
+        cls,
+        experiment: "type[Experiment]",
+        data: dict[str, Any],
+        path: Path,
+        kept: bool,
+        failures: Mapping[Unit, str],
+    ) -> "Results":
+        """What is in a run's folder; of one that is not kept the vectors are read at once."""
+        vectors = Vectors.of_folder(path, data)
+        if kept:
+            return cls(experiment, data, path, failures, vectors)
+        return cls(experiment, data, None, failures, vectors.read())
 
     def to_pandas(self) -> "pandas.DataFrame":
         """One row a measurement; the columns are in docs/results.md."""

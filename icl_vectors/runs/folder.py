@@ -130,9 +130,9 @@ class RunFolder:
         self._seconds += details.get("seconds", 0.0)
 
     def vector_path(self, task: str, seed: int) -> Path:
-        folder = self.path / "vectors"
-        folder.mkdir(exist_ok=True)
-        return folder / f"{task}.seed{seed}.safetensors"
+        path = vector_file(self.path, task, seed)
+        path.parent.mkdir(exist_ok=True)
+        return path
 
     def write_results(self, part: Mapping[str, Any], *, peak_memory: int = 0) -> dict[str, Any]:
         """Add this experiment's part to results.json; returns the whole."""
@@ -214,6 +214,11 @@ class RunFolder:
 
     def _write_run(self) -> None:
         write_json(self.path / RUN, self._run)
+
+
+def vector_file(folder: Path, task: str, seed: int) -> Path:
+    """Where a run's folder keeps the mean θ of a task and seed."""
+    return folder / "vectors" / f"{task}.seed{seed}.safetensors"
 
 
 def require_free(path: Path) -> None:

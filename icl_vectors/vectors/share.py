@@ -11,11 +11,11 @@ from icl_vectors.errors import IclVectorsError, RunError, first_line
 from icl_vectors.plain_text import in_one_line, markdown_text
 from icl_vectors.runs.files import write_whole
 from icl_vectors.runs.folder import read_json
+from icl_vectors.runs.schema import METHODS
 from icl_vectors.runs.validation import require_entries
 from icl_vectors.vectors.vector import TaskVector
 
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-METHODS = ("baseline", "hypothesis", "regular")
 CARD = "README.md"
 
 
