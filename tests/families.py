@@ -202,6 +202,13 @@ SPECIAL_BY_FAMILY: dict[str, dict[str, Any]] = {  # where the rule fails
     "jamba": {"num_experts": 2, "attn_layer_offset": 1, "attn_layer_period": 2},
     "bamba": {"attn_layer_indices": [1, 3], "mamba_n_heads": 8, "mamba_d_head": 8},
     "granitemoehybrid": {"layer_types": ["mamba", "attention"] * 2, "mamba_n_heads": 8},
+    "dory": {  # counted in halves: an attention and an mlp are one block
+        "num_hidden_layers": 2 * N_LAYERS,
+        "layer_types": ["sliding_attention", "mlp", "full_attention", "mlp"] * 2,
+        "n_input_layers": 2,
+        "n_recurrent_layers": 4,
+        "n_output_layers": 2,
+    },
     "gemma3n_text": {
         "num_kv_shared_layers": 2,
         "layer_types": SLIDING,

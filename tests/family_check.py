@@ -24,7 +24,7 @@ from tests.benchmarks.random_model import build_tokenizer, random_prompts
 from tests.families import FAMILIES, NotMade, save_family
 from tests.tiny import N_TOKENS, load_plain
 from tests.twins import plain
-from tests.twins.blocks import decoder_blocks
+from tests.twins.blocks import count_layers, decoder_blocks
 from tests.twins.prompts import query_ids
 from tests.twins.result import Result
 from tests.twins.unembed import unembed
@@ -69,7 +69,7 @@ def check_family(family: str) -> Checked:
     expected = plain.run(by_hand, tokenizer, DEV, TEST)
     theta = expected["theta"]
     ids = query_ids(tokenizer, DEV[0])
-    last = len(decoder_blocks(by_hand)) - 1
+    last = count_layers(by_hand) - 1
     known = family in FAMILIES  # whose norm, scale and soft-cap are written out by hand
     said = (
         unembed(by_hand, theta)

@@ -82,7 +82,7 @@ def test_no_file_is_longer_than_a_reader_can_hold() -> None:
 def test_only_the_modules_of_models_and_servers_import_nnsight() -> None:
     package = sources("icl_vectors", "cli", "experiments")
     users = {f.name for f in package if "nnsight" in {n.split(".")[0] for n in imported(f)}}
-    assert users == {"load.py", "backend.py", "opening.py", "server.py"}
+    assert users == {"load.py", "model.py", "backend.py", "opening.py", "server.py"}
 
 
 def test_the_passes_import_nothing_that_a_server_has_not() -> None:

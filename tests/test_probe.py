@@ -8,6 +8,7 @@ import torch
 from transformers import AutoConfig
 
 import icl_vectors as icl
+from icl_vectors.cost.plan import plan_sweep
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.models.architecture import find_architecture
 from icl_vectors.models.load import Model, load_model
@@ -71,9 +72,21 @@ def test_run_json_tells_the_path_and_why(tmp_path: Path) -> None:
     assert run["path"] == {"name": "whole", "reason": model.way_reason} and model.way_reason
 
 
-def test_blocks_that_run_several_times_are_refused_in_a_line(tmp_path: Path) -> None:
-    with pytest.raises(IclVectorsError, match="its blocks do not run once each, in order"):
-        opened("dory", tmp_path)
+@pytest.mark.parametrize(("family", "runs"), [("dory", 6), ("hrm_text", 32)])
+def test_each_run_of_a_block_in_a_loop_is_a_layer_here_and_without_weights(
+    family: str, runs: int, tmp_path: Path
+) -> None:
+    model, there = opened(family, tmp_path), unprobed(on_meta(family, tmp_path))
+    assert model.n_layers == there.n_layers == runs > len({*model.architecture.blocks})
+    assert model.way == there.way and not model.way.cached
+    assert model.way_reason == there.way_reason == "its blocks run several times in a pass"
+    assert plan_sweep(str(tmp_path / family), ["to_upper"])["n_layers"] == runs
+
+
+def test_a_model_whose_states_have_the_tokens_first_is_refused_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(IclVectorsError, match="states of shape .* for 2 rows of 7") as raised:
+        opened("xlnet", tmp_path)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_tokenizer_with_more_tokens_than_the_embedding_is_refused_with_both_numbers(

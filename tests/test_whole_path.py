@@ -24,10 +24,10 @@ from tests.benchmarks.measure import counted
 from tests.families import random_of_family
 from tests.tiny import bytes_tokenizer, load_plain, save_model
 from tests.twins import plain
-from tests.twins.blocks import decoder_blocks
+from tests.twins.blocks import watched
 from tests.twins.prompts import token_ids
 
-FAMILIES = ("jamba", "mistral3")  # a hybrid, and a wrapper of text and images
+FAMILIES = ("jamba", "mistral3", "dory")  # a hybrid, text and images, blocks in a loop
 QUERIES = ["Spain", "Peru", "United Kingdom"]
 STATES = "state,state-mean,state-mean-add,icv,multi"
 
@@ -162,15 +162,12 @@ def _greedy(by_hand: Any, row: list[int], vector: torch.Tensor, steps: int) -> l
 
 
 def _next(by_hand: Any, row: list[int], tokens: list[int], vector: torch.Tensor) -> int:
-    block = decoder_blocks(by_hand)[2]
+    def put(layer: int, state: torch.Tensor) -> None:
+        if layer == 2:
+            state[:, len(row) - 1] = vector
 
-    def put(module: Any, inputs: Any, output: Any) -> None:
-        (output[0] if isinstance(output, tuple) else output)[:, len(row) - 1] = vector
-
-    handle = block.register_forward_hook(put)
-    found = plain.next_token(by_hand, [*row, *tokens])
-    handle.remove()
-    return found
+    with watched(by_hand, put):
+        return plain.next_token(by_hand, [*row, *tokens])
 
 
 def _text(tokenizer: Any, tokens: list[int]) -> str:

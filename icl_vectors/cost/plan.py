@@ -13,7 +13,7 @@ from icl_vectors.experiments.sweep import SweepConfig
 from icl_vectors.layers import parse_layers
 from icl_vectors.methods.registry import parse_methods
 from icl_vectors.models.adapters import base_of
-from icl_vectors.models.architecture import find_architecture
+from icl_vectors.models.architecture import find_architecture, on_meta
 from icl_vectors.models.dtypes import check_dtype, choose_dtype
 from icl_vectors.models.load import choose_device
 from icl_vectors.models.memory import LARGEST_ON_SERVER
@@ -59,7 +59,7 @@ def plan_sweep(
     about: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     config = load_config(reference, notice=notice, **about)
     module = blueprint(config, trust_remote_code=trust_remote_code)
-    architecture = find_architecture(module)
+    architecture, _ = on_meta(module, find_architecture(module))
     depth = len(architecture.blocks)
     run: Any = given[0] if given and hasattr(given[0], "units") else None
     run = run or SweepConfig.make(*given, **options)

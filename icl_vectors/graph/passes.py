@@ -201,6 +201,20 @@ def read_arrow(
     return in_order(batch["arrow"], found), in_order(batch["arrow"], answers)
 
 
+class BlockOfLoop:
+    """One run of a block that runs several times in a pass, in the place of its envoy."""
+
+    def __init__(self, block: Any, run: Any) -> None:
+        self.block, self.run = block, run  # an envoy, and the one of its iterations
+
+    @property
+    def output(self) -> Any:
+        """What the block gives in that run."""
+        for _ in self.run:
+            output = self.block.output
+        return output
+
+
 def state_of(output: Any, part: dict[str, Any]) -> Tensor:
     """A block's state as a view, (row, token, hidden); (row, token, stream, hidden) of streams."""
     state: Tensor = output[0] if isinstance(output, tuple | list) else output

@@ -3,11 +3,15 @@
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
+
+import torch
 
 from icl_vectors.errors import IclVectorsError
 
+ROWS, TOKENS = 2, 7  # of the forward pass that shows the order of blocks
 ASKS_IS_DECODER = re.compile(
     r"if (self\.)?config\.is_decoder|self\.is_decoder = config\.is_decoder"
 )
@@ -18,7 +22,8 @@ class Architecture:
     """Paths, from the model's root, of the decoder blocks and the unembedding.
 
     Attributes:
-        blocks: path of each decoder block, from the embedding up.
+        blocks: path of each decoder block, from the embedding up, as a forward pass runs them: a
+            model with loops has the path of a block once for each of its runs.
         head: path of the unembedding; its input is the normed state.
         takes_positions: whether forward accepts `position_ids` (bloom and mpt don't).
         hidden: width of the residual stream.
@@ -33,6 +38,11 @@ class Architecture:
     hidden: int = 0
     heads: int = 0
     keeps_cache: bool = True
+
+    @property
+    def has_loops(self) -> bool:
+        """Whether a block runs several times in a forward pass."""
+        return len(set(self.blocks)) < len(self.blocks)
 
 
 def find_architecture(module: Any) -> Architecture:
@@ -49,25 +59,90 @@ def find_architecture(module: Any) -> Architecture:
     head = module.get_output_embeddings()
     count, found = stated(config, "num_hidden_layers"), dict(_block_lists(module, config))
     lists = [name for name, blocks in found.items() if len(blocks) == count] or list(found)
-    if len(lists) != 1 or head is None:
+    loops = len(lists) > 1 and count and count > sum(len(found[name]) for name in lists)
+    if not (len(lists) == 1 or loops) or head is None:
         raise IclVectorsError(
             f"model type {config.model_type!r}: expected one list of {count} decoder blocks and an "
             f"unembedding, found {len(lists)} such lists and "
             f"{'a' if head is not None else 'no'} head."
         )
-    blocks = found[lists[0]].named_children()
+    blocks = [
+        (f"{one}.{name}", block) for one in lists for name, block in found[one].named_children()
+    ]
     arguments = inspect.signature(module.forward).parameters
     alone = not getattr(module, "_is_stateful", False) and bool(
         {"past_key_values", "cache"} & set(arguments)
     )
     return Architecture(
-        blocks=tuple(f"{lists[0]}.{name}" for name, block in blocks if not _of_images(block)),
+        blocks=tuple(path for path, block in blocks if not _of_images(block)),
         head=names[id(head)],
         takes_positions="position_ids" in arguments,
         hidden=stated(config, "hidden_size") or module.get_input_embeddings().weight.shape[1],
         heads=stated(config, "num_attention_heads") or 0,
         keeps_cache=alone and not stated(config, "num_kv_shared_layers"),
     )
+
+
+@dataclass(frozen=True)
+class BlockRun:
+    """One run of a block in a forward pass: its path, and the shapes of what it takes and gives."""
+
+    path: str
+    taken: tuple[int, ...]
+    given: tuple[int, ...] = ()
+
+
+def block_runs(module: Any, paths: tuple[str, ...], **options: Any) -> tuple[list[BlockRun], Any]:
+    """The runs of some blocks, in order, in a forward pass of ROWS × TOKENS tokens, on any device.
+
+    Returns:
+        The runs, and the error that ended the pass, or None.
+    """
+    runs: list[BlockRun] = []
+
+    def taken(path: str, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        state = next(one for one in (*given, *named.values()) if torch.is_tensor(one))
+        runs.append(BlockRun(path, tuple(state.shape)))
+
+    def gave(output: Any) -> None:
+        state = output[0] if isinstance(output, tuple | list) else output
+        runs[-1] = replace(runs[-1], given=tuple(state.shape))
+
+    handles = []
+    for path in dict.fromkeys(paths):
+        block = module.get_submodule(path)
+        before = partial(lambda path, block, given, named: taken(path, given, named), path)
+        handles.append(block.register_forward_pre_hook(before, with_kwargs=True))
+        handles.append(block.register_forward_hook(lambda block, given, output: gave(output)))
+    tokens = torch.full((ROWS, TOKENS), 5, device=next(module.parameters()).device)
+    error = None
+    try:
+        with torch.no_grad():
+            module(input_ids=tokens, **options)
+    except Exception as raised:  # whatever a model says that does not take text alone
+        error = raised
+    finally:
+        for handle in handles:
+            handle.remove()
+    return runs, error
+
+
+def on_meta(module: Any, architecture: Architecture) -> tuple[Architecture, list[BlockRun]]:
+    """The architecture as a forward pass without weights runs it, as far as that goes."""
+    # without a cache, transformers reads values to find packed rows
+    runs, error = block_runs(module, architecture.blocks, use_cache=True)
+    return (architecture if error else as_run(architecture, runs)), runs
+
+
+def as_run(architecture: Architecture, runs: list[BlockRun]) -> Architecture:
+    """The architecture with its blocks in the order of their runs, of which there may be several.
+
+    Models with loops run whole prompts: their caches hold a place for each run.
+    """
+    paths = tuple(run.path for run in runs)
+    if len(paths) <= len(architecture.blocks) or {*paths} != {*architecture.blocks}:
+        return architecture
+    return replace(architecture, blocks=paths, keeps_cache=False)
 
 
 def stated(config: Any, name: str) -> int | None:

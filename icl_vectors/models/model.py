@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nnsight.intervention.iterator import Iterations
+
+from icl_vectors.graph.passes import BlockOfLoop
 from icl_vectors.models.architecture import Architecture, text_config
 from icl_vectors.models.embedded import EMBEDDED
 from icl_vectors.prompts.batches import Way
@@ -88,8 +91,14 @@ class Model:
 
     @property
     def blocks(self) -> list[Any]:
-        """nnsight's envoys of the decoder blocks, block 0 first."""
-        return [self.envoy(path) for path in self.architecture.blocks]
+        """nnsight's envoys of the decoder blocks, block 0 first; with loops, one for each run."""
+        paths = self.architecture.blocks
+        if not self.architecture.has_loops:
+            return [self.envoy(path) for path in paths]
+        return [
+            BlockOfLoop(self.envoy(path), Iterations()[paths[:at].count(path)])
+            for at, path in enumerate(paths)
+        ]
 
     @property
     def head(self) -> Any:

@@ -5,7 +5,6 @@ the same, prompts are cached; else whole prompts are run, which asks nothing of 
 at the last token.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from icl_vectors.errors import IclVectorsError, first_line
 from icl_vectors.graph.passes import apply_theta, learn, read_query
+from icl_vectors.models.architecture import ROWS, TOKENS, as_run, block_runs, on_meta
 from icl_vectors.models.model import Model
 from icl_vectors.prompts.batches import Way, make_batches
 from icl_vectors.prompts.encoding import EncodedPrompt
@@ -25,7 +25,7 @@ ROUNDING = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 3e-1}
 OF_4_BITS = 1e-1  # nf4, fp4 and checkpoints' own quantisations compute in bfloat16
 SHARED, ALONE = (40, 25), (6, 3)  # tokens of the demonstrations, and of the queries with them
 NO_INJECTION = -1
-ONCE = "its blocks do not run once each, in order"
+LOOPS = "its blocks run several times in a pass"
 
 
 def probed(model: Model) -> Model:
@@ -34,7 +34,7 @@ def probed(model: Model) -> Model:
     Raises:
         IclVectorsError: its blocks do not run once each, so that no state stands for a block.
     """
-    row_axis = _row_axis(model)
+    model, row_axis = _as_run(model)
     whole = replace(model.way, cached=False, row_axis=row_axis)
     try:
         theta, expected = _found(model, whole)
@@ -45,6 +45,7 @@ def probed(model: Model) -> Model:
         ) from error
     model = replace(model, way=replace(whole, cached=True), hidden=theta.shape[-1])
     reason = "" if row_axis == 0 else "its states have parallel streams"
+    reason = LOOPS if model.architecture.has_loops else reason
     reason = reason or _difference(model, expected)
     return replace(model, way=whole, way_reason=reason) if reason else model
 
@@ -55,49 +56,18 @@ def unprobed(model: Model) -> Model:
     Raises:
         IclVectorsError: its blocks take parallel streams, whose layout only a probe measures.
     """
-    _require_one_stream(model)
-    if model.architecture.keeps_cache:
-        return model
-    reason = "it does not keep keys and values alone"
-    return replace(model, way=replace(model.way, cached=False), way_reason=reason)
-
-
-def _require_one_stream(model: Model) -> None:
-    try:
-        shape = _first_input(model)
-    except Exception:  # some models' masks need values, which the meta device has not
-        return
-    if len(shape) != 3:
+    architecture, runs = on_meta(model.nnsight._module, model.architecture)
+    if runs and len(runs[0].taken) != 3:
         raise IclVectorsError(
             f"model type {model.config.model_type!r}: on a server, expected blocks that take "
-            f"states (row, token, hidden), found parallel streams (shape {shape} for 2 rows of 7 "
-            "tokens); run it on this machine, without --remote."
+            f"states (row, token, hidden), found parallel streams (shape {runs[0].taken} for 2 "
+            "rows of 7 tokens); run it on this machine, without --remote."
         )
-
-
-def _first_input(model: Model) -> tuple[int, ...]:
-    """The shape of what the first block takes, on any device; nothing above it is run."""
-    module = model.nnsight._module
-    device = next(module.parameters()).device
-    hook = module.get_submodule(model.architecture.blocks[0]).register_forward_pre_hook(
-        _stop, with_kwargs=True
-    )
-    try:
-        with torch.no_grad():  # without a cache, transformers reads values to find packed rows
-            module(input_ids=torch.full((2, 7), 5, device=device), use_cache=True)
-    except _FirstBlock as reached:
-        return tuple(reached.args[0])
-    finally:
-        hook.remove()
-    raise _refused(model, ONCE)
-
-
-class _FirstBlock(Exception):
-    """A forward pass has come to the first block."""
-
-
-def _stop(block: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-    raise _FirstBlock(next(one.shape for one in (*inputs, *named.values()) if torch.is_tensor(one)))
+    if architecture.keeps_cache:
+        return model
+    model = replace(model, architecture=architecture)
+    reason = LOOPS if architecture.has_loops else "it does not keep keys and values alone"
+    return replace(model, way=replace(model.way, cached=False), way_reason=reason)
 
 
 def _difference(model: Model, expected: Tensor) -> str:
@@ -162,43 +132,25 @@ def _prompts(model: Model) -> list[EncodedPrompt]:
     ]
 
 
-def _row_axis(model: Model) -> int:
-    """The axis of the rows in what blocks give: 0, or 1 behind parallel residual streams."""
-    module = model.nnsight._module
-    seen: list[tuple[int, Any]] = []
-    rows, tokens = 2, 7
-    hooks = [
-        module.get_submodule(path).register_forward_hook(_seen_by(layer, seen))
-        for layer, path in enumerate(model.architecture.blocks)
-    ]
-    device = next(module.parameters()).device
-    try:
-        with torch.no_grad():
-            module(input_ids=torch.full((rows, tokens), 5, device=device), use_cache=False)
-    except Exception as error:  # whatever a model says that does not take text alone
-        raise _refused(
-            model,
-            f"it does not run on text alone ({_said(error)})",
-        ) from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if [layer for layer, _ in seen] != list(range(model.n_layers)):
-        raise _refused(model, ONCE)
-    shape = seen[0][1]
-    if shape[0] == rows and shape[1] >= tokens:
-        return 0
-    if len(shape) == 4 and tuple(shape[1:3]) == (rows, tokens):
-        return 1
-    raise _refused(model, f"its blocks give states of shape {tuple(shape)} for 2 rows of 7 tokens")
+def _as_run(model: Model) -> tuple[Model, int]:
+    """The model with its blocks as they run, and the axis of the rows in what they give.
 
-
-def _seen_by(layer: int, seen: list[Any]) -> Callable[..., None]:
-    def hook(block: Any, inputs: Any, output: Any) -> None:
-        state = output[0] if isinstance(output, tuple | list) else output
-        seen.append((layer, state.shape))
-
-    return hook
+    It is 0, or 1 behind parallel residual streams.
+    """
+    runs, error = block_runs(model.nnsight._module, model.architecture.blocks, use_cache=False)
+    if error is not None:
+        raise _refused(model, f"it does not run on text alone ({_said(error)})") from error
+    model = replace(model, architecture=as_run(model.architecture, runs))
+    if [run.path for run in runs] != [*model.architecture.blocks]:
+        raise _refused(model, "its blocks do not run in order")
+    shape = runs[0].given
+    if shape[0] == ROWS and shape[1] >= TOKENS:
+        return model, 0
+    if len(shape) == 4 and shape[1:3] == (ROWS, TOKENS):
+        return model, 1
+    raise _refused(
+        model, f"its blocks give states of shape {shape} for {ROWS} rows of {TOKENS} tokens"
+    )
 
 
 def _said(error: Exception) -> str:
@@ -209,5 +161,5 @@ def _refused(model: Model, what: str) -> IclVectorsError:
     kind = model.config.model_type
     return IclVectorsError(
         f"model type {kind!r}: {what}; expected a decoder whose blocks each give a state "
-        "(row, token, hidden), once, in order."
+        "(row, token, hidden), in order."
     )

@@ -1,4 +1,4 @@
-"""A hybrid model, which runs whole prompts, on the server: one job, and equal results."""
+"""Models that run whole prompts, on the server: one job, and equal results."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from tests.ndif.server import NdifServer
 from tests.tiny import bytes_tokenizer, save_model
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("models") / "tiny-jamba"
-    return save_model(place, random_of_family("jamba"), bytes_tokenizer())
+@pytest.fixture(scope="module", params=["jamba", "dory"])  # a hybrid; blocks that run in a loop
+def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    place = tmp_path_factory.mktemp("models") / f"tiny-{request.param}"
+    return save_model(place, random_of_family(request.param), bytes_tokenizer())
 
 
-def test_a_hybrid_is_one_job_there_and_gives_what_it_gives_here(
+def test_it_is_one_job_there_and_gives_what_it_gives_here(
     ndif: NdifServer, folder: Path, tmp_path: Path, trust: str
 ) -> None:
     there, here = load_model(str(folder), remote=ndif.host), load_model(str(folder))

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -29,6 +31,10 @@ def decoder_blocks(model: PreTrainedModel) -> nn.ModuleList:
         if len(module) == n_layers:
             on_text = [block for block in module if not _of_images(block)]
             return module if len(on_text) == len(module) else nn.ModuleList(on_text)
+    within = {id(part) for module in lists for part in module.modules() if part is not module}
+    outer = [one for one in dict.fromkeys(lists) if id(one) not in within]
+    if n_layers and n_layers > sum(map(len, outer)):  # stacks that run several times
+        return nn.ModuleList(block for module in outer for block in module)
     if lists:
         return lists[0]
     raise ValueError(f"expected a ModuleList of {n_layers} blocks, found none")
@@ -49,21 +55,32 @@ def residual(output: Any) -> Tensor:
 
 @contextmanager
 def watched(model: PreTrainedModel, see: Change) -> Iterator[None]:
-    """Calls `see(layer, state)` after every block; what it writes into the state stays."""
+    """Calls `see(layer, state)` after every run of a block; what it writes into the state stays."""
+    layers: Iterator[int] = iter(())
 
-    def hook_of(layer: int) -> Callable[[nn.Module, Any, Any], None]:
-        def hook(block: nn.Module, inputs: Any, output: Any) -> None:
-            see(layer, residual(output))
+    def begin(module: nn.Module, inputs: Any) -> None:
+        nonlocal layers
+        layers = count()
 
-        return hook
+    def hook(block: nn.Module, inputs: Any, output: Any) -> None:
+        see(next(layers), residual(output))
 
-    blocks = decoder_blocks(model)
-    handles = [block.register_forward_hook(hook_of(i)) for i, block in enumerate(blocks)]
+    handles = [block.register_forward_hook(hook) for block in decoder_blocks(model)]
+    handles.append(model.register_forward_pre_hook(begin))
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+@torch.no_grad()
+def count_layers(model: PreTrainedModel) -> int:
+    """How many times blocks run in a forward pass."""
+    seen: list[int] = []
+    with watched(model, lambda layer, state: seen.append(layer)):
+        model(input_ids=torch.tensor([[1, 7, 9, 3]], device=model.device), use_cache=False)
+    return len(seen)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tests.twins.blocks import decoder_blocks, recorded, replaced
+from tests.twins.blocks import count_layers, recorded, replaced
 from tests.twins.prompts import Prompt, dummy_ids, query_ids, regular_ids
 from tests.twins.result import Result, accuracies_on_dev, accuracies_on_test, best_of
 
@@ -53,7 +53,7 @@ def sweep(
     thetas = [theta(model, dummy_ids(tokenizer, prompt)) for prompt in dev]
     return [
         [injected(model, ids, layer, own[layer]) for ids, own in zip(queries, thetas, strict=True)]
-        for layer in range(len(decoder_blocks(model)))
+        for layer in range(count_layers(model))
     ]
 
 
