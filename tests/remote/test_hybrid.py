@@ -14,7 +14,7 @@ from tests.ndif.server import NdifServer
 from tests.tiny import bytes_tokenizer, save_model
 
 
-@pytest.fixture(scope="module", params=["jamba", "dory"])  # a hybrid; blocks that run in a loop
+@pytest.fixture(scope="module", params=["jamba", "hrm_text"])  # a hybrid; blocks in loops
 def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     place = tmp_path_factory.mktemp("models") / f"tiny-{request.param}"
     return save_model(place, random_of_family(request.param), bytes_tokenizer())
