@@ -1,6 +1,7 @@
 """`extract`, `apply` and `share`: task vectors made, looked at, used and given away."""
 
 import sys
+from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,6 +49,9 @@ def apply(
     top_k: Annotated[
         int | None, typer.Option("--top-k", help="Also the likeliest first tokens: how many.")
     ] = None,
+    by_layer: Annotated[
+        bool, typer.Option("--by-layer", help="The first token answered at each block, as a table.")
+    ] = False,
     info: Annotated[
         bool, typer.Option("--info", help="What the vector is, its norms by layer; run nothing.")
     ] = False,
@@ -88,7 +92,7 @@ def apply(
     from icl_vectors.vectors.apply import apply as run_apply
     from icl_vectors.vectors.injection import choose_layers, takes_layers
 
-    if takes_layers(vector):
+    if takes_layers(vector) and not by_layer:
         choose_layers(vector, layers)
     if model is None and vector.from_folder and not Path(vector.model).expanduser().is_dir():
         raise IclVectorsError(
@@ -103,8 +107,15 @@ def apply(
         device, device_map, revision, trust_remote_code, quiet or json, host or remote
     )
     opened = opener.open(model or vector.model, chosen_dtype)
-    settings: dict[str, Any] = {"layer": layers, "mode": mode, "scale": scale, "force": force}
-    settings |= {"max_new_tokens": max_new_tokens, "top_k": top_k}
+    settings: dict[str, Any] = {"mode": mode, "scale": scale, "force": force, "top_k": top_k}
+    if by_layer:
+        from icl_vectors.vectors.by_layer import apply_by_layer
+        from icl_vectors.vectors.info import by_layer_lines
+
+        frame = apply_by_layer(opened, vector, queries, layers=layers or "all", **settings)
+        rows = loads(frame.to_json(orient="records", double_precision=4))
+        return show_json(rows) if json else show("\n".join(by_layer_lines(rows, len(queries))))
+    settings |= {"layer": layers, "max_new_tokens": max_new_tokens}
     found: Any = run_apply(opened, vector, queries, **settings)
     with_top = top_k is not None
     _show(queries, found.texts if with_top else found, found.top if with_top else (), json)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from icl_vectors.models.load import Model, load_model
     from icl_vectors.tasks.task import Task, list_tasks, load_task
     from icl_vectors.vectors.apply import Answers, apply
+    from icl_vectors.vectors.by_layer import apply_by_layer
     from icl_vectors.vectors.extract import extract
     from icl_vectors.vectors.share import share
     from icl_vectors.vectors.vector import TaskVector
@@ -40,6 +41,7 @@ __all__ = [
     "TaskVector",
     "__version__",
     "apply",
+    "apply_by_layer",
     "check",
     "cluster",
     "compare",
@@ -64,6 +66,7 @@ _HOMES = {
     "Task": "icl_vectors.tasks.task",
     "TaskVector": "icl_vectors.vectors.vector",
     "apply": "icl_vectors.vectors.apply",
+    "apply_by_layer": "icl_vectors.vectors.by_layer",
     "check": "icl_vectors.engine.check",
     "extract": "icl_vectors.vectors.extract",
     "list_tasks": "icl_vectors.tasks.task",

@@ -86,6 +86,16 @@ def test_below_and_above_they_do_not(
     assert icl.apply(gemma, capital, COUNTRIES, layer=layer) != regular_answers
 
 
+def test_by_layer_the_capitals_are_there_near_half_depth_alone(
+    gemma: Model, capital: TaskVector
+) -> None:
+    frame = icl.apply_by_layer(gemma, capital, COUNTRIES)
+    equal = frame.groupby("layer")["equals_regular"].mean()
+    assert list(equal[equal == 1].index) == [9, 10, 11]
+    assert frame.query("layer == 5")["echo"].sum() >= 5
+    assert frame.query("layer == 17")["copies_dummy"].all()
+
+
 def test_without_theta_the_rule_is_not_applied(gemma: Model, regular_answers: list[str]) -> None:
     assert icl.apply(gemma, None, COUNTRIES) != regular_answers
 

@@ -8,7 +8,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.graph.passes import apply_theta, learn, learn_at, project, read_arrows, read_query
+from icl_vectors.graph.passes import (
+    apply_theta,
+    learn,
+    learn_at,
+    project,
+    read_arrow,
+    read_arrows,
+    read_query,
+)
 from icl_vectors.graph.task import NO_INJECTION
 from icl_vectors.prompts.batches import Batch, Part
 from icl_vectors.remote.job import Job
@@ -141,3 +149,57 @@ def run_projection(
     for kind in ("theta", "baseline", "added"):
         require_shapes({kind: found[kind][1]}, {kind: (len(at_layers), top)}, job)
     return dict(found)
+
+
+def run_by_layer(
+    model: "Model",
+    batches: Sequence[Batch],
+    theta: Float[Tensor, "layer hidden"],
+    layers: Sequence[int],
+    top: int,
+    adds: bool,
+    job: Job | None = None,
+) -> dict[str, Any]:
+    """The likeliest first tokens with θ injected at each of some blocks, in one trace a batch.
+
+    Args:
+        theta: what goes in at each of `layers`, which ascend.
+        adds: θ is added to the state at the arrow; else it replaces it.
+
+    Returns:
+        probabilities, tokens: (prompt, 2 + layer, top): regular, baseline, then each block;
+        own: tokens answered to "demonstrations dummy→", (prompt, dummy); finite: whether all
+        logits were.
+    """
+    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    at_layers = list(layers)
+    with model.session(job):
+        with torch.no_grad():
+            values, tokens, own, fine = [], [], [], []
+            for batch in batches:
+                _, shown, in_tuple = learn(language_model, blocks, head, batch)
+                before = read_query(language_model, head, batch)
+                states, plain = read_arrow(language_model, blocks, head, batch, before, [0])
+                put = theta.to(states).expand(len(states), -1, -1)  # (prompt, layer, hidden)
+                put = states[:, at_layers] + put if adds else put
+                swept = apply_theta(
+                    language_model, blocks, head, batch, before, put, at_layers, in_tuple
+                )
+                logits = torch.cat([shown[:, :1], plain, swept], 1).float()
+                found = logits.softmax(-1).topk(top, -1)  # (prompt, 2 + layer, top)
+                values.append(found.values.cpu())
+                tokens.append(found.indices.cpu())
+                own.append(shown[:, 1:].argmax(-1).cpu())
+                fine.append(logits.max(-1).values.isfinite().all().cpu())
+            all_found: Any = {
+                "probabilities": torch.cat(values),
+                "tokens": torch.cat(tokens),
+                "own": torch.cat(own),
+                "finite": torch.stack(fine).all(),
+            }
+            all_found = all_found.save()
+    prompts = sum(batch["prompts"] for batch in batches)
+    shape = (prompts, 2 + len(at_layers), top)
+    own_shape = (prompts, batches[0]["per_prompt"] - 1)
+    require_shapes(all_found, {"probabilities": shape, "tokens": shape, "own": own_shape}, job)
+    return dict(all_found)

@@ -63,7 +63,7 @@ def encode_prompt(tokenizer: Any, template: Template, prompt: Prompt, limit: int
         suffixes=tuple(tuple(ids[cut:]) for ids in [full, *dummies]),
         alone=tuple(alone),
         accepted=first_tokens(tokenizer, template, template.query(prompt.query), prompt.answers),
-        echo=_echo(tokenizer, template, alone, prompt.query),
+        echo=echo_of(tokenizer, template, alone, prompt.query),
     )
 
 
@@ -145,7 +145,8 @@ def first_tokens(
     return tuple(sorted(found))
 
 
-def _echo(tokenizer: Any, template: Template, alone: Sequence[int], query: str) -> int:
+def echo_of(tokenizer: Any, template: Template, alone: Sequence[int], query: str) -> int:
+    """The first token of a query where its answer would stand, or −1 where the arrow joins it."""
     text = template.query(query) + template.gap + query
     attached, _ = _tokens(tokenizer, text)
     keeps = attached[: len(alone)] == list(alone) and len(attached) > len(alone)

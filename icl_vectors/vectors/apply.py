@@ -1,14 +1,12 @@
 """`apply` is f(x; θ): the rule applied to queries, θ injected, no demonstrations."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from numbers import Real
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from icl_vectors.errors import IclVectorsError, not_finite, unknown_name
@@ -142,15 +140,8 @@ def apply(
             with its answer is longer than the model takes.
     """
     model = as_model(model)
-    asked = _checked(queries, max_new_tokens, mode, top_k, model)
-    if theta is not None and not isinstance(theta, TaskVector):
-        raise IclVectorsError(
-            f"expected a task vector, found {type(theta).__name__}; read a file with "
-            "TaskVector.load(…)."
-        )
-    if not isinstance(scale, Real) or not math.isfinite(scale):
-        raise IclVectorsError(f"--scale {scale}: expected a finite number.")
-    put_in = {} if theta is None else what_goes_in(model, theta, layer, float(scale), force)
+    asked = check_queries(queries, max_new_tokens, mode, top_k, model)
+    put_in = {} if theta is None else what_goes_in(model, theta, layer, scale, force)
     form = Template(theta.template) if theta else Template()
     answers = _answer(
         model,
@@ -183,13 +174,18 @@ def regular(
     return list(_answer(model, form, list(queries), prompts, {}, max_new_tokens).texts)
 
 
-def _checked(
+def check_queries(
     queries: str | Iterable[str],
     max_new_tokens: int,
     mode: str | None,
     top_k: int | None,
     model: Model,
 ) -> list[str]:
+    """Queries as a list, each of one line.
+
+    Raises:
+        IclVectorsError: naming the query or the option that is wrong.
+    """
     asked = texts([queries] if isinstance(queries, str) else queries, "queries")
     if wrong := [query for query in asked if not isinstance(query, str)]:
         raise IclVectorsError(f"expected queries that are text, found {wrong[0]!r}.")
@@ -243,7 +239,11 @@ def _answer(
     return Answers(
         queries=tuple(queries),
         texts=tuple(cut_answer(tokenizer, form, row, of_text) for row in written),
-        top=tuple(_top(tokenizer, part, row) for part in found for row in _rows_of(part)),
+        top=tuple(
+            likeliest(tokenizer, *(values[row] for values in part["top"]))
+            for part in found
+            for row in _rows_of(part)
+        ),
         logits=torch.cat([part["logits"] for part in found]) if "logits" in found[0] else None,
     )
 
@@ -252,12 +252,12 @@ def _rows_of(part: Mapping[str, Any]) -> range:
     return range(len(part["top"][0]) if "top" in part else 0)
 
 
-def _top(tokenizer: Any, part: Mapping[str, Any], row: int) -> tuple[tuple[str, float], ...]:
-    probabilities, tokens = (values[row].tolist() for values in part["top"])
-    return tuple(
-        (tokenizer.decode([token]), probability)
-        for probability, token in zip(probabilities, tokens, strict=True)
-    )
+def likeliest(
+    tokenizer: Any, probabilities: Float[Tensor, " top"], tokens: Int[Tensor, " top"]
+) -> tuple[tuple[str, float], ...]:
+    """Tokens as texts, each with its probability."""
+    texts = [tokenizer.decode([token]) for token in tokens.tolist()]
+    return tuple(zip(texts, probabilities.tolist(), strict=True))
 
 
 def _likeliest(answers: Answers, row: int) -> str:

@@ -1,7 +1,10 @@
 """What a task vector is, for people: as a dictionary for JSON, as lines, as HTML for Jupyter."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
+
+from icl_vectors.plain_text import in_one_line
 
 if TYPE_CHECKING:
     from icl_vectors.vectors.vector import TaskVector
@@ -20,7 +23,9 @@ DESCRIBED = (
     ("dummies", "dummies"),
     ("package version", "version"),
 )
-WIDTH = 24  # of the longest bar
+BAR = 24  # of the longest bar
+WIDTH = 100  # characters of a table
+MARKS = {"equals_regular": "=", "echo": "<", "copies_dummy": "d"}
 
 
 def describe(theta: "TaskVector") -> dict[str, Any]:
@@ -39,7 +44,7 @@ def describe_lines(theta: "TaskVector") -> list[str]:
     longest = max(theta.norms(), default=0.0) or 1.0
     rows.append("norm by layer")
     for layer, norm in zip(theta.layers, theta.norms(), strict=True):
-        bar = "█" * round(WIDTH * norm / longest)
+        bar = "█" * round(BAR * norm / longest)
         mark = "  best" if layer == theta.best_layer else ""
         rows.append(f"{layer:>5} {norm:>12.2f}  {bar}{mark}".rstrip())
     return rows
@@ -72,3 +77,38 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)
+
+
+def by_layer_lines(rows: Sequence[Mapping[str, Any]], queries: int) -> Iterator[str]:
+    """Answers by layer, a line a block, a column a query; as many tables as the width asks for.
+
+    Args:
+        rows: of the frame that `apply_by_layer` returns.
+        queries: their number.
+    """
+    columns, count = [], len(rows) // queries
+    for start in range(0, len(rows), count):
+        one = rows[start : start + count]
+        cells = [in_one_line(one[0]["query"])]
+        for name in ("baseline", "regular"):
+            cells.append(_cell(one[0][name], one[0][f"{name}_probability"], ""))
+        for row in one:
+            marks = "".join(mark for key, mark in MARKS.items() if row[key])
+            cells.append(_cell(row["answer"], row["probability"], marks))
+        columns.append([cell.ljust(max(map(len, cells))) for cell in cells])
+    heads = ["layer", "baseline", "regular", *(str(row["layer"]) for row in rows[:count])]
+    while columns:
+        shown, wide = [[f"{head:>8}" for head in heads]], 8
+        while columns and (len(shown) == 1 or wide + 2 + len(columns[0][0]) <= WIDTH):
+            wide += 2 + len(columns[0][0])
+            shown.append(columns.pop(0))
+        yield from ("  ".join(cells).rstrip() for cells in zip(*shown, strict=True))
+        yield ""
+    yield "= the regular answer; < the query again; d a dummy's own answer (first tokens)."
+
+
+def _cell(answer: str | None, probability: float | None, marks: str) -> str:
+    if answer is None:
+        return "–"
+    shown = in_one_line(answer) if answer.strip(" ") else repr(answer)
+    return f"{shown} {probability:.2f} {marks}"

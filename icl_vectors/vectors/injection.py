@@ -3,7 +3,9 @@
 The injection itself is `apply_theta` in `graph/passes.py`.
 """
 
+import math
 from collections.abc import Iterable
+from numbers import Real
 from typing import Literal, TypeAlias
 
 from torch import Tensor
@@ -71,8 +73,17 @@ def what_goes_in(
     """What is injected at which blocks, (hidden,) each.
 
     Raises:
-        IclVectorsError: the vector belongs to another model, or no layer can be told.
+        IclVectorsError: the vector belongs to another model, no layer can be told, or θ is no task
+            vector, or the scale no finite number.
     """
+    if not isinstance(theta, TaskVector):
+        raise IclVectorsError(
+            f"expected a task vector, found {type(theta).__name__}; read a file with "
+            "TaskVector.load(…)."
+        )
+    if not isinstance(scale, Real) or not math.isfinite(scale):
+        raise IclVectorsError(f"--scale {scale}: expected a finite number.")
+    scale = float(scale)
     theta.require_model(model, force=force)
     if not takes_layers(theta):
         if layer is not None:

@@ -102,3 +102,21 @@ def test_a_query_that_begins_with_a_hyphen_goes_behind_two(
     assert (code, out) == (2, "")
     assert "No such option: -5. Queries that begin with - go behind --: apply FILE" in err
     assert command("apply", FILE, "--layer", 1, "--", "-5").code == 0
+
+
+def test_by_layer_prints_a_table_of_what_python_gives(
+    command: Command, llama: Model, theta: icl.TaskVector
+) -> None:
+    queries = ["Spain", "Peru", "Chile", "Malta", "Nepal", "Ghana", "Kiribati", "Tuvalu", "Togo"]
+    frame = icl.apply_by_layer(llama, theta, queries)
+    asked = command("apply", FILE, *queries, "--by-layer", "--json")
+    rows = json.loads(asked.out)
+    assert [row["answer"] for row in rows] == list(frame["answer"])
+    assert [row["probability"] for row in rows] == pytest.approx(
+        list(frame["probability"]), abs=1e-4
+    )
+    code, out, _ = command("apply", FILE, *queries, "--by-layer")
+    assert code == 0 and max(map(len, out.splitlines())) <= 100
+    heads = [line.split()[1:] for line in out.splitlines() if line.lstrip().startswith("layer")]
+    assert len(heads) > 1 and sum(heads, []) == queries
+    assert out.count("\n       3  ") == len(heads)

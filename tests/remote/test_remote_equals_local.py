@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from pandas.testing import assert_frame_equal
 from torch.testing import assert_close
 
 import icl_vectors as icl
@@ -100,6 +101,8 @@ def test_one_vector_is_extracted_and_applied_there(
     queries = ["Spain", "Peru", "Italy"]
     here, there = (icl.apply(model, mine, queries, layer=2) for model in (llama, remote_llama))
     assert here == there
+    here_by_layer = icl.apply_by_layer(llama, mine, queries)
+    assert_frame_equal(icl.apply_by_layer(remote_llama, mine, queries), here_by_layer, atol=1e-5)
 
 
 def test_nothing_of_the_model_is_held_here(remote_llama: Model) -> None:

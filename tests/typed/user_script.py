@@ -19,6 +19,7 @@ from icl_vectors import (
     TaskVector,
     __version__,
     apply,
+    apply_by_layer,
     check,
     cluster,
     compare,
@@ -62,6 +63,7 @@ def everything(folder: Path, frame: pandas.DataFrame) -> None:
     more: Answers = apply(model, theta, ["Spain"], layer=[9, 10], mode="add", scale=2, top_k=5)
     logits: Tensor | None = apply(model, theta, ["Spain"], layer=10, return_logits=True).logits
 
+    by_layer: pandas.DataFrame = apply_by_layer(model, theta, ["Spain"], mode="add", top_k=10)
     results: Results = sweep(model, [task, *own], output=folder, answer="generate")
     table: pandas.DataFrame = results.to_pandas()
     pairs: Results = conflict(model, "to_upper:next_letter", output=folder)
@@ -76,5 +78,5 @@ def everything(folder: Path, frame: pandas.DataFrame) -> None:
     except IclVectorsError as error:
         print(error, __version__, icl.__doc__)
     print(cosines, norms, written, texts, baseline, more.top, logits, table, pairs, found, words)
-    print(beside, function.method)
+    print(beside, function.method, by_layer)
     print(shared, mine.name)

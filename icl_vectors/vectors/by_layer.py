@@ -1,0 +1,172 @@
+"""`apply_by_layer`: what is answered with θ at each block, beside baseline and regular."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from icl_vectors.errors import IclVectorsError, not_finite
+from icl_vectors.given import takes_numbers
+from icl_vectors.graph.experiments import run_by_layer
+from icl_vectors.layers import parse_layers
+from icl_vectors.models.load import Model, as_model
+from icl_vectors.models.memory import LARGEST_ON_CPU, LARGEST_ON_GPU, with_smaller_batches
+from icl_vectors.prompts.batches import make_batches
+from icl_vectors.prompts.encoding import EncodedPrompt, echo_of, encode_prompt, encode_to_arrow
+from icl_vectors.prompts.limits import positions_limit, require_room
+from icl_vectors.prompts.sampling import Prompt
+from icl_vectors.prompts.template import Template
+from icl_vectors.turns import takes_turns
+from icl_vectors.vectors.apply import SHORTER, check_queries, likeliest
+from icl_vectors.vectors.injection import MODES, Mode, mode_of, what_goes_in
+from icl_vectors.vectors.vector import TaskVector
+
+if TYPE_CHECKING:
+    import pandas
+
+REGULAR, BASELINE, INJECTED = 0, 1, 2  # places in what the session gives for a prompt
+TYPES = {  # unknown where θ keeps no demonstrations
+    "equals_regular": "boolean",
+    "copies_dummy": "boolean",
+    "regular_probability": "float64",
+}
+
+
+@takes_turns
+@takes_numbers
+def apply_by_layer(
+    model: Any,
+    theta: TaskVector,
+    queries: str | Iterable[str],
+    *,
+    layers: str | Iterable[int] = "all",
+    mode: Mode | None = None,
+    scale: float = 1.0,
+    force: bool = False,
+    top_k: int | None = None,
+    batch_size: int | None = None,
+) -> "pandas.DataFrame":
+    """The first token answered to each query with θ injected at each block, one trace for all.
+
+    Args:
+        layers: of those that the vector holds: "all", "A:B[:STEP]", "I,J,…" or [I, J, …].
+        mode: "replace" puts θ in place of the state; "add" adds it; by default as its method.
+        scale: θ is multiplied by it first.
+        force: use a vector of another model, where its shape allows.
+        top_k: also the likeliest tokens, (token, probability) each.
+        batch_size: queries at once; halved when memory runs out.
+
+    Returns:
+        One row a query and layer, in this order:
+        query, layer; answer: the likeliest first token, and its probability;
+        equals_regular: whether it is the answer after θ's demonstrations; echo: whether it is the
+        query's own first token, blanks aside; copies_dummy: whether it is what the model answers
+        to one of θ's dummies; regular, baseline: the answers with the demonstrations and without,
+        and their regular_probability, baseline_probability; with `top_k` top. Where θ keeps no
+        demonstrations (a mean over prompts), what needs them is missing.
+
+    Raises:
+        IclVectorsError: as `apply`; or the vector's method has no one block to go in at.
+    """
+    import pandas
+
+    model = as_model(model)
+    asked = check_queries(queries, 1, mode, top_k, model)
+    if not isinstance(theta, TaskVector):
+        what_goes_in(model, theta, None, scale, force)  # raises
+    how = mode_of(theta, mode)
+    if how not in MODES:
+        raise IclVectorsError(
+            f"by layer: expected a vector that goes in at one block, found one of the method "
+            f"{theta.method}, which goes in at many; use apply."
+        )
+    chosen = sorted(theta.layers if layers == "all" else parse_layers(layers, model.n_layers))
+    put_in = what_goes_in(model, theta, chosen, scale, force)
+    encoded = list(_encode(model, theta, asked))
+    tensors = [put_in[layer] for layer in chosen]
+
+    def run(size: int) -> dict[str, Any]:
+        import torch
+
+        batches = make_batches(encoded, size, model.way)
+        return run_by_layer(
+            model, batches, torch.stack(tensors), chosen, top_k or 1, adds=how == "add"
+        )
+
+    rows = LARGEST_ON_CPU * 8 if model.device == "cpu" else LARGEST_ON_GPU * 4
+    found, _ = with_smaller_batches(
+        run, batch_size or max(1, rows // len(chosen)), lambda text: None
+    )
+    if not bool(found["finite"]):
+        raise not_finite("the logits", model.dtype, model.device)
+    records = [
+        one | {"top": top} if top_k else one
+        for one, top in _records(model.tokenizer, encoded, chosen, found)
+    ]
+    return pandas.DataFrame(records).astype(TYPES)
+
+
+def _encode(model: Model, theta: TaskVector, queries: Sequence[str]) -> Iterator[EncodedPrompt]:
+    """Each query after θ's demonstrations, and alone; where it keeps none, alone."""
+    form, tokenizer, limit = Template(theta.template), model.tokenizer, positions_limit(model)
+    for query in queries:
+        prompt = Prompt(
+            id=f"query {query[:40]!r}",
+            task=theta.task,
+            seed=0,
+            split="test",
+            query=query,
+            answers=tuple(output for _, output in theta.demonstrations[:1]),
+            demonstrations=theta.demonstrations,
+            dummies=theta.dummies,
+        )
+        if theta.demonstrations:
+            yield encode_prompt(tokenizer, form, prompt, limit)
+            continue
+        alone = tuple(encode_to_arrow(tokenizer, form, form.query(query), None))
+        require_room(prompt.id, len(alone), 1, limit, SHORTER)
+        yield EncodedPrompt(prompt, (), (alone,), alone, (), echo_of(tokenizer, form, alone, query))
+
+
+def _records(
+    tokenizer: Any,
+    encoded: Sequence[EncodedPrompt],
+    layers: Sequence[int],
+    found: Mapping[str, Any],
+) -> Iterator[tuple[dict[str, Any], tuple[tuple[str, float], ...]]]:
+    """Each query and layer as a row, and its likeliest tokens."""
+    tokens = found["tokens"][:, :, 0].tolist()  # (prompt, 2 + layer)
+    for row, prompt in enumerate(encoded):
+        known = bool(prompt.prompt.demonstrations)
+        tops = [
+            likeliest(tokenizer, *both)
+            for both in zip(found["probabilities"][row], found["tokens"][row], strict=True)
+        ]
+        (regular, of_regular), (baseline, of_baseline) = (_answer(top) for top in tops[:INJECTED])
+        beside = {
+            "regular": regular if known else None,
+            "baseline": baseline,
+            "regular_probability": of_regular if known else None,
+            "baseline_probability": of_baseline,
+        }
+        own = set(found["own"][row].tolist())
+        echo = tokenizer.decode([prompt.echo]).strip() if prompt.echo >= 0 else ""
+        for layer, token, top in zip(layers, tokens[row][INJECTED:], tops[INJECTED:], strict=True):
+            answer, probability = _answer(top)
+            yield (
+                {
+                    "query": prompt.prompt.query,
+                    "layer": layer,
+                    "answer": answer,
+                    "probability": probability,
+                    "equals_regular": token == tokens[row][REGULAR] if known else None,
+                    "echo": answer == echo,
+                    "copies_dummy": token in own if known else None,
+                    **beside,
+                },
+                top,
+            )
+
+
+def _answer(top: tuple[tuple[str, float], ...]) -> tuple[str, float]:
+    """The likeliest token without blanks around it, unless it is blank, and its probability."""
+    text, probability = top[0]
+    return text.strip() or text, probability
