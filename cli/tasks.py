@@ -47,7 +47,7 @@ def tasks(
         show_json([{key: getattr(task, key) for key in keys} for task in listed])
         return
     for task in listed:
-        show(f"{task.category:<12} {task.name:<27} {len(task.pairs):>4} pairs  {task.description}")
+        show(f"{task.category:<14} {task.name:<27} {len(task.pairs):>4} pairs  {task.description}")
 
 
 def choose_tasks(
@@ -78,7 +78,8 @@ def show_prompts(
 
     tokenizer = load_tokenizer(reference, revision=revision, trust_remote_code=trust_remote_code)
     task, dummies = config.tasks[0], config.dummies
-    prompt = sample_prompts(task, dev=1, test=1, shots=config.shots, dummies=dummies)[1][0]
+    counts = {"dev": 1, "test": 1, "shots": config.shots, "dummies": dummies}
+    prompt = sample_prompts(task, unbalanced=config.unbalanced, **counts)[1][0]
     encoded = encode_prompt(tokenizer, config.template, prompt, UNBOUNDED)
     kinds = [("regular (query)", 0), *((f"θ (dummy {d})", d) for d in range(1, dummies + 1))]
     show(f"{task.name}, {reference}; the arrow is marked ⟦ ⟧\n")

@@ -100,7 +100,10 @@ class Cluster(Experiment):
         config, model = self.config, self.model
         task = next(task for task in config.tasks if task.name == unit[0])
         counts = {"test": config.per_task, "shots": config.shots, "dummies": config.dummies}
-        encoded = context.encode(sample_prompts(task, seed=config.seed, dev=0, **counts)[1])
+        drawn = sample_prompts(
+            task, seed=config.seed, dev=0, unbalanced=config.unbalanced, **counts
+        )
+        encoded = context.encode(drawn[1])
 
         def run(size: int) -> "Tensor":
             batches = make_batches(encoded, size, model.way, with_query=False)

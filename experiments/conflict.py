@@ -141,6 +141,7 @@ class Conflict(Experiment):
             f"{a.name}:{b.name}", {query: "x" for query in self.queries[a.name, b.name]}
         )
         counts: dict[str, Any] = {"shots": config.shots, "dummies": config.dummies, "dev": 0}
+        counts["unbalanced"] = config.unbalanced
         asked = sample_prompts(
             common, seed=config.seed, dev=0, test=config.test, shots=0, dummies=0
         )[1]

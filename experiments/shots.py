@@ -9,8 +9,10 @@ from pydantic import model_validator
 from icl_vectors.engine.config import (
     ALL_TASKS,
     CANDIDATES,
+    UNBALANCED,
     BatchSize,
     Config,
+    Flag,
     Layers,
     Positive,
     Tasks,
@@ -42,6 +44,7 @@ class ShotsConfig(Config):
     layers: Layers = asked("all", CANDIDATES)
     dummies: Positive = asked(2, "Dummy queries that θ is averaged over.")
     batch_size: BatchSize = asked("auto", "Prompts at once; auto: from free memory.")
+    unbalanced: Flag = asked(False, UNBALANCED)
 
     @model_validator(mode="after")
     def _require_pairs(self) -> Self:
@@ -64,7 +67,7 @@ class ShotsConfig(Config):
         """Dev and test prompts of a unit; the queries are the same for every number."""
         task, n = self.task(unit)
         counts = {"dev": self.dev, "test": self.test, "dummies": self.dummies}
-        drawn = sample_prompts(task, seed=unit[1], shots=n, **counts)
+        drawn = sample_prompts(task, seed=unit[1], shots=n, unbalanced=self.unbalanced, **counts)
         dev, test = ([replace(one, id=f"{one.id}-shots{n}") for one in part] for part in drawn)
         return dev, test
 

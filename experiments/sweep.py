@@ -73,7 +73,8 @@ class SweepConfig(PromptsConfig):
 
     def prompts(self, unit: Unit) -> tuple[list[Prompt], list[Prompt]]:
         """Dev and test prompts of one unit."""
-        counts = {"dev": self.dev, "test": self.test, "shots": self.shots, "dummies": self.dummies}
+        names = ("dev", "test", "shots", "dummies", "unbalanced")
+        counts = {name: getattr(self, name) for name in names}
         return sample_prompts(self.task(unit), seed=unit[1], **counts)
 
 

@@ -1,14 +1,21 @@
 import hashlib
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import asdict
 
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.prompts.sampling import Prompt, require_pairs, sample_prompts
+from icl_vectors.prompts.sampling import (
+    Prompt,
+    has_few_labels,
+    require_pairs,
+    sample_prompts,
+)
 from icl_vectors.tasks.task import Task, list_tasks, load_task
 
+OF_18_TASKS = "929e5e2ec617a1ef972901266d8cda7aecbcc7f674886cd9f95d4aa263c55dd2"
 PRINT_DIGEST = """
 import hashlib
 from icl_vectors.prompts.sampling import sample_prompts
@@ -68,6 +75,80 @@ def test_prompts_stay_what_they_were() -> None:
     assert prompt.id == "to_upper-41-test-0000"
     again = sample_prompts(Task("to_upper", tuple(reversed(load_task("to_upper").pairs))))[1][0]
     assert asdict(again) == asdict(prompt), "the order of the pairs in the file plays no part"
+
+
+def test_prompts_of_the_18_tasks_stay_what_they_were_before_labels_were_drawn_evenly() -> None:
+    found = hashlib.sha256()
+    for name in list_tasks():
+        assert not has_few_labels(load_task(name))
+        for seed in (41, 7):
+            found.update(repr(sample_prompts(load_task(name), seed=seed)).encode())
+    assert found.hexdigest() == OF_18_TASKS
+
+
+def labelled(n_labels: int, each: int, name: str = "own") -> Task:
+    return Task.from_pairs(name, {f"{i}": f"label {i % n_labels}" for i in range(n_labels * each)})
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        (labelled(2, 10), True),
+        (labelled(20, 2), True),
+        (labelled(21, 2), False),
+        (labelled(8, 1), False),
+        (labelled(1, 20), False),
+        (labelled(7, 10, "location_religion"), False),
+        (load_task("location_religion"), False),
+        (load_task("topic"), True),
+    ],
+)
+def test_few_labels_are_2_to_20_that_repeat_outside_the_18_tasks(
+    task: Task, expected: bool
+) -> None:
+    assert has_few_labels(task) is expected
+
+
+@pytest.mark.parametrize(("n_labels", "shots", "dummies"), [(2, 5, 2), (4, 5, 2), (6, 8, 8)])
+def test_few_labels_are_shown_evenly_and_dummies_have_different_ones(
+    n_labels: int, shots: int, dummies: int
+) -> None:
+    task = labelled(n_labels, 10)
+    odd_ones, orders = set(), set()
+    dev, test = sample_prompts(task, shots=shots, dummies=dummies)
+    for prompt in [*dev, *test]:
+        shown = [label for _, label in prompt.demonstrations]
+        counts = Counter({label: shown.count(label) for label in task.labels})
+        assert len(shown) == shots and max(counts.values()) - min(counts.values()) <= 1
+        of_dummies = [task.answers[dummy][0] for dummy in prompt.dummies]
+        assert len(of_dummies) == dummies
+        assert len(set(of_dummies)) == min(dummies, n_labels)
+        everything = [*(text for text, _ in prompt.demonstrations), *prompt.dummies, prompt.query]
+        assert len(set(everything)) == shots + dummies + 1
+        odd_ones |= {label for label in counts if counts[label] == max(counts.values())}
+        orders.add(tuple(shown))
+    assert odd_ones == set(task.labels), "no label has the odd demonstration always"
+    assert len(orders) > 10, "labels come in any order"
+
+
+def test_an_unbalanced_draw_keeps_queries_and_dummies_apart() -> None:
+    task = labelled(2, 40)
+    even, plain = (sample_prompts(task, unbalanced=flag)[1] for flag in (False, True))
+    assert queries(even) == queries(plain)
+    shown = [[label for _, label in one.demonstrations] for one in plain]
+    assert {labels.count("label 0") for labels in shown} >= {1, 2, 3, 4}
+    assert all(
+        {task.answers[dummy] for dummy in one.dummies} == {("label 0",), ("label 1",)}
+        for one in plain
+    )
+
+
+def test_rare_labels_and_the_last_pairs_are_drawn_too() -> None:
+    pairs = {**{str(i): "common" for i in range(7)}, "x": "rare"}
+    for prompt in sample_prompts(Task.from_pairs("rare", pairs))[1]:
+        shown = [text for text, _ in prompt.demonstrations]
+        assert {*shown, *prompt.dummies, prompt.query} == set(pairs)
+        assert "x" in {*prompt.dummies, prompt.query}
 
 
 def test_another_seed_or_task_gives_other_prompts() -> None:

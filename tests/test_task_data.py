@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections import Counter
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,14 @@ MINIMUM = {
     "antonyms": ("linguistic", 200),
     "en_it": ("translation", 300),  # these two only make bijection tasks
     "present_simple_past_participle": ("linguistic", 300),
+    "sentiment": ("classification", 160),
+    "topic": ("classification", 160),
+    "question_type": ("classification", 180),
+}
+LABELS = {
+    "sentiment": {"positive", "negative"},
+    "topic": {"business", "politics", "science", "sports"},
+    "question_type": {"method", "number", "person", "place", "reason", "time"},
 }
 KEYS = {"name", "category", "version", "description", "source", "licence", "pairs"}
 CONTINENTS = {"Africa", "Antarctica", "Asia", "Europe", "North America", "Oceania", "South America"}
@@ -127,6 +137,28 @@ def test_inputs_and_first_outputs_are_spelled_the_american_way(name: str) -> Non
     for word, accepted in pairs(name).items():
         assert not BRITISH.match(word), word
         assert not BRITISH.match(accepted[0]), accepted
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_texts_are_classified_evenly_and_no_text_names_a_label_or_repeats_another(
+    name: str,
+) -> None:
+    texts = pairs(name)
+    counts = Counter(label for (label,) in texts.values())
+    assert set(counts) == LABELS[name] and len(set(counts.values())) == 1
+    words = {text: set(re.findall(r"\w+", text.casefold())) for text in texts}
+    for text, own in words.items():
+        assert not own & LABELS[name], text
+        assert 3 <= len(text.split()) <= 20 and text[0].isupper(), text
+        assert text[-1] == {"sentiment": ".", "question_type": "?"}.get(name, text[-1].lower())
+    for one, other in combinations(words, 2):
+        assert len(words[one] & words[other]) / len(words[one] | words[other]) <= 0.6, (one, other)
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_no_wording_is_a_template(name: str) -> None:
+    starts = Counter(" ".join(text.split()[:4]) for text in pairs(name))
+    assert max(starts.values()) <= 2, starts.most_common(3)
 
 
 def test_every_location_lies_on_a_known_continent_and_all_continents_occur() -> None:

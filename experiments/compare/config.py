@@ -193,4 +193,4 @@ class CompareConfig(PromptsConfig):
         """Dev and test prompts of a task; the queries are the same for every number of shots."""
         counts = {"dev": self.dev, "test": self.test, "dummies": self.dummies}
         at = self.shots if shots is None else shots
-        return sample_prompts(task, seed=self.seed, shots=at, **counts)
+        return sample_prompts(task, seed=self.seed, shots=at, unbalanced=self.unbalanced, **counts)

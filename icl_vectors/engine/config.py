@@ -5,6 +5,7 @@ help text), and what `run.json` stores of a run, so that the same object repeats
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -21,7 +22,7 @@ from pydantic import (
 
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.given import plain, whole_number
-from icl_vectors.prompts.sampling import require_pairs
+from icl_vectors.prompts.sampling import has_few_labels, require_pairs
 from icl_vectors.prompts.template import Template, load_template
 from icl_vectors.tasks.choose import check_seeds, gather_tasks
 from icl_vectors.tasks.task import Task
@@ -210,7 +211,14 @@ class Config(BaseModel):
             resolved: what the model or an earlier experiment made of some fields.
         """
         left_out = {"template", "batch_size"} | self.of_sweep  # the template is the folder's
-        return {**self.model_dump(mode="json", exclude=left_out), **resolved}
+        found = {**self.model_dump(mode="json", exclude=left_out), **resolved}
+        tasks = [*getattr(self, "tasks", ()), *chain(*getattr(self, "pairs", ()))]
+        if "unbalanced" in found and not any(map(has_few_labels, tasks)):
+            found["unbalanced"] = None  # it decides nothing, as in older folders
+        return found
+
+
+UNBALANCED = "Few labels: demonstrations drawn whatever their labels."
 
 
 class PromptsConfig(Config):
@@ -219,6 +227,7 @@ class PromptsConfig(Config):
     shots: NotNegative = asked(5, "Demonstrations in a prompt.")
     dummies: Positive = asked(2, "Dummy queries that θ is averaged over.")
     batch_size: BatchSize = asked("auto", "Prompts at once; auto: from free memory.")
+    unbalanced: Flag = asked(False, UNBALANCED)
 
     @model_validator(mode="after")
     def _require_pairs(self) -> Self:

@@ -10,9 +10,10 @@ from typing import Literal, TypeAlias
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.tasks.bijections import CATEGORY as BIJECTION
-from icl_vectors.tasks.task import Task
+from icl_vectors.tasks.task import Task, list_tasks
 
 Split: TypeAlias = Literal["dev", "test"]
+FEW_LABELS = 20
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,35 @@ class Prompt:
     dummies: tuple[str, ...]
 
 
+def has_few_labels(task: Task) -> bool:
+    """Whether a task's prompts are drawn by label: 2 to 20 labels, each of two inputs or more.
+
+    (Of two on average.) The 18 tasks of the paper never are: their prompts are its plain draw.
+    """
+    most = min(FEW_LABELS, len(task.pairs) // 2)
+    return task.name not in list_tasks() and 2 <= len(task.labels) <= most
+
+
 def sample_prompts(
-    task: Task, *, seed: int = 41, dev: int = 50, test: int = 50, shots: int = 5, dummies: int = 2
+    task: Task,
+    *,
+    seed: int = 41,
+    dev: int = 50,
+    test: int = 50,
+    shots: int = 5,
+    dummies: int = 2,
+    unbalanced: bool = False,
 ) -> tuple[list[Prompt], list[Prompt]]:
     """Dev and test prompts of a task.
 
     Queries are distinct, and those of dev and test disjoint, as far as the task has inputs: test
     takes its queries first, dev those that are left, and both start again when none are left.
-    Demonstrations and dummies are drawn anew for each prompt, without the query.
+    Demonstrations and dummies are drawn anew for each prompt, without the query. Where a task has
+    few labels, dummies have different labels as far as there are some, and demonstrations are
+    spread evenly over the labels.
+
+    Args:
+        unbalanced: draw demonstrations whatever their labels.
 
     Raises:
         IclVectorsError: the task has fewer pairs than one prompt needs.
@@ -52,9 +74,10 @@ def sample_prompts(
     queries = _endless(inputs, random.Random(f"{seed}:{task.name}:queries"))
     test_queries = [next(queries) for _ in range(test)]
     dev_queries = [next(queries) for _ in range(dev)]
+    counts = (shots, dummies, unbalanced)
     return (
-        _prompts(task, inputs, "dev", seed, dev_queries, shots, dummies),
-        _prompts(task, inputs, "test", seed, test_queries, shots, dummies),
+        _prompts(task, inputs, "dev", seed, dev_queries, *counts),
+        _prompts(task, inputs, "test", seed, test_queries, *counts),
     )
 
 
@@ -94,13 +117,17 @@ def _prompts(
     queries: Sequence[str],
     shots: int,
     dummies: int,
+    unbalanced: bool,
 ) -> list[Prompt]:
+    by_label = has_few_labels(task)
     draw = random.Random(f"{seed}:{task.name}:{split}")
     prompts = []
     for number, query in enumerate(queries):
         told = _tell(task, query)
-        drawn = draw.sample(inputs, shots + dummies + len(told))
-        others = [input for input in drawn if input not in told][: shots + dummies]
+        drawn = draw.sample(inputs, len(inputs) if by_label else shots + dummies + len(told))
+        others = [input for input in drawn if input not in told]
+        if by_label:
+            others = _by_label(task, others, draw, shots, dummies, unbalanced)
         prompts.append(
             Prompt(
                 id=f"{task.name}-{seed}-{split}-{number:04d}",
@@ -110,7 +137,31 @@ def _prompts(
                 query=query,
                 answers=task.answers[query],
                 demonstrations=tuple(task.demonstration(input) for input in others[:shots]),
-                dummies=tuple(others[shots:]),
+                dummies=tuple(others[shots : shots + dummies]),
             )
         )
     return prompts
+
+
+def _by_label(
+    task: Task, inputs: list[str], draw: random.Random, shots: int, dummies: int, unbalanced: bool
+) -> list[str]:
+    """Inputs of the demonstrations, then the dummies, from inputs in a random order."""
+    of_dummies = _in_turn(task, inputs, draw)[:dummies]
+    left = [input for input in inputs if input not in of_dummies]
+    shown = (left if unbalanced else _in_turn(task, left, draw))[:shots]
+    return [*draw.sample(shown, len(shown)), *of_dummies]
+
+
+def _in_turn(task: Task, inputs: Sequence[str], draw: random.Random) -> list[str]:
+    """One input of every label, in a random order of labels, then the next one of every label."""
+    of_label: dict[str, list[str]] = {}
+    for input in inputs:
+        of_label.setdefault(task.answers[input][0], []).append(input)
+    found = []
+    while of_label:
+        for label in draw.sample(sorted(of_label), len(of_label)):
+            found.append(of_label[label].pop(0))
+            if not of_label[label]:
+                del of_label[label]
+    return found

@@ -19,9 +19,10 @@ from pydantic import (
     model_validator,
 )
 
+from icl_vectors.prompts.sampling import FEW_LABELS as FEW_LABELS
+
 SCHEMA = 1
 METHODS = ("baseline", "hypothesis", "regular")
-FEW_LABELS = 20
 COPIES = "copies its dummies"
 BEGIN_ALIKE = "its answers begin alike: compare them whole with --answer generate"
 

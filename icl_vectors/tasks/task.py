@@ -43,7 +43,10 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
         "location_religion",
     ),
 }
-OUTSIDE_ALL = {BIJECTION: tuple(SOURCES)}
+OUTSIDE_ALL = {
+    BIJECTION: tuple(SOURCES),
+    "classification": ("sentiment", "topic", "question_type"),
+}
 
 LONGEST_NAME = 200  # bytes: what stands around it in a file's name has room up to 255
 Outputs: TypeAlias = str | Iterable[str]
@@ -157,6 +160,11 @@ class Task:
     @property
     def inputs(self) -> tuple[str, ...]:
         return tuple(input for input, _ in self.pairs)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The distinct accepted outputs, sorted."""
+        return tuple(sorted({output for _, accepted in self.pairs for output in accepted}))
 
     @property
     def fingerprint(self) -> str:

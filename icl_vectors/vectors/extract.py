@@ -147,7 +147,7 @@ def _draw(
             "expected 1 or more of each."
         )
     others = Task(task.name, tuple(pair for pair in task.pairs if pair[0] not in {*dummies}))
-    counts = {"test": prompts, "shots": shots, "dummies": draw_dummies}
+    counts: dict[str, Any] = {"test": prompts, "shots": shots, "dummies": draw_dummies}
     drawn = sample_prompts(others, seed=seed, dev=0, **counts)[1]
     return [replace(one, dummies=tuple(dummies)) for one in drawn] if dummies else drawn
 

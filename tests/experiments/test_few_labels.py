@@ -17,6 +17,7 @@ from icl_vectors.tasks.task import Task
 from tests.made import ALIKE, INPUTS, LABELS, PARITY, SHARING, save_made
 
 SMALL: dict[str, Any] = {"shots": 4, "dev": 30, "test": 40}
+ONE: dict[str, Any] = {"dummies": 1}  # two dummies give both labels, which leaves no prompt apart
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_the_constant_is_the_commonest_answer_of_dev_told_on_test(
 
 
 def test_apart_holds_the_prompts_whose_answers_no_dummy_gives(made: Model, tmp_path: Path) -> None:
-    found = entry(made, output=tmp_path)
+    found = entry(made, output=tmp_path, **ONE)
     odd = {text: index % 2 for index, text in enumerate(INPUTS)}
 
     def own(prompt: Any, query: str) -> int:  # the made model's: the parity of most words shown
@@ -79,12 +80,19 @@ def test_apart_holds_the_prompts_whose_answers_no_dummy_gives(made: Model, tmp_p
     assert found["dev_apart_by_layer"] == [1.0, 0.0, 0.0]
 
 
+def test_two_dummies_of_two_labels_leave_no_prompt_apart(made: Model) -> None:
+    found = entry(made)
+    assert found["apart"] == {"n": 0, "hypothesis": None, "regular": None}
+    with pytest.raises(icl.IclVectorsError, match="lower --dummies"):
+        entry(made, choose_layer="apart")
+
+
 def test_a_block_that_holds_the_dummys_answer_is_flagged(made: Model) -> None:
-    found = entry(made, layers="1:")
+    found = entry(made, layers="1:", **ONE)
     assert found["copied"]["hypothesis"]["accuracy"] == 1.0
     assert found["apart"]["hypothesis"]["accuracy"] == 0.0
     assert found["beats_constant"] is False and found["fails"] != []
-    many = entry(made, layers="1:", test=120)
+    many = entry(made, layers="1:", test=120, **ONE)
     assert many["apart"]["n"] >= 10 and COPIES in many["fails"]
 
 
@@ -143,13 +151,13 @@ def test_who_beats_whom_is_told_by_mcnemars_exact_test(
 def test_the_layer_can_be_chosen_where_no_dummy_gives_the_answer(
     made: Model, tmp_path: Path
 ) -> None:
-    found = entry(made, choose_layer="apart", output=tmp_path)
-    by_accuracy = entry(made)
+    found = entry(made, choose_layer="apart", output=tmp_path, **ONE)
+    by_accuracy = entry(made, **ONE)
     assert found == by_accuracy
     configuration = read_json(tmp_path / "run.json")["experiments"]["sweep"]["configuration"]
     assert configuration["choose_layer"] == "apart"
     with pytest.raises(icl.IclVectorsError, match="choose_layer"):
-        entry(made, output=tmp_path)
+        entry(made, output=tmp_path, **ONE)
     none = Task.from_pairs("one", [(text, LABELS[0]) for text in INPUTS])
     with pytest.raises(icl.IclVectorsError, match="found none among 30"):
         entry(made, none, choose_layer="apart")
