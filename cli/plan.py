@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import fill
 from typing import Annotated, Any
 
 import typer
@@ -57,7 +58,7 @@ def _plan(
     Memory, work, time and jobs of a sweep, a comparison, or another experiment made of sweeps.
 
     The configuration suffices: a folder that holds config.json alone, or a hub id. --dtype auto
-    tells of the checkpoint's own dtype, bfloat16, int8 and nf4.
+    tells of the checkpoint's own dtype, bfloat16, nf4 and int8.
 
     Example: icl-vectors plan --model ./llama-2-70b --dtype nf4 --memory 24GB
     """
@@ -142,24 +143,32 @@ def _command(context: typer.Context, reference: str, dtype: str | None, remote: 
 
 
 HOUR = 3600
+WIDTH = 100  # characters of a line
 
 
 def plan_text(plan: Mapping[str, Any], remote: bool) -> str:
     """What a sweep, or a comparison, would cost, for people to read."""
-    lines = [_model(plan), ""]
+    parts = [_model(plan)]
     if not remote:
-        lines += [*_memory(plan), ""]
-    lines += [*_work(plan), ""]
+        parts += [*_memory(plan)]
+    parts.append(_work(plan))
     if plan["compare"]:
-        lines += [*_methods(plan["compare"]), ""]
-    lines += [_remote(plan)] if remote or plan["command"] is None else []
+        parts.append("\n".join(_methods(plan["compare"])))
+    if remote or plan["command"] is None:
+        parts.append(_remote(plan))
     if plan["not_counted"]:
-        lines.append(f"Not counted: {plan['not_counted']} (one more job a task on a server).")
-    if plan["command"] is None:
-        lines.append(f"Fits nowhere whole. To run it: {plan['remote']['command']}")
+        parts.append(f"Not counted: {plan['not_counted']} (one more job a task on a server).")
+    if remote or plan["command"] is None:
+        fits = "" if remote else "Fits nowhere whole. "
+        command = plan["remote"]["command"]
     else:
-        lines.append(f"To run it: {plan['command']}")
-    return "\n".join(lines)
+        fits = _wrapped(f"Recommended: {plan['dtype']}, {plan['reason']}.") + "\n"
+        command = plan["command"]
+    return "\n\n".join([*parts, f"{fits}To run it: {command}"])
+
+
+def _wrapped(*sentences: str) -> str:
+    return "\n".join(fill(one, WIDTH, break_on_hyphens=False) for one in sentences)
 
 
 def _model(plan: Mapping[str, Any]) -> str:
@@ -168,67 +177,80 @@ def _model(plan: Mapping[str, Any]) -> str:
         if plan["tokens_estimated"]
         else "by its own tokenizer"
     )
-    return (
+    path = "It keeps more than keys and values: whole prompts are run."
+    return _wrapped(
         f"{plan['model']}: {plan['type']}, {plan['n_layers']} blocks of width "
-        f"{plan['hidden_size']}, {plan['parameters'] / 1e9:.2f} billion parameters; the longest "
-        f"prompt has {plan['longest_prompt']} tokens ({source}).{_path(plan)}"
+        f"{plan['hidden_size']}, {plan['parameters'] / 1e9:.2f} billion parameters.",
+        f"The longest prompt has {plan['longest_prompt']} tokens ({source}).",
+        *([path] if plan["path"] != "cached" else []),
     )
-
-
-def _path(plan: Mapping[str, Any]) -> str:
-    return "" if plan["path"] == "cached" else " It keeps more than keys and values: whole prompts."
 
 
 def _memory(plan: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{'dtype':<10}{'weights':>10}{'a prompt':>11}   fits"
-    for one in plan["dtypes"]:
-        sizes = f"{_bytes(one['weight_bytes']):>10}{_bytes(one['bytes_per_prompt']):>11}"
-        for number, place in enumerate(one["places"]):
-            head = f"{one['dtype']:<10}{sizes}" if number == 0 else " " * 31
-            yield f"{head}   {_place(one, place)}"
-        if seconds := one.get("seconds"):
-            yield f"{'':<31}   {_seconds(seconds)}"
+    """A table a place, and what else is to be said of a dtype there."""
+    for number, first in enumerate(plan["dtypes"][0]["places"]):
+        name, size = first["name"], _bytes(first["memory"])
+        lines = [f"{name}:" if name.endswith("GB") else f"{name}, {size}:"]
+        lines.append(
+            f"  {'dtype':<10}{'fits':<6}{'weights':>10}{'a prompt':>11}{'batch':>7}  in all"
+        )
+        remarks: list[str] = []
+        for one in plan["dtypes"]:
+            place, fits = one["places"][number], "yes" if one["places"][number]["fits"] else "no"
+            sizes = f"{_bytes(one['weight_bytes']):>10}{_bytes(one['bytes_per_prompt']):>11}"
+            batch = place.get("batch_size", "–")
+            lines.append(f"  {one['dtype']:<10}{fits:<6}{sizes}{batch:>7}  {_in_all(one, place)}")
+            remarks += _remarks(one, place)
+        yield "\n".join([*lines, *map(_wrapped, remarks)])
+    if spoken := [_seconds(one) for one in plan["dtypes"] if one.get("seconds")]:
+        yield _wrapped(*spoken)
 
 
-def _place(one: Mapping[str, Any], place: Mapping[str, Any]) -> str:
-    name = f"{place['name']}, {_bytes(place['memory'])}"
-    if place["fits"]:
-        remark = f" ({place['remark']})" if "remark" in place else ""
-        size = place["batch_size"]
-        return f"{name}: yes, {_bytes(place['peak_bytes'])} with batches of {size}{remark}"
+def _in_all(one: Mapping[str, Any], place: Mapping[str, Any]) -> str:
     if "peak_bytes" in place:
-        return f"{name}: not with batches of {place['batch_size']} ({_bytes(place['peak_bytes'])})"
+        return _bytes(place["peak_bytes"]) + (
+            "" if place["fits"] else ", too large: a smaller batch"
+        )
     lacking = one["weight_bytes"] + one["bytes_per_prompt"] - place["memory"]
-    found = f"{name}: no, {_bytes(max(lacking, 0))} too large"
-    if not place["gpu"]:
-        return found
+    return f"{_bytes(max(lacking, 0))} too large"
+
+
+def _remarks(one: Mapping[str, Any], place: Mapping[str, Any]) -> Iterator[str]:
+    if place["fits"] and "remark" in place:
+        yield f"{one['dtype']}: {place['remark']}."
+    if place["fits"] or "peak_bytes" in place or not place["gpu"]:
+        return
     if (offloaded := place["offloaded"]) is None:
-        return found + "; cannot be offloaded in this dtype"
-    return (
-        f"{found}; with --device-map auto, in batches of {offloaded['batch_size']}, "
-        f"{_bytes(offloaded['moved_bytes'])} move over the bus: at least "
-        f"{_time(offloaded['seconds_at_least'])} at its nominal 25 GB/s"
+        yield f"{one['dtype']} cannot be offloaded."
+        return
+    yield (
+        f"{one['dtype']} with --device-map auto, in batches of {offloaded['batch_size']}: "
+        f"{_bytes(offloaded['moved_bytes'])} move over the bus, at least "
+        f"{_time(offloaded['seconds_at_least'])} at its nominal 25 GB/s."
     )
 
 
-def _seconds(seconds: Mapping[str, Any]) -> str:
+def _seconds(one: Mapping[str, Any]) -> str:
+    dtype, seconds = one["dtype"], one["seconds"]
     if seconds["estimated"] is None:
-        return f"not measured: {seconds['reason']}"
-    return f"about {_time(seconds['estimated'])} on {seconds['device']} here, by its speed just now"
+        return f"{dtype}: not measured: {seconds['reason']}"
+    took, device = _time(seconds["estimated"]), seconds["device"]
+    return f"{dtype} takes about {took} on {device} here, by its speed just now."
 
 
-def _work(plan: Mapping[str, Any]) -> Iterator[str]:
+def _work(plan: Mapping[str, Any]) -> str:
     units = plan["work"]
     total = {key: sum(unit[key] for unit in units) for key in ("tokens", "layer_tokens", "flops")}
-    n = len(units)
-    yield (
-        f"{n} task(s) × seed(s), {sum(unit['prompts'] for unit in units)} prompts, in batches of "
-        f"{plan['batch_size']}: {total['tokens']:,} tokens, "
-        f"{total['layer_tokens']:,} layer-tokens, {total['flops']:.2e} FLOPs"
-    )
-    yield (
-        f"per task on average: {total['tokens'] // n:,} tokens, {total['layer_tokens'] // n:,} "
-        f"layer-tokens, {total['flops'] / n:.2e} FLOPs"
+    tasks, seeds = (len({unit[key] for unit in units}) for key in ("task", "seed"))
+    n, prompts = len(units), sum(unit["prompts"] for unit in units)
+    each = f" with {seeds} seeds each" if seeds > 1 else ""
+    return _wrapped(
+        f"{tasks} {'tasks' if tasks > 1 else 'task'}{each}: {prompts} prompts in batches of "
+        f"{plan['batch_size']}.",
+        f"Work: {total['tokens']:,} tokens, {total['layer_tokens']:,} layer-tokens, "
+        f"{total['flops']:.2e} FLOPs.",
+        f"Of one task and seed: {total['tokens'] // n:,} tokens, {total['layer_tokens'] // n:,} "
+        f"layer-tokens, {total['flops'] / n:.2e} FLOPs.",
     )
 
 
@@ -247,7 +269,7 @@ def _remote(plan: Mapping[str, Any]) -> str:
     remote = plan["remote"]
     jobs = remote["jobs"]
     up, down = remote["bytes_up"], remote["bytes_down"]
-    return (
+    return _wrapped(
         f"On an NDIF server (--remote): {jobs} {'jobs' if jobs > 1 else 'job'}, "
         f"{_bytes(up)} up and {_bytes(down)} down "
         f"({_bytes(up / jobs)} and {_bytes(down / jobs)} a job)."

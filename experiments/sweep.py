@@ -112,21 +112,25 @@ class Sweep(Experiment):
         return {key: value for key, value in found.items() if key != "seed"}
 
     def refused(self) -> dict[Unit, str]:
-        """Units whose longest prompt can't be encoded.
+        """Units whose longest prompt can't be encoded, or too few of whose prompts can.
 
         Raises:
             IclVectorsError: none can be.
         """
-        from icl_vectors.prompts.limits import encode_prompts
+        from icl_vectors.prompts.encoding import Joined
+        from icl_vectors.prompts.limits import encode_most, encode_prompts
 
         failures: dict[Unit, str] = {}
         errors = []
         for unit in self.units():
             try:
                 dev, test = self.config.prompts(unit)
-                encode_prompts(self.model, self.config.template, [max(dev, key=_length)])
-                longest = [max(test, key=_length)]
-                encode_prompts(self.model, self.config.template, longest, self._new_tokens(test))
+                for part, tokens in ((dev, 0), (test, self._new_tokens(test))):
+                    try:
+                        longest = [max(part, key=_length)]
+                        encode_prompts(self.model, self.config.template, longest, tokens)
+                    except Joined:
+                        encode_most(self.model, self.config.template, part, tokens)
             except IclVectorsError as error:
                 failures[unit] = str(error)
                 errors.append(error)
@@ -137,8 +141,8 @@ class Sweep(Experiment):
     def measure(self, unit: Unit, context: "Context") -> Outcome:
         config, model, layers = self.config, self.model, self.layers
         task, (dev_prompts, test_prompts) = config.task(unit), config.prompts(unit)
-        dev = context.encode(dev_prompts)
-        test = context.encode(test_prompts, self._new_tokens(test_prompts))
+        dev = context.encode(dev_prompts, leave_out=True)
+        test = context.encode(test_prompts, self._new_tokens(test_prompts), leave_out=True)
         of_dummies = dummy_answers(model.tokenizer, config.template, task, [*dev, *test])
         by_apart = config.choose_layer == "apart"
         choose = partial(best_apart, dev, layers, of_dummies) if by_apart else None
@@ -153,7 +157,7 @@ class Sweep(Experiment):
         copies, sizes = result["copies_dummies"], (layers, model.n_layers)
         result |= label_measures(dev, test, *sizes, found, of_dummies, copies, generated)
         path = self._vector(unit, found).save(context.folder.vector_path(*unit))
-        return Outcome(result, [*dev_prompts, *test_prompts], samples, [path])
+        return Outcome(result, [one.prompt for one in [*dev, *test]], samples, [path])
 
     def summarise(self, done: Mapping[Unit, Mapping[str, Any]]) -> dict[str, Any]:
         entries = [dict(entry) for entry in done.values()]

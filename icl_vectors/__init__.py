@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from icl_vectors.methods.method import Method
     from icl_vectors.methods.registry import register_method
     from icl_vectors.models.load import Model, load_model
+    from icl_vectors.runs.predictions import predictions
     from icl_vectors.tasks.task import Task, list_tasks, load_task
     from icl_vectors.vectors.apply import Answers, apply
     from icl_vectors.vectors.by_layer import apply_by_layer
@@ -50,6 +51,7 @@ __all__ = [
     "list_tasks",
     "load_model",
     "load_task",
+    "predictions",
     "register_method",
     "share",
     "sweep",
@@ -73,6 +75,7 @@ _HOMES = {
     "load_model": "icl_vectors.models.load",
     "load_task": "icl_vectors.tasks.task",
     "Method": "icl_vectors.methods.method",
+    "predictions": "icl_vectors.runs.predictions",
     "register_method": "icl_vectors.methods.registry",
     "share": "icl_vectors.vectors.share",
 }

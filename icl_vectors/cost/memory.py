@@ -40,7 +40,7 @@ class Place:
 def places_here(asked: int | None) -> list[Place]:
     """This machine's GPUs and RAM, or a GPU of the memory that is asked about."""
     if asked is not None:
-        return [Place(f"a GPU of {asked / 1e9:.0f} GB", asked, True)]
+        return [Place(f"A GPU of {asked / 1e9:.0f} GB", asked, True)]
     gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
     found = [Place(f"{gpu.name} (cuda:{i})", gpu.total_memory, True) for i, gpu in enumerate(gpus)]
     return [*found, Place("RAM (cpu)", int(psutil.virtual_memory().total), False)]

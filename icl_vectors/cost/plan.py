@@ -24,7 +24,8 @@ from icl_vectors.remote.cost import bytes_up
 from icl_vectors.runs.folder import Unit
 
 SCHEMA = 1
-ASKED_OF_AUTO = ("bfloat16", "int8", "nf4")  # besides the checkpoint's own dtype
+ASKED_OF_AUTO = ("bfloat16", "nf4", "int8")  # besides the checkpoint's own dtype
+NF4_FIRST = "smaller than int8, and its answers do not depend on the batch as int8's do"
 
 
 def plan_sweep(
@@ -47,7 +48,8 @@ def plan_sweep(
         given, options: of the sweep, as `icl_vectors.sweep` takes them; or the configuration of an
             experiment that is made of sweeps, such as `ShotsConfig`.
         methods: also what `compare` would cost with these methods and `controls`.
-        dtypes: "auto" alone tells of the checkpoint's own dtype, bfloat16, int8 and nf4.
+        dtypes: "auto" alone tells of the checkpoint's own dtype, bfloat16, nf4 and int8. The first
+            that fits is recommended.
         memory: bytes of a GPU to ask about in place of this machine.
         calibrate: measure this machine for a second a dtype, and estimate the time.
 
@@ -86,6 +88,7 @@ def plan_sweep(
         "tokens_estimated": tokenizer is None,
         "dtypes": of_dtypes,
         "dtype": best[0] if best else None,
+        "reason": _reason(best[0], named, list(dtypes) == ["auto"]) if best else None,
         "batch_size": size,
         "work": cost.work(size),
         "remote": cost.remote(named[0], _sent(run)),
@@ -104,6 +107,15 @@ def plan_sweep(
         if compared
         else None,
     }
+
+
+def _reason(chosen: str, named: Sequence[str], auto: bool) -> str:
+    """Why a dtype is recommended, in words."""
+    if not auto:
+        return "the first of those asked for that fits"
+    if chosen == named[0]:
+        return "the checkpoint's own dtype, and it fits"
+    return NF4_FIRST if chosen == "nf4" else "the next best that fits"
 
 
 def _dtypes(dtypes: Sequence[str], config: Any) -> list[str]:

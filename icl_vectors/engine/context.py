@@ -11,7 +11,7 @@ from icl_vectors.models.memory import choose_batch_size, with_smaller_batches
 from icl_vectors.models.model import Model
 from icl_vectors.observer import Observer
 from icl_vectors.prompts.encoding import EncodedPrompt
-from icl_vectors.prompts.limits import encode_prompts
+from icl_vectors.prompts.limits import encode_most, encode_prompts
 from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.prompts.template import Template
 from icl_vectors.remote.job import Job
@@ -41,17 +41,25 @@ class Context:
         self._jobs: Jobs | None = None
         self._start = perf_counter()
 
-    def encode(self, prompts: Iterable[Prompt], new_tokens: int = 0) -> list[EncodedPrompt]:
+    def encode(
+        self, prompts: Iterable[Prompt], new_tokens: int = 0, *, leave_out: bool = False
+    ) -> list[EncodedPrompt]:
         """Prompts as token ids, in order.
 
         Args:
             new_tokens: of the answers that are to be generated after them.
+            leave_out: those whose arrow the tokenizer joins with an answer are left out and named.
 
         Raises:
-            UnitRefused: one of them can't be encoded.
+            UnitRefused: one of them can't be encoded, or too few are left.
         """
         try:
-            return encode_prompts(self.model, self.template, prompts, new_tokens)
+            if not leave_out:
+                return encode_prompts(self.model, self.template, prompts, new_tokens)
+            found, left_out = encode_most(self.model, self.template, prompts, new_tokens)
+            if left_out:
+                self.observer.notice(left_out)
+            return found
         except IclVectorsError as error:
             raise UnitRefused(str(error)) from error
 

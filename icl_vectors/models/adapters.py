@@ -18,7 +18,7 @@ from transformers.utils.hub import cached_file, has_file
 from icl_vectors.errors import IclVectorsError, MissingExtra, first_line
 from icl_vectors.models.checkpoint import HUB_ID, INDEX, WHOLE, fingerprint_of_files
 from icl_vectors.models.embedded import EMBEDDED
-from icl_vectors.remote.proxies import require_usable_proxies
+from icl_vectors.remote.hub import reach_hub
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 KINDS = ("LORA", "ADALORA", "IA3", "LOHA", "LOKR", "OFT", "VERA")
@@ -163,7 +163,7 @@ def find_adapter(reference: str, revision: str | None = None) -> Adapter | None:
         there = (folder / CONFIG).is_file()
         whole = any((folder / name).is_file() for name in (WHOLE, INDEX))
         return Adapter(reference, folder) if there and not whole else None
-    require_usable_proxies()
+    reach_hub()
     try:
         config = cached_file(reference, CONFIG, revision=revision, **QUIET)
         offline = constants.HF_HUB_OFFLINE

@@ -16,7 +16,7 @@ from icl_vectors.models.architecture import text_config
 from icl_vectors.models.checkpoint import HUB_ID, require_weights
 from icl_vectors.models.embedded import EMBEDDED, prepare_embedded
 from icl_vectors.models.text_start import remarks_on, require_one_start
-from icl_vectors.remote.proxies import require_usable_proxies
+from icl_vectors.remote.hub import not_in_the_cache, reach_hub
 
 
 def load_config(
@@ -57,8 +57,7 @@ def find_source(
     if folder.exists() or not HUB_ID.fullmatch(reference):
         found = "a file" if folder.exists() else "no such folder"
         raise IclVectorsError(f"model {reference!r}: found {found}; {_what_is_a_model()}")
-    if not constants.HF_HUB_OFFLINE:
-        require_usable_proxies()
+    reach_hub()
     return reference, ""
 
 
@@ -126,6 +125,9 @@ def cannot_load(reference: str, what: str, error: BaseException) -> IclVectorsEr
             f"model {reference!r}: its {what} comes with code of its own, which is not run "
             "unasked; read that code, and if you trust it add --trust-remote-code."
         )
+    is_id = HUB_ID.fullmatch(reference) and not Path(reference).expanduser().is_dir()
+    if constants.HF_HUB_OFFLINE and is_id and isinstance(error, OSError):
+        return not_in_the_cache(reference, what)
     hint = "fetch its files again." if what == "weights" else _what_is_a_model()
     return IclVectorsError(
         f"model {reference!r}: cannot read its {what} ({type(error).__name__}: "

@@ -13,6 +13,17 @@ from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.prompts.template import Template
 
 
+class Joined(IclVectorsError):
+    """A tokenizer that joins the arrow with an answer."""
+
+    def __init__(self, template: Template, answer: str) -> None:
+        self.answer = answer
+        super().__init__(
+            f"template {template.text!r}: this tokenizer joins the arrow with the answer "
+            f"{answer[:20]!r}; use another arrow, or put a blank after it."
+        )
+
+
 @dataclass(frozen=True)
 class EncodedPrompt:
     """The token ids of one prompt; every sequence of `suffixes` and `alone` ends at an arrow.
@@ -40,12 +51,13 @@ def encode_prompt(tokenizer: Any, template: Template, prompt: Prompt, limit: int
         limit: the most tokens that the model takes.
 
     Raises:
-        IclVectorsError: the tokenizer merges the arrow with what follows, or the prompt is longer
-            than the model takes.
+        Joined: the tokenizer joins an arrow with the answer that follows.
+        IclVectorsError: the prompt is longer than the model takes.
     """
     lines = prompt.demonstrations
     any_answer = lines[0][1] if lines else prompt.answers[0]
     full = encode_to_arrow(tokenizer, template, template.prompt(lines, prompt.query), any_answer)
+    demonstration_arrows(tokenizer, template, prompt, full)  # refuses joined ones
     dummies = [
         encode_to_arrow(tokenizer, template, template.prompt(lines, dummy), any_answer)
         for dummy in prompt.dummies
@@ -82,10 +94,7 @@ def encode_to_arrow(tokenizer: Any, template: Template, text: str, answer: str |
         return ids[: arrow + 1]
     attached, attached_ends = _tokens(tokenizer, text + template.gap + answer)
     if attached[: arrow + 1] != ids[: arrow + 1] or attached_ends[arrow] != len(text):
-        raise IclVectorsError(
-            f"template {template.text!r}: this tokenizer joins the arrow with the answer that "
-            f"follows ({answer[:20]!r}); use another arrow, or put a blank after it."
-        )
+        raise Joined(template, answer)
     return ids[: arrow + 1]
 
 
@@ -106,10 +115,7 @@ def demonstration_arrows(
     for input, output in prompt.demonstrations:
         end = start + len(template.query(input))
         if end not in ends[: len(ids)] or tokens[: len(ids)] != list(ids):
-            raise IclVectorsError(
-                f"template {template.text!r}: this tokenizer joins the arrow with the answer "
-                f"{output[:20]!r}; use another arrow, or put a blank after it."
-            )
+            raise Joined(template, output)
         found.append(len(ids) - 1 - ends[: len(ids)][::-1].index(end))
         start += len(template.line(input, output))
     return tuple(found)
@@ -132,10 +138,7 @@ def first_tokens(
         attached, ends = _tokens(tokenizer, text + template.gap + answer)
         first = len(ids)
         if attached[:first] != ids or len(attached) == first:
-            raise IclVectorsError(
-                f"template {template.text!r}: this tokenizer joins the arrow with the answer "
-                f"{answer[:20]!r}; use another arrow, or put a blank after it."
-            )
+            raise Joined(template, answer)
         if not (text + template.gap + answer)[len(text) : ends[first]].strip():
             raise IclVectorsError(
                 f"template {template.text!r}: the first token after the arrow is blank, so it "

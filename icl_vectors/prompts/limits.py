@@ -1,10 +1,11 @@
 """How long a prompt a model takes, and prompts as tokens within that."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
+from icl_vectors.prompts.encoding import EncodedPrompt, Joined, encode_prompt
 from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.prompts.template import Template
 
@@ -59,3 +60,31 @@ def encode_prompts(
         tokens = len(one.shared) + len(one.suffixes[0])
         require_room(f"prompt {one.prompt.id}", tokens, written, limit, "lower --shots")
     return encoded
+
+
+def encode_most(
+    model: "Model", template: Template, prompts: Iterable[Prompt], written: int = 0
+) -> tuple[list[EncodedPrompt], str]:
+    """As `encode_prompts`, without the prompts whose arrow the tokenizer joins with an answer.
+
+    Returns:
+        The others, in order, and which answers were joined in how many prompts, in words.
+
+    Raises:
+        IclVectorsError: fewer than half are left, or as `encode_prompts`.
+    """
+    asked, found, joined = list(prompts), [], Counter[str]()
+    for prompt in asked:
+        try:
+            found += encode_prompts(model, template, [prompt], written)
+        except Joined as error:
+            joined[error.answer] += 1
+            last = error
+    if len(found) < len(asked) / 2:
+        raise last
+    named = ", ".join(f"{answer[:20]!r} ({count})" for answer, count in joined.most_common(5))
+    left_out = (
+        f"{joined.total()} of {len(asked)} {asked[0].split} prompts of {asked[0].task} are left "
+        f"out: with this template the tokenizer joins the arrow with the answers {named}"
+    )
+    return found, left_out if joined else ""

@@ -1,28 +1,52 @@
-"""Some test prompts with what each method answered."""
+"""Every test prompt with what each method answered, and a few of them as examples."""
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from icl_vectors.report.table import Cell, Column, Table, visible
 from icl_vectors.runs.run import Example
-from icl_vectors.runs.schema import (
-    METHODS,
-)
-
-if TYPE_CHECKING:
-    pass
+from icl_vectors.runs.schema import METHODS
 
 ANSWERS_SHOWN = 4
+FEW = 2  # of each task, in the table that is a file
+LEGEND = (
+    f"Up to {ANSWERS_SHOWN} of the accepted answers; what was answered (the first token, or in a "
+    "run of whole answers all of it), ✓ where it counts as right."
+)
 
 
 def examples_table(examples: Sequence[Example]) -> Table:
-    """Some test prompts with what each method answered: a first token, or a whole answer."""
+    """The first test prompts of each task."""
+    seen: Counter[str] = Counter()
+    few = []
+    for one in examples:
+        seen[one.task] += 1
+        few += [one] if seen[one.task] <= FEW else []
+    note = f"The first test prompts of each task, unselected. {LEGEND}"
+    return _table("examples", "Answers, as examples", few, note)
+
+
+def answers_table(examples: Sequence[Example], finished: int, most: int) -> Table:
+    """All test prompts, to be sorted and filtered in the page.
+
+    Args:
+        finished: test prompts of the run.
+        most: rows at most.
+    """
+    shown = examples[:most]
+    part = "" if len(shown) >= finished else f"{len(shown):,} of {finished:,} prompts are shown. "
+    return _table("answers", "Task, query, answers", shown, part + LEGEND, filters=True)
+
+
+def _table(
+    name: str, title: str, examples: Sequence[Example], note: str, filters: bool = False
+) -> Table:
     named = tuple(dict.fromkeys(method for one in examples for method in one.predictions))
     methods = METHODS if set(METHODS[:2]) & set(named) else named  # of a sweep, else of others
     return Table(
-        "examples",
-        "Answers, as examples",
-        (Column("task"), Column("query"), Column("accepted"), *map(Column, methods)),
+        name,
+        title,
+        (Column("task"), Column("query"), Column("expected"), *map(Column, methods)),
         tuple(
             (
                 Cell(one.task),
@@ -32,9 +56,8 @@ def examples_table(examples: Sequence[Example]) -> Table:
             )
             for one in examples
         ),
-        f"The first test prompts of each task, unselected, with up to {ANSWERS_SHOWN} of the "
-        "accepted answers; what was answered (the first token, or in a run of whole answers all "
-        "of it), ✓ where it counts as right.",
+        note,
+        filters,
     )
 
 
@@ -42,4 +65,5 @@ def _prediction(answer: tuple[str, bool] | None) -> Cell:
     if answer is None:
         return Cell("–")
     text, right = answer
-    return Cell(f"{visible(text)} {'✓' if right else '✗'}", mark="good" if right else "bad")
+    order = f"{int(right)} {text}"  # wrong ones together
+    return Cell(f"{visible(text)} {'✓' if right else '✗'}", order, "good" if right else "bad")

@@ -25,3 +25,17 @@ for (const button of document.querySelectorAll("th button")) {
     body.append(...rows);
   });
 }
+// Above the table of every test prompt: its task, and the method that is wrong.
+for (const form of document.querySelectorAll("form.filters")) {
+  const rows = [...form.nextElementSibling.querySelector("table").tBodies[0].rows];
+  const [task, wrong, count] = form.elements;
+  form.hidden = false;
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("change", () => {
+    for (const row of rows) {
+      const asked = !task.value || row.cells[0].textContent === task.value;
+      row.hidden = !asked || (wrong.value && !row.cells[wrong.value].classList.contains("bad"));
+    }
+    count.value = `${rows.filter((row) => !row.hidden).length} rows`;
+  });
+}

@@ -84,7 +84,9 @@ def _chapter(
     anchor: str, run: Run, label: str, sections: Sequence[Section], pictures: Pictures
 ) -> Chapter:
     claims = tuple(claim for section in sections for claim in section.claims)
-    verdicts = Section("claims", "The paper's claims", tables=(claims_table(claims),))
+    verdicts = Section(
+        "claims", "The paper's claims", tables=(claims_table(claims),) if claims else ()
+    )
     parts = [_part(anchor, section, pictures) for section in (verdicts, *sections)]
     return Chapter(
         anchor,

@@ -62,13 +62,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under columns, with a name for its file and remarks under it."""
+    """Rows under columns, with a name for its file and remarks under it.
+
+    Attributes:
+        filters: the page lets one choose rows by the first column, and by what is wrong.
+    """
 
     name: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
+    filters: bool = False
 
 
 def number(value: float | None, digits: int = 2) -> Cell:

@@ -6,6 +6,7 @@ report that was begun while the run went on never replaces the run's own, which 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from errno import EDQUOT, EFBIG, EIO, ENOENT, ENOSPC
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.report.drawing import Drawing, Picture, render
 from icl_vectors.report.dtypes import cosine_figure, precision_tables, read_crossed
 from icl_vectors.report.dtypes.paired import compare_precisions
-from icl_vectors.report.examples import examples_table
+from icl_vectors.report.examples import answers_table, examples_table
 from icl_vectors.report.page import MOST_SHOWN, page
 from icl_vectors.report.section import Section, claims_table
 from icl_vectors.report.sweep.tables import models_table
 from icl_vectors.report.table import Table, to_latex, to_markdown
 from icl_vectors.report.together import layers_of_runs, same_depth
 from icl_vectors.runs.files import write_whole
+from icl_vectors.runs.lines import MOST
 from icl_vectors.runs.reading import find_runs, read_run
 from icl_vectors.runs.run import Run
 
@@ -72,7 +74,10 @@ def _write_report(
     for number, (place, run, label) in enumerate(zip(places, runs, labels, strict=True), 1):
         notice(f"Figures and tables, run {number} of {len(runs)}: {place}")
         sections = sections_of(run)
-        own = _write_own(place, sections)
+        few = Section("examples", "Examples", tables=(examples_table(run.examples),))
+        own = _write_own(place, [*sections, few] if run.examples else sections)
+        if run.examples:
+            sections.insert(_place(sections), _answers(run, MOST // len(runs)))
         shown = own if len(runs) <= MOST_SHOWN else []
         chapters.append((run, label, sections, {one.name: one for one in shown}))
     together = _together(runs, labels, places, [path.parent, *folders]) if len(runs) > 1 else []
@@ -89,13 +94,26 @@ def _write_report(
 
 
 def sections_of(run: Run) -> list[Section]:
-    """Every experiment's part of the report; the paper's are there with what was not run too."""
+    """Every experiment's part of the report.
+
+    Those of the paper are there with what was not run too, and their claims only where tasks of
+    the paper were run.
+    """
     names = [name for name in experiment_names() if name in run.parts or not run.is_apart]
     found = [section for name in names for section in report_of(name).sections(run)]
-    if run.examples:
-        table = examples_table(run.examples)
-        found.append(Section("examples", "Examples", tables=(table,)))
-    return found
+    return found if run.of_paper else [replace(section, claims=()) for section in found]
+
+
+def _answers(run: Run, most: int) -> Section:
+    finished = sum(one.n_test for one in run.tasks) or len(run.examples)
+    table = answers_table(run.examples, finished, most)
+    return Section("answers", "Every test prompt", tables=(table,))
+
+
+def _place(sections: Sequence[Section]) -> int:
+    """Behind the curves by layer, where there are some."""
+    anchors = [one.anchor for one in sections]
+    return anchors.index("layers") + 1 if "layers" in anchors else len(anchors)
 
 
 def _together(
@@ -147,7 +165,7 @@ def _write_own(folder: Path, sections: Sequence[Section]) -> list[Picture]:
     pictures = [render(drawing) for section in sections for drawing in section.figures]
     claims = tuple(claim for section in sections for claim in section.claims)
     tables = [table for section in sections for table in section.tables]
-    _write_parts(folder, pictures, [claims_table(claims), *tables])
+    _write_parts(folder, pictures, [*([claims_table(claims)] if claims else []), *tables])
     return pictures
 
 

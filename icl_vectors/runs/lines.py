@@ -14,7 +14,7 @@ from icl_vectors.runs.run import Example, Point
 from icl_vectors.runs.schema import Model, Text
 from icl_vectors.runs.validation import first_fault
 
-EXAMPLES = 2  # test prompts shown a task
+MOST = 2_000  # test prompts that are shown, as many of each task
 
 
 class _Answer(Model):
@@ -76,14 +76,15 @@ def read_points(path: Path, missing: list[str]) -> list[Point]:
 
 
 def read_examples(folder: Path, missing: list[str]) -> Iterator[Example]:
-    """The first test prompts of each task, with what each method answered."""
+    """The test prompts of each task, with what each method answered; the first ones of many."""
     chosen: dict[str, dict[str, Any]] = {}
     seen: dict[Any, int] = {}
     prompts = read_objects(folder / "prompts.jsonl", missing)
     of_sweep = [one for one in prompts if "unit" not in one]  # others only where there is none
+    tasks = {str(one.get("task")) for one in of_sweep or prompts}
     for prompt in of_sweep or prompts:
         task = prompt.get("task")
-        if prompt.get("split") == "test" and seen.get(str(task), 0) < EXAMPLES:
+        if prompt.get("split") == "test" and seen.get(str(task), 0) < MOST // len(tasks):
             seen[str(task)] = seen.get(str(task), 0) + 1
             chosen[str(prompt.get("id"))] = prompt
     answers: dict[str, dict[str, Any]] = {}

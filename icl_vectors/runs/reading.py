@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeVar
 
@@ -86,10 +87,7 @@ def read_run(folder: Path, kinds: Mapping[str, type[Model]] | None = None) -> Ru
     parts = {name: _each(results, name, kind, missing) for name, kind in (kinds or {}).items()}
     parts = {name: entries for name, entries in parts.items() if entries}
     parts |= {"compare": comparison.entries} if comparison else {}
-    if not parts or any(there.values()):
-        missing += [f"{name}: not in this folder" for name, part in there.items() if not part]
-    missing += _unfinished(folder, about, {(one.task, str(one.seed)) for one in tasks})
-    return Run(
+    run = Run(
         model=_model_name(about, results),
         dtype=str(results.get("dtype") or _model(about).get("dtype") or "unknown dtype"),
         n_layers=layers,
@@ -103,8 +101,11 @@ def read_run(folder: Path, kinds: Mapping[str, type[Model]] | None = None) -> Ru
         examples=examples,
         comparison=comparison,
         parts=parts,
-        missing=tuple(dict.fromkeys(missing)),
     )
+    if not run.is_apart and run.of_paper:
+        missing += [f"{name}: not in this folder" for name, part in there.items() if not part]
+    missing += _unfinished(folder, about, {(one.task, str(one.seed)) for one in tasks})
+    return replace(run, missing=tuple(dict.fromkeys(missing)))
 
 
 def _of_newer_version(*files: Mapping[str, Any]) -> list[str]:

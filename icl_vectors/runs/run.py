@@ -13,6 +13,7 @@ from icl_vectors.runs.schema import (
     TaskResult,
     Vocabulary,
 )
+from icl_vectors.tasks.task import list_tasks
 
 REGULAR, ZERO_SHOT = "regular", "zero-shot"
 
@@ -97,14 +98,22 @@ class Run:
         return tuple(one for one in self.tasks if one.task not in alike)
 
     @property
+    def of_paper(self) -> bool:
+        """Whether tasks of the paper were run; a folder where none is finished counts as such."""
+        named = {one.task for one in self.tasks} | {one.task for one in self.vocabulary}
+        named |= {task for one in self.conflicts for task in (one.a, one.b)}
+        named |= set(self.cluster.tasks) if self.cluster else set()
+        return not named or bool(named & {*list_tasks()})
+
+    @property
     def label(self) -> str:
         return f"{self.model} ({self.dtype})"
 
     @property
     def is_apart(self) -> bool:
         """Whether the folder holds other experiments than the paper's, and none of those."""
-        of_paper = self.tasks or self.conflicts or self.cluster or self.vocabulary
-        return bool(self.parts) and not of_paper
+        theirs = self.tasks or self.conflicts or self.cluster or self.vocabulary
+        return bool(self.parts) and not theirs
 
     @property
     def weights(self) -> str:

@@ -31,10 +31,11 @@ def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(listed))
 
 
-def gather_tasks(tasks: str | Iterable[str | Task]) -> tuple[Task, ...]:
+def gather_tasks(tasks: str | Task | Iterable[str | Task]) -> tuple[Task, ...]:
     """Tasks from names, categories, `all`, and tasks of one's own."""
     if isinstance(tasks, str):
         return select_tasks(tasks)
+    tasks = [tasks] if isinstance(tasks, Task) else tasks
     if not isinstance(tasks, Iterable):
         raise IclVectorsError(f"tasks {tasks!r}: expected names, or a list of tasks.")
     found: dict[str, Task] = {}

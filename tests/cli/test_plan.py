@@ -35,9 +35,9 @@ def test_llama_2_70b_in_nf4_on_24_gb_is_answered_with_what_is_true(
     options = ["--dtype", "nf4,bfloat16", "--memory", "24GB"]
     code, out, err = command("plan", "--model", seventy, *options)
     assert code == 0, err
-    nf4, bfloat16 = (line for line in out.splitlines() if line.startswith(("nf4", "bfloat16")))
-    assert "39.6 GB" in nf4 and "no, " in nf4 and "too large" in nf4
-    assert "138.0 GB" in bfloat16 and "move over the bus: at least" in bfloat16
+    assert "  nf4       no       39.6 GB    80.2 MB      –  15.6 GB too large\n" in out
+    assert "  bfloat16  no      138.0 GB    80.2 MB      –  114.0 GB too large\n" in out
+    assert "nf4 cannot be offloaded.\n" in out and "bfloat16 with --device-map auto" in out
     assert "68.98 billion parameters" in out and "no tokenizer" in out
     assert "On an NDIF server (--remote): 18 jobs" in out
     assert out.splitlines()[-1].endswith(f"icl-vectors sweep --model {seventy} --remote")
@@ -49,11 +49,29 @@ def test_a_larger_gpu_gets_a_command_that_can_be_run(command: Command, seventy: 
     assert code == 0, err
     found = json.loads(out)
     assert (found["dtype"], found["tokens_estimated"]) == ("nf4", True)
-    assert [one["dtype"] for one in found["dtypes"]] == ["float16", "bfloat16", "int8", "nf4"]
+    assert [one["dtype"] for one in found["dtypes"]] == ["float16", "bfloat16", "nf4", "int8"]
     assert found["remote"]["jobs"] == len(found["work"]) == 36
     words = shlex.split(found["command"])
     assert words[:4] == ["icl-vectors", "sweep", "--model", str(seventy)]
     assert words[4:] == ["--seeds", "41,42", "--shots", "3", "--dtype", "nf4"]
+
+
+def test_a_7b_model_and_12_gb_get_the_smaller_of_the_dtypes_that_fit_and_the_reason(
+    command: Command, tmp_path: Path
+) -> None:
+    of_7b = {**SEVENTY, "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32}
+    of_7b |= {"num_attention_heads": 32, "num_key_value_heads": 32}
+    config = {"model_type": "llama", "dtype": "float16", **of_7b}
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    code, out, _ = command("plan", "--model", tmp_path, "--memory", "12GB")
+    lines = out.splitlines()
+    assert code == 0 and max(map(len, lines[2:-1])) <= 100
+    table = lines[lines.index("A GPU of 12 GB:") + 2 :][:4]
+    fits = [line.split()[:2] for line in table]
+    assert fits == [["float16", "no"], ["bfloat16", "no"], ["nf4", "yes"], ["int8", "yes"]]
+    assert "18 tasks: 1800 prompts in batches of 38.\n" in out
+    assert lines[-2].startswith("Recommended: nf4, smaller than int8, and its answers do not")
+    assert lines[-1] == f"To run it: icl-vectors sweep --model {tmp_path} --dtype nf4"
 
 
 def test_the_command_of_a_plan_runs_and_has_the_lengths_that_were_planned(

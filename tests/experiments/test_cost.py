@@ -92,7 +92,7 @@ def test_a_job_is_a_unit_and_theta_is_most_of_what_comes_down(cost: Cost) -> Non
 def test_this_machine_has_memory() -> None:
     ram = places_here(None)[-1]
     assert ram.name == "RAM (cpu)" and not ram.gpu and ram.memory > 1e9
-    assert places_here(24_000_000_000) == [Place("a GPU of 24 GB", 24_000_000_000, True)]
+    assert places_here(24_000_000_000) == [Place("A GPU of 24 GB", 24_000_000_000, True)]
 
 
 @pytest.mark.parametrize(

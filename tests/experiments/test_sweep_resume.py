@@ -155,6 +155,38 @@ def test_a_task_that_cannot_be_encoded_is_named_and_the_others_go_on(
     assert {s["task"] for s in read_lines(tmp_path / "run" / "samples.jsonl")} == {"list_first"}
 
 
+def test_prompts_with_an_answer_that_is_joined_are_left_out_and_named_with_their_number(
+    tmp_path: Path,
+) -> None:
+    joining = bytes_tokenizer(joins="→Z")
+    model = load_model(str(save_model(tmp_path / "model", random_model("llama"), joining)))
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    upper = Task.from_pairs("upper", {letter: letter.upper() for letter in letters})
+    told: list[str] = []
+
+    class Told(Observer):
+        def notice(self, text: str) -> None:
+            told.append(text)
+
+    options: dict[str, Any] = {"dev": 12, "test": 12, "shots": 2, "observer": Told()}
+    results = icl.sweep(model, upper, output=tmp_path / "run", **options)
+    [entry] = results.data["tasks"]
+    left = {"dev": entry["n_dev"], "test": entry["n_test"]}
+    frame = icl.predictions(results)
+    for split, count in left.items():
+        kept = frame[(frame["split"] == split) & (frame["method"] == "hypothesis")]
+        assert kept["query"].nunique() <= kept["prompt"].nunique() == count
+        assert not kept["prompt"].str.contains("→Z").any() and "z" not in set(kept["query"])
+    lost = {split: 12 - count for split, count in left.items() if count < 12}
+    assert lost, "a draw in which no prompt holds z shows nothing"
+    for split, count in lost.items():
+        [line] = [line for line in told if f" {split} prompts" in line]
+        assert line.startswith(f"{count} of 12 {split} prompts of upper are left out")
+        assert line.endswith(f"joins the arrow with the answers 'Z' ({count})")
+    again = icl.sweep(model, upper, output=tmp_path / "run", **options)
+    assert again.data["tasks"] == results.data["tasks"]
+
+
 def test_when_no_task_can_be_encoded_nothing_is_written(tmp_path: Path) -> None:
     joining = bytes_tokenizer(joins="→Z")
     model = load_model(str(save_model(tmp_path / "model", random_model("llama"), joining)))

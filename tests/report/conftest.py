@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+import icl_vectors as icl
+from icl_vectors.models.load import Model
 from icl_vectors.report import write
 from icl_vectors.report.drawing import Drawing, Picture, render
 from tests.report import folders
@@ -50,3 +52,14 @@ def page_of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
         place / "b", folders.results("org/larger", 32, 14), folders.about("org/larger", 32, "ffff")
     )
     return write.write_report([first, second])
+
+
+@pytest.fixture(scope="session")
+def own_page(tmp_path_factory: pytest.TempPathFactory, llama: Model) -> Path:
+    """The report of a real sweep on two tasks of one's own."""
+    letters = "abcdefghijklmnop"
+    upper = icl.Task.from_pairs("upper", {letter: letter.upper() for letter in letters})
+    twice = icl.Task.from_pairs("twice", {letter: letter * 2 for letter in letters})
+    folder = tmp_path_factory.mktemp("own") / "run"
+    icl.sweep(llama, [upper, twice], dev=6, test=8, shots=2, output=folder)
+    return write.write_report([folder])

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+import icl_vectors as icl
+
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
@@ -51,6 +53,51 @@ def test_the_page_works_in_a_real_browser(page_of_two: Path, tmp_path: Path) -> 
     assert len(found["figures"]) == 19
     assert found["named"]
     assert found["overflow"] <= 0
+
+
+FILTERS = """
+<script>
+const found = { errors: [] };
+addEventListener("error", (event) => found.errors.push(event.message));
+addEventListener("load", () => {
+  const form = document.querySelector("form.filters");
+  const rows = [...document.getElementById("run1-answers-table-answers").tBodies[0].rows];
+  const choose = (name, value) => {
+    form.elements[name].value = value;
+    form.elements[name].dispatchEvent(new Event("change", { bubbles: true }));
+    const shown = rows.filter((row) => row.getBoundingClientRect().height > 0);
+    return shown.map((row) => [...row.cells].map((cell) => cell.textContent));
+  };
+  found.visible = form.getBoundingClientRect().height > 0;
+  found.all = choose("task", "");
+  found.upper = choose("task", "upper");
+  found.count = form.querySelector("output").value;
+  found.wrong = choose("wrong", "4");
+  found.overflow = document.documentElement.scrollWidth - innerWidth;
+  document.title = JSON.stringify(found);
+});
+</script>
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_test_prompts_are_filtered_by_task_and_by_what_is_wrong(
+    own_page: Path, tmp_path: Path
+) -> None:
+    probed = tmp_path / "probed.html"
+    page = own_page.read_text("utf-8")
+    probed.write_text(page.replace("<head>", "<head>" + FILTERS, 1), "utf-8")
+    found = open_page(probed, tmp_path / "profile")
+    assert found["errors"] == [] and found["visible"] and found["overflow"] <= 0
+    answers = icl.predictions(own_page.parent).query("split == 'test'")
+    assert (
+        len(found["all"]) == answers["query"].groupby([answers["task"], answers["prompt"]]).ngroups
+    )
+    assert found["upper"] == [row for row in found["all"] if row[0] == "upper"] != found["all"]
+    assert found["count"] == f"{len(found['upper'])} rows"
+    wrong = answers.query("method == 'hypothesis' and task == 'upper' and not correct")
+    assert [row[1] for row in found["wrong"]] == list(wrong["query"])
+    assert all(row[4].endswith("✗") for row in found["wrong"])
 
 
 def open_page(page: Path, profile: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from icl_vectors.report.compare import (
 from icl_vectors.report.compare.figures import comparison_drawings
 from icl_vectors.report.compare.tables import comparison_tables
 from icl_vectors.report.drawing import render
+from icl_vectors.report.examples import examples_table
 from icl_vectors.report.provenance import summary_line
 from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY
 from icl_vectors.report.table import to_markdown
@@ -103,7 +104,8 @@ def test_a_comparison_alone_shows_its_own_claims_and_answers(tmp_path: Path) -> 
     tables = {one.name: to_markdown(one) for one in tables_of(run)}
     assert "methods beat their controls" in tables["claims"]
     assert "θ carries the task" not in tables["claims"]
-    assert "| task | query | accepted | regular | zero-shot | state |" in tables["examples"]
+    shown = to_markdown(examples_table(run.examples))
+    assert "| task | query | expected | regular | zero-shot | state |" in shown
 
 
 @pytest.mark.parametrize(

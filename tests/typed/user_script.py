@@ -28,6 +28,7 @@ from icl_vectors import (
     list_tasks,
     load_model,
     load_task,
+    predictions,
     register_method,
     share,
     sweep,
@@ -66,6 +67,7 @@ def everything(folder: Path, frame: pandas.DataFrame) -> None:
     by_layer: pandas.DataFrame = apply_by_layer(model, theta, ["Spain"], mode="add", top_k=10)
     results: Results = sweep(model, [task, *own], output=folder, answer="generate")
     table: pandas.DataFrame = results.to_pandas()
+    every: pandas.DataFrame = predictions(results)
     pairs: Results = conflict(model, "to_upper:next_letter", output=folder)
     beside: Results = compare(model, "all", "state,function", "random", output=folder)
     function: TaskVector = extract(model, task, prompts=25, method="function")
@@ -78,5 +80,5 @@ def everything(folder: Path, frame: pandas.DataFrame) -> None:
     except IclVectorsError as error:
         print(error, __version__, icl.__doc__)
     print(cosines, norms, written, texts, baseline, more.top, logits, table, pairs, found, words)
-    print(beside, function.method, by_layer)
+    print(beside, function.method, by_layer, every)
     print(shared, mine.name)

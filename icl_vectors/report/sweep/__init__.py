@@ -47,7 +47,7 @@ NO_SUCCESS = (
 
 
 def sections(run: Run) -> list[Section]:
-    """Claims, then the three methods, then accuracy by block."""
+    """Claims, then the three methods, then accuracy by block; one's own tasks' table first."""
     tasks = task_means(run.counted)
     claims = (
         theta_carries_the_task(tasks),
@@ -61,6 +61,13 @@ def sections(run: Run) -> list[Section]:
         tables += [seeds] if seeds else []
         tables += [categories_table(tasks), models_table([run], [run.label])]
     methods, by_layer = [methods_by_task(run)], [layers_mean(run), layers_by_task(run)]
+    if not run.of_paper:
+        drawn = _there([layers_by_task(run), methods_by_task(run)])
+        tables = [one for one in tables if one.name in ("tasks", "seeds")]
+        return [
+            Section("methods", "Every task", tables=tuple(tables)),
+            Section("layers", "Accuracy by layer and method", figures=drawn),
+        ]
     return [
         Section("methods", "Three methods", claims, _there(methods), tuple(tables)),
         Section("layers", "Which layer", (), _there(by_layer)),
