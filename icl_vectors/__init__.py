@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from icl_vectors.vectors.extract import extract
     from icl_vectors.vectors.share import share
     from icl_vectors.vectors.vector import TaskVector
+    from icl_vectors.vectors.words import words
 
 __all__ = [
     "Answers",
@@ -56,6 +57,7 @@ __all__ = [
     "share",
     "sweep",
     "vocabulary",
+    "words",
 ]
 
 _HOMES = {
@@ -78,6 +80,7 @@ _HOMES = {
     "predictions": "icl_vectors.runs.predictions",
     "register_method": "icl_vectors.methods.registry",
     "share": "icl_vectors.vectors.share",
+    "words": "icl_vectors.vectors.words",
 }
 
 

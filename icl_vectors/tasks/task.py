@@ -50,6 +50,7 @@ OUTSIDE_ALL = {
 
 LONGEST_NAME = 200  # bytes: what stands around it in a file's name has room up to 255
 Outputs: TypeAlias = str | Iterable[str]
+Demonstrations: TypeAlias = Mapping[str, Outputs] | Iterable[tuple[str, Outputs]]
 
 
 @dataclass(frozen=True)
@@ -261,6 +262,16 @@ def _items(name: str, pairs: Any) -> Iterator[tuple[Any, Any]]:
                 f"task {name!r}: expected pairs of input and output, found {item!r}."
             )
         yield pair[0], pair[1]
+
+
+def demonstrated(pairs: Demonstrations | None, name: str = "") -> list[tuple[str, str]]:
+    """Each input with the output that a demonstration of it shows; none of None.
+
+    Raises:
+        IclVectorsError: as `Task.from_pairs`.
+    """
+    listed = [] if pairs is None else Task.from_pairs(name, pairs).pairs
+    return [(input, outputs[0]) for input, outputs in listed]
 
 
 def _cells(name: str, row: Any, input: Any, output: Any) -> tuple[str, list[str]]:

@@ -20,6 +20,7 @@ from icl_vectors.prompts.batches import whole_prompts
 from icl_vectors.prompts.encoding import encode_to_arrow
 from icl_vectors.prompts.limits import positions_limit, require_room
 from icl_vectors.prompts.template import Template, load_template
+from icl_vectors.tasks.task import Demonstrations, demonstrated
 from icl_vectors.turns import takes_turns
 from icl_vectors.vectors.injection import MODES, Mode, mode_of, what_goes_in
 from icl_vectors.vectors.vector import TaskVector
@@ -60,6 +61,7 @@ class Options(TypedDict, total=False):
     scale: float
     force: bool
     batch_size: int | None
+    demonstrations: Demonstrations | None
 
 
 @overload
@@ -111,6 +113,7 @@ def apply(
     scale: float = 1.0,
     force: bool = False,
     batch_size: int | None = None,
+    demonstrations: Demonstrations | None = None,
     top_k: int | None = None,
     return_logits: bool = False,
 ) -> list[str] | Answers:
@@ -128,6 +131,7 @@ def apply(
         scale: θ is multiplied by it first.
         force: use a vector of another model, where its shape allows.
         batch_size: queries at once; halved when memory runs out.
+        demonstrations: of the prompt that θ is injected into, for a conflict; none as in the paper.
         top_k: also the likeliest first tokens with their probabilities.
         return_logits: also the logits after the arrow.
 
@@ -142,12 +146,12 @@ def apply(
     model = as_model(model)
     asked = check_queries(queries, max_new_tokens, mode, top_k, model)
     put_in = {} if theta is None else what_goes_in(model, theta, layer, scale, force)
-    form = Template(theta.template) if theta else Template()
+    form, shown = Template(theta.template) if theta else Template(), demonstrated(demonstrations)
     answers = _answer(
         model,
         form,
         asked,
-        [form.query(query) for query in asked],
+        [form.prompt(shown, query) for query in asked],
         put_in,
         max_new_tokens,
         batch_size=batch_size,
@@ -161,7 +165,7 @@ def apply(
 @takes_turns
 def regular(
     model: Any,
-    demonstrations: Mapping[str, str] | Sequence[tuple[str, str]],
+    demonstrations: Demonstrations,
     queries: Sequence[str],
     *,
     template: str = "{input}→{output}",
@@ -169,8 +173,8 @@ def regular(
 ) -> list[str]:
     """Ordinary in-context learning: answers to queries after the demonstrations."""
     model, form = as_model(model), load_template(template)
-    as_mapping: dict[str, str] = dict(demonstrations)
-    prompts = [form.prompt(list(as_mapping.items()), query) for query in queries]
+    shown = demonstrated(demonstrations)
+    prompts = [form.prompt(shown, query) for query in queries]
     return list(_answer(model, form, list(queries), prompts, {}, max_new_tokens).texts)
 
 

@@ -1,6 +1,7 @@
 """`apply_by_layer`: what is answered with θ at each block, beside baseline and regular."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from icl_vectors.errors import IclVectorsError, not_finite
@@ -11,9 +12,10 @@ from icl_vectors.models.load import Model, as_model
 from icl_vectors.models.memory import LARGEST_ON_CPU, LARGEST_ON_GPU, with_smaller_batches
 from icl_vectors.prompts.batches import make_batches
 from icl_vectors.prompts.encoding import EncodedPrompt, echo_of, encode_prompt, encode_to_arrow
-from icl_vectors.prompts.limits import positions_limit, require_room
+from icl_vectors.prompts.limits import encode_prompts, positions_limit, require_room
 from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.prompts.template import Template
+from icl_vectors.tasks.task import Demonstrations, demonstrated
 from icl_vectors.turns import takes_turns
 from icl_vectors.vectors.apply import SHORTER, check_queries, likeliest
 from icl_vectors.vectors.injection import MODES, Mode, mode_of, what_goes_in
@@ -43,6 +45,7 @@ def apply_by_layer(
     force: bool = False,
     top_k: int | None = None,
     batch_size: int | None = None,
+    demonstrations: Demonstrations | None = None,
 ) -> "pandas.DataFrame":
     """The first token answered to each query with θ injected at each block, one trace for all.
 
@@ -53,6 +56,8 @@ def apply_by_layer(
         force: use a vector of another model, where its shape allows.
         top_k: also the likeliest tokens, (token, probability) each.
         batch_size: queries at once; halved when memory runs out.
+        demonstrations: of the prompt that θ is injected into, for a conflict (paper,
+            section 4.2): `baseline` then answers that prompt, `regular` one of θ's own.
 
     Returns:
         One row a query and layer, in this order:
@@ -81,6 +86,13 @@ def apply_by_layer(
     chosen = sorted(theta.layers if layers == "all" else parse_layers(layers, model.n_layers))
     put_in = what_goes_in(model, theta, chosen, scale, force)
     encoded = list(_encode(model, theta, asked))
+    if shown := demonstrated(demonstrations):
+        prompts = [replace(one.prompt, demonstrations=tuple(shown), dummies=()) for one in encoded]
+        own = encode_prompts(model, Template(theta.template), prompts)
+        encoded = [
+            replace(one, alone=other.shared + other.suffixes[0])
+            for one, other in zip(encoded, own, strict=True)
+        ]
     tensors = [put_in[layer] for layer in chosen]
 
     def run(size: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """`extract` is A(S): what the demonstrations teach, as a vector θ at every layer."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from icl_vectors.prompts.encoding import EncodedPrompt
 from icl_vectors.prompts.limits import encode_prompts
 from icl_vectors.prompts.sampling import Prompt, sample_prompts
 from icl_vectors.prompts.template import load_template
-from icl_vectors.tasks.task import Outputs, Task
+from icl_vectors.tasks.task import Demonstrations, Task, demonstrated
 from icl_vectors.turns import takes_turns
 from icl_vectors.vectors.extract_methods import (
     MethodVectors,
@@ -38,7 +38,7 @@ SEED = 41  # of that draw
 @takes_numbers
 def extract(
     model: Any,
-    demonstrations: Task | Mapping[str, Outputs] | Iterable[tuple[str, Outputs]],
+    demonstrations: Task | Demonstrations,
     dummies: Iterable[str] = (),
     *,
     layers: str | Iterable[int] = "all",
@@ -153,13 +153,13 @@ def _draw(
 
 
 def _given(
-    demonstrations: Mapping[str, Outputs] | Iterable[tuple[str, Outputs]],
+    demonstrations: Demonstrations,
     dummies: Sequence[str],
     task: str,
     seed: int | None,
 ) -> Prompt:
     """The one prompt of demonstrations that were given."""
-    pairs = [(i, outputs[0]) for i, outputs in Task.from_pairs(task, demonstrations).pairs]
+    pairs = demonstrated(demonstrations, task)
     if not dummies:
         pairs, dummies = _hold_out(pairs)
     _check_dummies(pairs, dummies)
