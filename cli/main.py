@@ -7,6 +7,7 @@ import typer
 
 from icl_vectors.cli.check import check
 from icl_vectors.cli.experiments import command_of
+from icl_vectors.cli.explore import explore
 from icl_vectors.cli.models import models
 from icl_vectors.cli.plan import plan
 from icl_vectors.cli.report import report, schema
@@ -119,7 +120,7 @@ def _complain(message: str, code: int) -> int:
     return code
 
 
-OTHERS = (report, schema, extract, apply, share, tasks, models, plan, check)
+OTHERS = (report, schema, extract, apply, explore, share, tasks, models, plan, check)
 
 
 def _register() -> None:

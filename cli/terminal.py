@@ -36,7 +36,7 @@ IN_ASCII = {
 }
 HEADINGS: dict[str, tuple[str, ...]] = {  # an experiment that is not named here is the last
     "Experiments": ("sweep", "cluster", "conflict", "vocabulary", "compare", "reproduce"),
-    "Vectors": ("extract", "apply", "share"),
+    "Vectors": ("extract", "apply", "explore", "share"),
     "Models and tasks": ("models", "tasks", "check"),
     "Tools": ("plan", "report", "schema"),
 }

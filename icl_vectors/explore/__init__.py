@@ -1,0 +1,1 @@
+"""`explore`: task vectors tried in the browser, over the public API; delete the room at will."""
