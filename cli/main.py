@@ -7,10 +7,9 @@ import typer
 
 from icl_vectors.cli.check import check
 from icl_vectors.cli.experiments import command_of
-from icl_vectors.cli.explore import explore
 from icl_vectors.cli.models import models
 from icl_vectors.cli.plan import plan
-from icl_vectors.cli.report import report, schema
+from icl_vectors.cli.report import explore, report, schema
 from icl_vectors.cli.stopping import Stopping
 from icl_vectors.cli.tasks import tasks
 from icl_vectors.cli.terminal import HelpCommand, HelpGroup, adapt_streams, printable, show

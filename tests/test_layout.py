@@ -17,7 +17,7 @@ MOST_FILES = 15  # of a room
 PASSES = "graph/passes.py"  # its functions go over whole to a server
 ORDER = [
     "", "tasks", "prompts", "runs", "remote", "graph", "models", "methods", "vectors", "engine",
-    "experiments", "cost", "report", "cli",
+    "experiments", "cost", "report", "explore", "cli",
 ]  # fmt: skip
 
 

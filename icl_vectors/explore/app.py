@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from threading import Event
 from typing import Any
 
 import anyio._backends._asyncio  # noqa: F401 (before nnsight: it gives each class a `save`)
@@ -44,6 +46,7 @@ class Page:
     def __init__(self, reference: str, opener: Callable[[str], icl.Model], files: Path) -> None:
         self.reference, self.opener, self.files = reference, opener, files
         self.models: dict[str, icl.Model] = {}
+        self.number = count(1)  # of the answers
         with gr.Blocks(title="icl_vectors", analytics_enabled=False) as self.blocks:
             gr.Markdown(INTRODUCTION)
             self.complaint = gr.HTML(elem_id="complaint")
@@ -99,9 +102,9 @@ class Page:
             parts.file.upload(draw, [parts.file, parts.seed], drawn, **HIDDEN)
         gr.on(
             [self.blocks.load, *(one.change for one in of_prompt)],
-            self._guarded(self._prompt, 2),
+            self._prompt,
             of_prompt,
-            [self.prompt, self.complaint],
+            self.prompt,
             trigger_mode="always_last",
             **HIDDEN,
         )
@@ -132,9 +135,9 @@ class Page:
         @wraps(function)
         def handle(*typed: Any) -> list[Any]:
             try:
-                return [*function(*typed), ""]
+                return [*function(*typed)[: outputs - 1], show.complaint("", next(self.number))]
             except IclVectorsError as error:
-                return [*[gr.skip()] * (outputs - 1), show.complaint(str(error))]
+                return [*[gr.skip()] * (outputs - 1), show.complaint(str(error), next(self.number))]
 
         return handle
 
@@ -152,10 +155,13 @@ class Page:
         drawn, queries = bench.draw(task, SHOTS, DUMMIES, int(seed or 0))
         return [[list(pair) for pair in drawn.pairs], "\n".join(drawn.dummies), "\n".join(queries)]
 
-    def _prompt(self, rows: Any, dummies: str, queries: str, template: str, name: str) -> list[str]:
+    def _prompt(self, rows: Any, dummies: str, queries: str, template: str, name: str) -> str:
         shown = Bench.of(rows, dummies)
-        tokens = bench.tokens_of(self._model(name), shown, bench.lines(queries), template)
-        return [show.prompt(tokens)]
+        try:
+            tokens = bench.tokens_of(self._model(name), shown, bench.lines(queries), template)
+        except IclVectorsError as error:
+            return show.complaint(str(error))
+        return show.prompt(tokens)
 
     def _run(self, name: str, *typed: Any) -> list[Any]:
         rows_a, dummies_a, rows_b, dummies_b, use, queries, template, mode, scale, *blocks = typed
@@ -265,6 +271,6 @@ def serve(
             ) from error
         started(address)
         try:
-            page.block_thread()
+            Event().wait()
         finally:
             page.close(verbose=False)

@@ -30,9 +30,11 @@ def text(value: object) -> str:
     return plain.replace("$", "&#36;").replace("{", "&#123;").replace("`", "&#96;")
 
 
-def complaint(message: str) -> str:
-    """An error in one line."""
-    return f'<p class="error" role="alert">{text(message)}</p>' if message else ""
+def complaint(message: str, number: int = 0) -> str:
+    """An error in one line, or none; the number tells answers apart that look alike."""
+    if not message:
+        return f'<span data-number="{number}"></span>'
+    return f'<p class="error" role="alert" data-number="{number}">{text(message)}</p>'
 
 
 def opening(reference: str) -> str:
@@ -70,8 +72,8 @@ def table(found: Found) -> str:
         )
     more = f"<th>at {text(found.asked.together)}</th>" if found.together else ""
     return (
-        f'<div class="scroll"><table><caption>θ injected at block</caption><thead><tr><th>query</th><th>{first}</th>'
-        f"{head}<th>{last}</th>{more}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{LEGEND}"
+        '<div class="scroll"><table><caption>The first token, with θ injected at block</caption>'
+        f"<thead><tr><th>query</th><th>{first}</th>{head}<th>{last}</th>{more}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{LEGEND}"
     )
 
 

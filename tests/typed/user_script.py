@@ -33,6 +33,7 @@ from icl_vectors import (
     share,
     sweep,
     vocabulary,
+    words,
 )
 from icl_vectors.methods.state import STATE
 
@@ -65,6 +66,7 @@ def everything(folder: Path, frame: pandas.DataFrame) -> None:
     logits: Tensor | None = apply(model, theta, ["Spain"], layer=10, return_logits=True).logits
 
     by_layer: pandas.DataFrame = apply_by_layer(model, theta, ["Spain"], mode="add", top_k=10)
+    in_words: pandas.DataFrame = words(model, theta, ["Spain"], layers=[10], top_k=5)
     results: Results = sweep(model, [task, *own], output=folder, answer="generate")
     table: pandas.DataFrame = results.to_pandas()
     every: pandas.DataFrame = predictions(results)
@@ -72,13 +74,13 @@ def everything(folder: Path, frame: pandas.DataFrame) -> None:
     beside: Results = compare(model, "all", "state,function", "random", output=folder)
     function: TaskVector = extract(model, task, prompts=25, method="function")
     found: Results = cluster(model, output=folder)
-    words: Results = vocabulary(model, output=folder)
+    said: Results = vocabulary(model, output=folder)
     mine: Method = register_method(replace(STATE, name="mine"))
     shared: Path = share(folder, folder / "shared", push_to=None)
     try:
         load_task("none")
     except IclVectorsError as error:
         print(error, __version__, icl.__doc__)
-    print(cosines, norms, written, texts, baseline, more.top, logits, table, pairs, found, words)
-    print(beside, function.method, by_layer, every)
+    print(cosines, norms, written, texts, baseline, more.top, logits, table, pairs, found, said)
+    print(beside, function.method, by_layer, every, in_words)
     print(shared, mine.name)
