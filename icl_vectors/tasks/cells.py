@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from icl_vectors.errors import IclVectorsError
+
 QUOTED = r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
 QUOTED_TEXTS = re.compile(rf"[\[({{]\s*{QUOTED}(?:\s*,\s*{QUOTED})*\s*,?\s*[\])}}]", re.DOTALL)
 ARRAY_OF_NUMBERS = re.compile(r"\[[-+\d.e\s]+\]")  # as NumPy writes it: no commas
@@ -62,6 +64,26 @@ def is_several(value: Any) -> bool:
 def in_order(values: Iterable[Any]) -> list[Any]:
     """The values as a list; those of a set sorted, as its own order changes from run to run."""
     return sorted(values, key=str) if isinstance(values, set | frozenset) else list(values)
+
+
+def text_of_row(name: str, row: Any, input: Any, output: Any) -> tuple[str, list[str]]:
+    """Two cells of a frame as text."""
+    from pandas import isna
+
+    at = f"task {name!r}, row {row}"
+    try:
+        outputs = answers_of_cell(output)
+    except UnclearCell as unclear:
+        raise IclVectorsError(f"{at}: found {unclear}.") from unclear
+    if is_several(input):
+        raise IclVectorsError(f"{at}: expected text for the input, found {str(input)[:60]!r}.")
+    if not outputs:
+        raise IclVectorsError(f"{at}: expected an output, found an empty list.")
+    for cell in (input, *outputs):
+        if isna(cell) or not str(cell).strip():
+            found = "a missing cell" if isna(cell) else "a blank one"
+            raise IclVectorsError(f"{at}: expected text, found {found}.")
+    return str(input), [str(cell) for cell in outputs]
 
 
 def _parsed(text: str) -> Any:

@@ -13,7 +13,7 @@ from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.plain_text import fault_of_line, in_one_line, is_order
 from icl_vectors.tasks.bijections import CATEGORY as BIJECTION
 from icl_vectors.tasks.bijections import SOURCES, bijection
-from icl_vectors.tasks.cells import UnclearCell, answers_of_cell, in_order, is_several
+from icl_vectors.tasks.cells import in_order, is_several, text_of_row
 from icl_vectors.tasks.files import read_pairs
 from icl_vectors.tasks.generated import GENERATED
 
@@ -156,7 +156,7 @@ class Task:
                     f"{frame[column].shape[1]}; rename or drop all but one."
                 )
         rows = zip(frame.index, frame[input], frame[output], strict=True)
-        return cls.from_pairs(name, [_cells(name, *row) for row in rows])
+        return cls.from_pairs(name, [text_of_row(name, *row) for row in rows])
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -272,26 +272,6 @@ def demonstrated(pairs: Demonstrations | None, name: str = "") -> list[tuple[str
     """
     listed = [] if pairs is None else Task.from_pairs(name, pairs).pairs
     return [(input, outputs[0]) for input, outputs in listed]
-
-
-def _cells(name: str, row: Any, input: Any, output: Any) -> tuple[str, list[str]]:
-    """Two cells of a frame as text."""
-    from pandas import isna
-
-    at = f"task {name!r}, row {row}"
-    try:
-        outputs = answers_of_cell(output)
-    except UnclearCell as unclear:
-        raise IclVectorsError(f"{at}: found {unclear}.") from unclear
-    if is_several(input):
-        raise IclVectorsError(f"{at}: expected text for the input, found {str(input)[:60]!r}.")
-    if not outputs:
-        raise IclVectorsError(f"{at}: expected an output, found an empty list.")
-    for cell in (input, *outputs):
-        if isna(cell) or not str(cell).strip():
-            found = "a missing cell" if isna(cell) else "a blank one"
-            raise IclVectorsError(f"{at}: expected text, found {found}.")
-    return str(input), [str(cell) for cell in outputs]
 
 
 def _data(name: str) -> dict[str, Any]:
