@@ -50,7 +50,10 @@ def apply(
         int | None, typer.Option("--top-k", help="Also the likeliest first tokens: how many.")
     ] = None,
     by_layer: Annotated[
-        bool, typer.Option("--by-layer", help="The first token answered at each block, as a table.")
+        bool,
+        typer.Option(
+            "--by-layer", help="What is answered at each block, or at --layer A:B: a table."
+        ),
     ] = False,
     info: Annotated[
         bool, typer.Option("--info", help="What the vector is, its norms by layer; run nothing.")
@@ -84,7 +87,7 @@ def apply(
     from icl_vectors.vectors.vector import TaskVector
 
     vector = TaskVector.load(theta)
-    layers = None if layer is None else parse_named_layers(layer)
+    layers = None if layer is None or by_layer else parse_named_layers(layer)
     if info or gguf is not None:
         return _without_a_model(vector, layers, info, gguf, json)
     if not queries:
@@ -112,7 +115,7 @@ def apply(
         from icl_vectors.vectors.by_layer import apply_by_layer
         from icl_vectors.vectors.info import by_layer_lines
 
-        frame = apply_by_layer(opened, vector, queries, layers=layers or "all", **settings)
+        frame = apply_by_layer(opened, vector, queries, layers=layer or "all", **settings)
         rows = loads(frame.to_json(orient="records", double_precision=4))
         return show_json(rows) if json else show("\n".join(by_layer_lines(rows, len(queries))))
     settings |= {"layer": layers, "max_new_tokens": max_new_tokens}

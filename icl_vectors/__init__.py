@@ -4,6 +4,7 @@
 them ("In-Context Learning Creates Task Vectors", Hendel et al. 2023, arXiv 2310.15916).
 """
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,9 @@ def __getattr__(name: str) -> Any:
         home = f"icl_vectors.experiments.{name}"
     if home is None:
         raise AttributeError(f"module 'icl_vectors' has no attribute {name!r}")
-    return getattr(import_module(home), name)
+    with warnings.catch_warnings():  # tqdm's, of a notebook without ipywidgets
+        warnings.filterwarnings("ignore", "IProgress not found")
+        return getattr(import_module(home), name)
 
 
 def __dir__() -> list[str]:

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ import yaml
 
 import icl_vectors as icl
 from tests.cli_page import cli_page
+from tests.notebook_page import page_of
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -40,14 +42,28 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     api = (tmp_path / "site" / "api" / "index.html").read_text("utf-8")
     for text in ("TaskVector", "max_new_tokens", "θ is multiplied by it first"):
         assert text in api, text
+    tutorial = (tmp_path / "site" / "tutorial" / "index.html").read_text("utf-8")
+    assert "At which block?" in tutorial and 'src="../tutorial_0.png"' in tutorial
+    assert "<td>Madrid</td>" in tutorial and 'class="dataframe"' not in tutorial
+    home = (tmp_path / "site" / "index.html").read_text("utf-8")
+    assert all(name in home for name in ("map_tsne.png", "layers_mean.png", "Madrid 0.24 ="))
     pages = list((tmp_path / "site").rglob("*.html"))
     loaded = re.compile(r"""<(?:script|link|img)[^>]*(?:src|href)="(https?://[^"]+)""")
     outside = {url for page in pages for url in loaded.findall(page.read_text("utf-8"))}
     assert outside == set()  # the pages load nothing from other servers
 
 
+def test_the_tutorial_links_to_colab_where_the_repository_has_an_address_there() -> None:
+    notebook = json.loads((DOCS / "tutorial.ipynb").read_text("utf-8"))
+    assert "colab.research" not in page_of(notebook)[0]
+    linked, pictures = page_of(notebook, "https://github.com/lab/vectors")
+    assert "colab.research.google.com/github/lab/vectors/blob/main/docs/tutorial.ipynb" in linked
+    assert len(pictures) == 2 and all(one.startswith(b"\x89PNG") for one in pictures.values())
+
+
 def test_a_page_that_is_missing_is_found(tmp_path: Path) -> None:
-    broken = (ROOT / "mkdocs.yml").read_text("utf-8").replace("- index.md", "- no_such_page.md")
+    broken = (ROOT / "mkdocs.yml").read_text("utf-8").replace(": index.md", ": no_such_page.md")
+    broken = broken.replace("[tests/", f"[{ROOT}/tests/")
     (tmp_path / "mkdocs.yml").write_text(broken + f"docs_dir: {DOCS}\n", "utf-8")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path / "site")]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}

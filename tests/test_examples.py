@@ -1,12 +1,16 @@
 import runpy
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 import icl_vectors as icl
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "experiments" / "examples"
+NOTEBOOK = EXAMPLES.parents[1] / "docs" / "tutorial.ipynb"
 
 pytestmark = pytest.mark.embedded
 opened = cache(icl.load_model)
@@ -63,3 +67,20 @@ def test_a_method_of_ones_own_is_compared_with_the_papers(
     out = run("own_method.py", capsys)
     for method in ("regular", "zero-shot", "state", "first-dummy", "first-dummy:random"):
         assert f" {method} " in out
+
+
+def test_the_tutorial_runs_and_its_stored_answers_are_those_of_today(tmp_path: Path) -> None:
+    """docs/tutorial.ipynb, every cell, in a kernel of its own."""
+    read: Any = nbformat.read  # it has no types
+    stored, run = read(NOTEBOOK, as_version=4), read(NOTEBOOK, as_version=4)
+    NotebookClient(run, timeout=600, kernel_name="python3").execute(cwd=tmp_path)
+    kinds = [{*map(kind, cell.get("outputs", []))} for cell in run.cells]
+    assert kinds == [{*map(kind, cell.get("outputs", []))} for cell in stored.cells]
+    assert "stderr" not in set().union(*kinds)  # nothing warns
+    by_layer = next(cell for cell in run.cells if cell.source.startswith("frame = icl.apply_by"))
+    assert by_layer.outputs[0]["data"]["text/plain"].count("Madrid") == 3
+
+
+def kind(output: Any) -> str:
+    """What an output is: a stream by name, or the forms that it has."""
+    return output.get("name") or " ".join(sorted(output["data"]))

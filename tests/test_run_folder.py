@@ -131,8 +131,8 @@ def test_a_unit_is_finished_at_no_byte_before_its_record_ends(tmp_path: Path) ->
         ({"shots": 3}, "shots: 5 → 3"),
         ({"seeds": [41, 42]}, "seeds: [41] → [41, 42]"),
         ({"layers": [1]}, "layers: [0, 1] → [1]"),
-        ({"tasks": {"a": "9", "c": "3"}}, "tasks: a 1 → 9, b 2 → None, c None → 3"),
-        ({"answer": "generate"}, "answer: None → generate"),
+        ({"tasks": {"a": "9", "c": "3"}}, "tasks: a 1 → 9, b 2 → not set, c not set → 3"),
+        ({"answer": "generate"}, "answer: not set → generate"),
     ],
 )
 def test_another_configuration_is_refused_by_name_of_what_differs(

@@ -35,9 +35,10 @@ def read_ranking(
         if not all(isfinite(effect) for _, _, effect in found):
             raise ValueError
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        unread = isinstance(error, OSError) and str(error.strerror).lower()
         raise IclVectorsError(
-            f"{expected}, found {type(error).__name__}; make one with `icl-vectors compare "
-            "--methods function`."
+            f"{expected}, found {unread or 'a file without its ranked heads'}; make one with "
+            "`icl-vectors compare --methods function`."
         ) from error
     inside = all(0 <= layer < n_layers and 0 <= head < n_heads for layer, head, _ in found)
     if not found or not inside or len({one[:2] for one in found}) != len(found):

@@ -267,9 +267,14 @@ def _require_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any])
 def _difference(key: str, before: Any, now: Any) -> str:
     if isinstance(before, dict) and isinstance(now, dict):
         names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
-        shown = ", ".join(f"{name} {before.get(name)} → {now.get(name)}" for name in names[:3])
+        shown = ", ".join(_change(name, before.get(name), now.get(name)) for name in names[:3])
         return f"{key}: {shown}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"{key}: {before} → {now}"
+    return _change(f"{key}:", before, now)
+
+
+def _change(name: str, before: Any, now: Any) -> str:
+    shown = ("not set" if value is None else str(value) for value in (before, now))
+    return f"{name} {' → '.join(shown)}"
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:

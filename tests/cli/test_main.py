@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -101,3 +102,19 @@ def test_the_program_exits_with_the_code_of_the_command() -> None:
     assert done.stdout == ""
     assert done.stderr.startswith("error: unknown task 'x'.")
     assert len(done.stderr.splitlines()) <= main.LINES_SHOWN
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [(["sw"], ["sweep"]), (["apply", "--by"], ["--by-layer"]), (["sweep", "--sho"], ["--shots"])],
+)
+def test_a_shell_completes_commands_and_options(typed: list[str], completed: list[str]) -> None:
+    """As the function that --show-completion prints asks for it."""
+    asked = {"COMP_WORDS": " ".join(["icl-vectors", *typed]), "COMP_CWORD": str(len(typed))}
+    done = subprocess.run(
+        [sys.executable, "-m", "icl_vectors"],
+        env={**os.environ, **asked, "_ICL_VECTORS_COMPLETE": "complete_bash"},
+        capture_output=True,
+        text=True,
+    )
+    assert set(completed) <= set(done.stdout.split()) and done.stderr == ""

@@ -100,7 +100,7 @@ def test_a_folder_of_another_experiment_is_swept_too(llama: Model, tmp_path: Pat
 def test_a_sweep_without_one_of_the_tasks_is_refused(llama: Model, tmp_path: Path) -> None:
     icl.sweep(llama, "to_upper", output=tmp_path, test=3, dev=4)
     before = (tmp_path / "results.json").read_bytes()
-    with pytest.raises(IclVectorsError, match="tasks: list_first None → "):
+    with pytest.raises(IclVectorsError, match="tasks: list_first not set → "):
         entries(llama, tmp_path)
     with pytest.raises(IclVectorsError, match=r"seeds: \[41\] → \[7\]"):
         entries(llama, tmp_path, "to_upper", seed=7)
