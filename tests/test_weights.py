@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -275,3 +276,17 @@ def test_weights_that_are_dequantised_on_this_machine_are_recorded_so(
     assert model.dtype == "bfloat16"
     assert {one.dtype for one in model.nnsight._module.parameters()} == {torch.bfloat16}
     assert any(f"holds its {about['quant_method']} weights as bfloat16" in line for line in told)
+
+
+def test_opening_a_small_model_in_a_terminal_says_nothing(llama_folder: Path) -> None:
+    program = f"import icl_vectors as icl; icl.load_model({str(llama_folder)!r}); print('opened')"
+    reader, terminal = os.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=terminal, text=True
+        )
+        os.write(terminal, b"end")
+        assert (done.stdout, os.read(reader, 10_000)) == ("opened\n", b"end")
+    finally:
+        os.close(reader)
+        os.close(terminal)

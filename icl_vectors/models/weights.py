@@ -26,6 +26,7 @@ from icl_vectors.models.source import cannot_load
 
 LACKS = re.compile(r"require|install|GPU|CUDA|XPU|MPS|accelerator|not supported", re.IGNORECASE)
 PACKAGES = {"quark": "amd-quark", "hqq": "hqq", "torchao": "torchao", "sinq": "sinq"}  # by method
+BAR_AFTER = 2  # seconds
 NO_ADAPTER = "no-adapter"  # a folder that no checkpoint has: transformers finds no adapter there
 PACKED = {torch.uint8, torch.int8, torch.int32, torch.float8_e4m3fn, torch.float8_e5m2}
 
@@ -149,8 +150,9 @@ def _block_of(key: str, path: str) -> int:
 
 @contextmanager
 def silent_transformers() -> Iterator[None]:
-    """While weights are read: no warnings (what matters is checked after), no bars in logs.
+    """While weights are read: no warnings (what matters is checked after).
 
+    No bar in logs, and in a terminal or notebook one only where reading takes long.
 
     For a hub id without safetensors transformers would ask a service of the hub to convert it.
     """
@@ -159,6 +161,8 @@ def silent_transformers() -> Iterator[None]:
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
     logger.setLevel(logging.ERROR)
     bars: Any = transformers_logging  # its functions have no types
+    set_hook = getattr(bars, "set_tqdm_hook", lambda hook: None)  # which older versions have not
+    hook = set_hook(lambda make, given, options: make(*given, **{**options, "delay": BAR_AFTER}))
     shows_bars = bars.is_progress_bar_enabled()
     if not sys.stderr.isatty():
         bars.disable_progress_bar()
@@ -166,6 +170,7 @@ def silent_transformers() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+        set_hook(hook)
         if shows_bars:
             bars.enable_progress_bar()
         if converts is None:
