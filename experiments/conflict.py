@@ -4,13 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import (
-    BeforeValidator,
-    InstanceOf,
-    PlainSerializer,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema, model_validator
 
 from icl_vectors.engine.config import NotNegative, PromptsConfig, asked
 from icl_vectors.engine.experiment import Experiment, Outcome, in_python

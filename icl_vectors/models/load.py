@@ -29,12 +29,7 @@ from icl_vectors.models.memory_estimate import devices_of, require_fit
 from icl_vectors.models.meta import blueprint
 from icl_vectors.models.model import Model as Model  # part of this module's own names
 from icl_vectors.models.probe import probed, unprobed
-from icl_vectors.models.source import (
-    checked_tokenizer,
-    find_source,
-    read_config,
-    require_embedded,
-)
+from icl_vectors.models.source import checked_tokenizer, find_source, read_config, require_embedded
 from icl_vectors.models.weights import held_dtype, read_weights, silent_transformers
 from icl_vectors.turns import takes_turns
 

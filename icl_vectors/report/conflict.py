@@ -5,21 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from icl_vectors.plain_text import in_one_line
 from icl_vectors.report import paper
-from icl_vectors.report.drawing import (
-    BLUE,
-    ORANGE,
-    Drawing,
-    new_figure,
-    short,
-)
+from icl_vectors.report.drawing import BLUE, ORANGE, Drawing, new_figure, short
 from icl_vectors.report.drawing.bars import Span, draw_bars, legend_above, name_rows
 from icl_vectors.report.section import FAILS, HOLDS, MARKS, UNTESTED, WEAKLY, Claim, Section
 from icl_vectors.report.table import Cell, Column, Table, interval, number, span
 from icl_vectors.runs.run import Run
-from icl_vectors.runs.schema import (
-    Conflict,
-    Estimate,
-)
+from icl_vectors.runs.schema import Conflict, Estimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,26 +18,12 @@ from icl_vectors.report.drawing import (
     new_figure,
     short,
 )
-from icl_vectors.report.section import (
-    FAILS,
-    HOLDS,
-    UNTESTED,
-    WEAKLY,
-    Claim,
-)
-from icl_vectors.report.statistics import (
-    FEWEST_TASKS,
-    Curve,
-    Interval,
-    mean_curve,
-    task_means,
-)
+from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY, Claim
+from icl_vectors.report.statistics import FEWEST_TASKS, Curve, Interval, mean_curve, task_means
 from icl_vectors.report.sweep.figures import ACCURACY, draw_curve
 from icl_vectors.report.table import Column
 from icl_vectors.runs.run import Run
-from icl_vectors.runs.schema import (
-    METHODS,
-)
+from icl_vectors.runs.schema import METHODS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

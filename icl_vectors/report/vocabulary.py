@@ -1,20 +1,14 @@
 """θ as words in the report."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from icl_vectors.plain_text import in_one_line
 from icl_vectors.report import paper
 from icl_vectors.report.section import UNTESTED, Claim, Section, graded
 from icl_vectors.report.table import Cell, Column, Table, number, visible
 from icl_vectors.runs.run import Run
-from icl_vectors.runs.schema import (
-    Token,
-    Vocabulary,
-)
-
-if TYPE_CHECKING:
-    pass
+from icl_vectors.runs.schema import Token, Vocabulary
 
 FEW_IN_OUTPUTS = 0.1  # of the top tokens
 TOKENS_SHOWN = 12

@@ -43,18 +43,15 @@ def predictions(run: Any) -> "pandas.DataFrame":
     samples = read_objects(folder / "samples.jsonl", missing)
     prompts: dict[Any, dict[str, Any]] = {}
     for line in read_objects(folder / "prompts.jsonl", missing):
-        exact, of_any_unit = _keys(line)
-        prompts[exact] = line
-        prompts.setdefault(of_any_unit, line)
+        prompts |= {key: line for key in _keys(line) if key not in prompts}
     if missing or not samples:
         found = "; ".join(missing) or "none"
         raise IclVectorsError(f"{folder}: expected samples of a run, found {found}.")
     form = Template(read_json(folder / "run.json")["template"])
-    rows = []
-    for sample in samples:
-        exact, of_any_unit = _keys(sample)  # `compare` keeps prompts once for all its methods
-        rows.append(_row(form, sample, prompts.get(exact) or prompts.get(of_any_unit, {})))
-    frame = pandas.DataFrame(rows)
+    known = [next(filter(None, map(prompts.get, _keys(sample))), {}) for sample in samples]
+    frame = pandas.DataFrame(
+        [one | _described(form, prompt) for one, prompt in zip(samples, known, strict=True)]
+    )
     frame = frame.rename(columns={"answer_log_probability": "log_probability"})
     first = [*COLUMNS, "correct", *({"log_probability"} & {*frame})]
     others = [name for name in frame if name not in (*first, "id", "unit")]
@@ -62,16 +59,13 @@ def predictions(run: Any) -> "pandas.DataFrame":
 
 
 def _keys(line: dict[str, Any]) -> tuple[Any, Any]:
+    """Of the line's own unit, then of any: `compare` keeps prompts once for all its methods."""
     return (line["id"], line.get("unit")), (line["id"], "unit" in line)
 
 
-def _row(form: Template, sample: dict[str, Any], prompt: dict[str, Any]) -> dict[str, Any]:
-    known: dict[str, Any] = {"query": None, "prompt": None, "answer": None}
-    if prompt:
-        pairs = [(input, output) for input, output in prompt["demonstrations"]]
-        known = {
-            "query": prompt["query"],
-            "prompt": form.prompt(pairs, prompt["query"]),
-            "answer": " | ".join(prompt["answers"]),
-        }
-    return sample | known
+def _described(form: Template, prompt: dict[str, Any]) -> dict[str, Any]:
+    if not prompt:
+        return {"query": None, "prompt": None, "answer": None}
+    pairs = [(input, output) for input, output in prompt["demonstrations"]]
+    text = form.prompt(pairs, prompt["query"])
+    return {"query": prompt["query"], "prompt": text, "answer": " | ".join(prompt["answers"])}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.given import whole_number, whole_numbers
+from icl_vectors.given import whole_numbers
 from icl_vectors.tasks.cells import in_order
 from icl_vectors.tasks.task import Task, load_task, select_tasks
 
@@ -12,11 +12,6 @@ PAPER_PAIRS = (
     "next_letter:to_upper,list_last:list_first,prev_letter:next_letter,"
     "present_simple_past_simple:present_simple_gerund,en_es:en_fr"
 )
-
-
-def is_whole(value: object) -> bool:
-    """Whether a value is a whole number (True is none)."""
-    return whole_number(value) is not None
 
 
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:

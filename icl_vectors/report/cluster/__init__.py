@@ -1,28 +1,15 @@
 """The map of vectors in the report: do tasks form clusters, and which are near each other?"""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from icl_vectors.plain_text import in_one_line
 from icl_vectors.report import paper
 from icl_vectors.report.cluster.maps import distance_histogram, heat_map, maps, silhouette_by_layer
-from icl_vectors.report.section import (
-    FAILS,
-    HOLDS,
-    UNTESTED,
-    WEAKLY,
-    Claim,
-    Section,
-    graded,
-)
+from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY, Claim, Section, graded
 from icl_vectors.report.table import Cell, Column, Table
 from icl_vectors.runs.run import Run
-from icl_vectors.runs.schema import (
-    Cluster,
-)
-
-if TYPE_CHECKING:
-    pass
+from icl_vectors.runs.schema import Cluster
 
 
 def sections(run: Run) -> list[Section]:

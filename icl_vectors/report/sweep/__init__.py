@@ -6,21 +6,10 @@ verdict in the report; change one and the other must follow.
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from icl_vectors.report import paper
-from icl_vectors.report.drawing import (
-    Drawing,
-)
-from icl_vectors.report.section import (
-    FAILS,
-    HOLDS,
-    UNTESTED,
-    WEAKLY,
-    Claim,
-    Section,
-    graded,
-)
+from icl_vectors.report.drawing import Drawing
+from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY, Claim, Section, graded
 from icl_vectors.report.statistics import (
     FEWEST_TASKS,
     Curve,
@@ -36,9 +25,6 @@ from icl_vectors.report.sweep.figures import layers_by_task, layers_mean, method
 from icl_vectors.report.sweep.tables import categories_table, models_table, seeds_table, tasks_table
 from icl_vectors.report.sweep.text import text as text
 from icl_vectors.runs.run import Run
-
-if TYPE_CHECKING:
-    pass
 
 NO_SUCCESS = (
     "A task that θ does not carry (its answers copy the dummies', or are no better than the "

@@ -20,16 +20,9 @@ from icl_vectors.report.drawing import (
     whole_blocks,
 )
 from icl_vectors.report.drawing.bars import BAR, draw_bars, legend_above, name_rows
-from icl_vectors.report.statistics import (
-    Curve,
-    TaskMean,
-    mean_curve,
-    task_means,
-)
+from icl_vectors.report.statistics import Curve, TaskMean, mean_curve, task_means
 from icl_vectors.runs.run import Run
-from icl_vectors.runs.schema import (
-    METHODS,
-)
+from icl_vectors.runs.schema import METHODS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
