@@ -40,6 +40,7 @@ class Opening:
     revision: options.Revision = None
     remote: options.Remote = False
     host: options.Host = None
+    in_flight: options.InFlight = 4
     trust_remote_code: options.TrustRemoteCode = False
 
     @property
@@ -65,6 +66,7 @@ class Opening:
             self.trust_remote_code,
             quiet,
             self.on_server,
+            self.in_flight,
         )
 
 
@@ -146,6 +148,7 @@ class ModelOptions:
     trust_remote_code: bool = False
     quiet: bool = False
     remote: bool | str = False
+    in_flight: int = 4
 
     def open(self, reference: str, dtype: str) -> "Model":
         """Open one model."""
@@ -165,6 +168,7 @@ class ModelOptions:
             revision=self.revision,
             trust_remote_code=self.trust_remote_code,
             remote=self.remote,
+            in_flight=self.in_flight,
             notice=say(self.quiet),
         )
 

@@ -30,6 +30,9 @@ Remote = Annotated[
 Host = Annotated[
     str | None, typer.Option("--host", help="Another NDIF server's address; implies --remote.")
 ]
+InFlight = Annotated[
+    int, typer.Option("--in-flight", help="With --remote: jobs on the server at once, 1 to 32.")
+]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run code that comes with the checkpoint.")
 ]

@@ -8,7 +8,7 @@ import zstandard
 
 from icl_vectors.errors import RunError
 from icl_vectors.remote.backend import PatientBackend
-from icl_vectors.remote.job import Job
+from icl_vectors.remote.job import Job, JobCost
 
 
 class Away:
@@ -44,7 +44,7 @@ def dismissed() -> list[bool]:
 
 @pytest.fixture
 def backend(dismissed: list[bool]) -> PatientBackend:
-    job = Job(known="1", dismissed=lambda: dismissed.append(True))
+    job = Job(known=JobCost("1"), dismissed=lambda: dismissed.append(True))
     return PatientBackend(Away(), "http://127.0.0.1:5001", job)
 
 

@@ -81,6 +81,10 @@ class Compare(Experiment):
     def measure(self, unit: Unit, context: "Context") -> Outcome:
         return self._runs[unit](self, context)
 
+    def stage(self, unit: Unit) -> int:
+        """Methods need the ranked heads, controls the vectors of all tasks."""
+        return {"heads": 0, "controls": 2}.get(unit[0].rpartition(":")[2], 1)
+
     def summarise(self, done: Mapping[Unit, Mapping[str, Any]]) -> dict[str, Any]:
         from icl_vectors.experiments.compare.summary import summarise
 

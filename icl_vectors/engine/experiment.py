@@ -89,6 +89,10 @@ class Experiment(ABC):
     def summarise(self, done: Mapping[Unit, Mapping[str, Any]]) -> dict[str, Any]:
         """Its part of results.json, from the results of the units."""
 
+    def stage(self, unit: Unit) -> int:
+        """Units of a later stage begin when all those of earlier ones are done."""
+        return 0
+
     def configuration(self) -> dict[str, Any]:
         """What decides the results, as run.json stores it."""
         return dict(self.config.recorded())
@@ -140,11 +144,10 @@ class Experiment(ABC):
 
 def _run(experiment: Experiment) -> tuple[dict[str, Any], dict[Unit, str]]:
     """Run what is not done yet; returns results.json and the units that could not be run."""
-    from icl_vectors.engine.context import Context
     from icl_vectors.engine.identity import open_folder
     from icl_vectors.models.memory import forget_peak, peak_bytes
 
-    model, config, observer = experiment.model, experiment.config, experiment.at.observer
+    model, observer = experiment.model, experiment.at.observer
     forget_peak(model)
     failures, units, written = experiment.refused(), experiment.units(), -PAUSE
     with open_folder(experiment) as folder:
@@ -160,17 +163,10 @@ def _run(experiment: Experiment) -> tuple[dict[str, Any], dict[Unit, str]]:
         for unit, error in failures.items():
             _tell_failure(folder, observer, unit, error)
         try:
-            for unit in units:
-                if unit in folder.done or unit in failures:
-                    continue
-                size = getattr(config, "batch_size", None)
-                context = Context(model, config.template, size, folder, unit, observer)
-                try:
-                    outcome = experiment.measure(unit, context)
-                except UnitRefused as refusal:
-                    if not experiment.goes_on:
-                        raise
-                    failures[unit] = str(refusal)
+            left = [one for one in units if one not in folder.done and one not in failures]
+            for unit, (outcome, context) in _measured(experiment, left):
+                if isinstance(outcome, UnitRefused):
+                    failures[unit] = str(outcome)
                     _tell_failure(folder, observer, unit, failures[unit])
                     continue
                 folder.finish(
@@ -190,6 +186,33 @@ def _run(experiment: Experiment) -> tuple[dict[str, Any], dict[Unit, str]]:
                 write()
             raise
         return write(), failures
+
+
+def _measured(
+    experiment: Experiment, units: Sequence[Unit]
+) -> Iterator[tuple[Unit, tuple[Outcome | UnitRefused, "Context"]]]:
+    """What each unit gave, in order; on a server several are under way at once."""
+    from icl_vectors.engine.context import Context
+    from icl_vectors.engine.flight import Flight, one_by_one
+
+    model, config, observer = experiment.model, experiment.config, experiment.at.observer
+    size, contexts = getattr(config, "batch_size", None), {}
+
+    def measure(unit: Unit) -> tuple[Outcome | UnitRefused, Context]:
+        if unit not in contexts:
+            around = (size, experiment.folder, unit, observer)
+            contexts[unit] = Context(model, config.template, *around)
+        try:
+            return experiment.measure(unit, contexts[unit]), contexts.pop(unit)
+        except UnitRefused as refusal:
+            if not experiment.goes_on:
+                raise
+            return refusal, contexts.pop(unit)
+
+    if model.host is None or model.in_flight == 1:
+        return one_by_one(measure, units)
+    stages = {unit: experiment.stage(unit) for unit in units}
+    return iter(Flight(measure, stages, model.in_flight, observer.notice))
 
 
 def _tell_failure(folder: RunFolder, observer: Observer, unit: Unit, error: str) -> None:

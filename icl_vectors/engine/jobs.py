@@ -17,9 +17,11 @@ class Jobs:
 
     def __init__(self, model: Model, folder: RunFolder, unit: Unit, observer: Observer) -> None:
         self._folder, self._unit, self._observer = folder, unit, observer
-        self._known = folder.jobs_of(unit) if model.host else {}
-        self._costs: list[JobCost] = []
-        self._remote = model.host is not None
+        known = folder.jobs_of(unit) if model.host else {}
+        self._known = {part: JobCost(job) for part, job in known.items()}
+        self._sent: dict[str, int] = {}
+        self._answers: dict[str, tuple[JobCost, Any]] = {}
+        self._remote, self._waits = model.host is not None, model.in_flight == 1
         if not self._remote:
             folder.submitted(unit)
 
@@ -28,28 +30,37 @@ class Jobs:
         if not self._remote:
             return None
 
-        def submitted(job_id: str) -> None:
-            self._folder.submitted(self._unit, job=job_id, part=part)
+        def submitted(cost: JobCost) -> None:
+            self._known[part], self._sent[part] = cost, self._sent.get(part, 0) + 1
+            self._folder.submitted(self._unit, job=cost.job, part=part)
+
+        def answered(cost: JobCost, answer: Any) -> None:
+            self._answers[part] = cost, answer
 
         def dismissed() -> None:
+            self._known.pop(part, None)
             self._folder.dismissed(self._unit, part=part)
 
         return Job(
-            dismissed=dismissed,
             known=self._known.get(part),
+            sent=self._sent.get(part, 0),
+            waits=self._waits,
+            answer=self._answers.get(part, (None, None))[1],
             submitted=submitted,
+            answered=answered,
+            dismissed=dismissed,
             tell=lambda text: self._observer.job(*self._unit, text),
-            costs=self._costs,
         )
 
     def spent(self) -> dict[str, Any]:
         """What stands in the unit's `done` record: ids of its jobs, bytes and seconds."""
-        if not self._costs:
+        if not self._answers:
             return {}
+        costs = [cost for cost, _ in self._answers.values()]
         return {
-            "job": self._costs[-1].job,
-            "jobs": [cost.job for cost in self._costs],
-            "bytes_up": sum(cost.bytes_up for cost in self._costs),
-            "bytes_down": sum(cost.bytes_down for cost in self._costs),
-            "job_seconds": round(sum(cost.seconds for cost in self._costs), 3),
+            "job": costs[-1].job,
+            "jobs": [cost.job for cost in costs],
+            "bytes_up": sum(cost.bytes_up for cost in costs),
+            "bytes_down": sum(cost.bytes_down for cost in costs),
+            "job_seconds": round(sum(cost.seconds for cost in costs), 3),
         }

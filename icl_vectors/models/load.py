@@ -33,6 +33,8 @@ from icl_vectors.models.source import checked_tokenizer, find_source, read_confi
 from icl_vectors.models.weights import held_dtype, read_weights, silent_transformers
 from icl_vectors.turns import takes_turns
 
+MOST_IN_FLIGHT = 32
+
 
 @takes_turns
 def load_model(
@@ -44,6 +46,7 @@ def load_model(
     revision: str | None = None,
     trust_remote_code: bool = False,
     remote: bool | str = False,
+    in_flight: int = 4,
     notice: Callable[[str], None] = lambda text: None,
 ) -> Model:
     """Open a model: a Hugging Face id, a local folder, or an embedded model's name.
@@ -59,6 +62,7 @@ def load_model(
         remote: True for a model that NDIF serves, or the address of another NDIF server; the
             weights stay there, in the server's dtype, and only configuration and tokenizer are
             read here.
+        in_flight: how many jobs of an experiment are on that server at once, 1 to 32.
         notice: is told what takes long.
 
     Raises:
@@ -78,7 +82,10 @@ def load_model(
                 f"adapter {reference!r} with --remote: expected a model that the server holds, "
                 "found an adapter, which stays here; run it on this machine, without --remote."
             )
-        return _load_remote(reference, remote, dtype, revision, trust_remote_code, notice)
+        if not 1 <= in_flight <= MOST_IN_FLIGHT:
+            raise IclVectorsError(f"--in-flight {in_flight}: expected 1 to {MOST_IN_FLIGHT} jobs.")
+        there = _load_remote(reference, remote, dtype, revision, trust_remote_code, notice)
+        return replace(there, in_flight=in_flight)
     check_dtype(dtype)
     if revision is not None and (reference in EMBEDDED or Path(reference).expanduser().is_dir()):
         raise IclVectorsError(

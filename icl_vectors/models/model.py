@@ -26,7 +26,8 @@ class Model:
         weights: a remark on where the weights come from ("" for an ordinary checkpoint).
         folder: where the weights lie on this machine, or None.
         base: of an adapter, its base model: reference, revision and the kind of adapter; else None.
-        host: the NDIF server that holds the weights, or None: they are here.
+        host: the NDIF server that holds the weights, or None: they are here. in_flight: how many
+            jobs of an experiment are there at once.
         way: how it takes prompts, cached or whole, as `probe` found; way_reason: why it is
             not cached.
         hidden: width of the states, as measured; with parallel streams that of all together.
@@ -43,6 +44,7 @@ class Model:
     architecture: Architecture
     base: dict[str, Any] | None = None
     host: str | None = None
+    in_flight: int = 1
     way: Way = field(default=None)  # type: ignore[assignment]
     way_reason: str = ""
     hidden: int = 0

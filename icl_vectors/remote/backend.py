@@ -20,10 +20,18 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_expone
 
 from icl_vectors.errors import RunError
 from icl_vectors.remote import by_value
-from icl_vectors.remote.failures import JobFailed, JobLost, failure_of, is_passing, refused
-from icl_vectors.remote.job import Job, JobCost
+from icl_vectors.remote.failures import (
+    JobFailed,
+    JobLost,
+    failure_of,
+    is_passing,
+    refused,
+    status_of,
+)
+from icl_vectors.remote.job import Job, JobCost, Pending, Refused
 
 FIRST_PAUSE = 0.25  # seconds
+FULL = (429, 503)  # no more jobs are taken now
 GONE = (403, 404, 410)  # of a result: its address has run out, or the store has lost it
 
 
@@ -38,18 +46,20 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
             host=host,
             env=language_model._remoteable_get_env(),
             blocking=False,
-            job_id=job.known,
+            job_id=job.known.job if job.known else None,
         )
-        self.job_id: str | None = job.known
+        self.cost = job.known
         self.display.enabled = False  # the observer shows the states
         self.job = job
-        self.said = ""
+        self.said, self.pause = "", FIRST_PAUSE
+        self.silent_since, self.is_known = monotonic(), False
 
     def __call__(self, tracer: Any = None) -> Any:
-        start = monotonic()
-        result, cost = self._run(tracer)
-        cost.seconds = round(monotonic() - start, 3)
-        self.job.costs.append(cost)
+        result = self.job.answer
+        if result is None:
+            result, cost = self._run(tracer)
+            cost.seconds = round(monotonic() - cost.begun, 3)
+            self.job.answered(cost, result)
         self._push(result, tracer)
         return result
 
@@ -67,72 +77,97 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
         except Exception as error:  # whatever bytes can do to zstandard and torch
             self.job.dismissed()
             raise RunError(
-                f"{self.host} answered job {self.job_id} with something that is no set of tensors "
+                f"{self.host} answered job {self._id} with something that is no set of tensors "
                 f"({type(error).__name__}); nothing of it was kept, the same command asks again."
             ) from error
 
     def _run(self, tracer: Any) -> tuple[dict[str, Any], JobCost]:
         """Send the job, unless it was sent before, and wait; send again what the server lost."""
-        blob = b""
-        picked_up = self.job_id is not None
+        picked_up = self.cost is not None and not self.cost.bytes_up
         if picked_up:
             self.job.tell("picked up again, not sent")
-        for _ in range(self.job.patience.submissions):
-            if self.job_id is None:
-                blob = blob or self._serialize(tracer)
-                self._send(blob)
+        for _ in range(self.job.patience.submissions - self.job.sent + (self.cost is not None)):
+            if self.cost is None:
+                self._send(self._serialize(tracer))
             try:
-                result, size = self._wait()
-                return result, JobCost(str(self.job_id), len(blob), size)
+                if not self.job.waits and not self._has_ended():
+                    raise Pending(self._has_ended)
+                return self._wait()
             except JobLost as error:
                 self.job.tell(f"{error}; sending it again")
             except JobFailed:
                 if not picked_up:
                     raise
                 self.job.tell("the job that was sent before had failed; sending it again")
-            self.job_id, picked_up = None, False
+            self.cost, picked_up = None, False
         raise RunError(
             f"{self.host} lost or dropped a job {self.job.patience.submissions} times; "
             "what was finished is kept, the same command goes on later."
         )
+
+    @property
+    def _id(self) -> str:
+        return self.cost.job if self.cost else ""
 
     def _send(self, blob: bytes) -> None:
         request = RequestModel(model_key=self.model_key, compress=self.compress, env=self.env)
         try:
             response = self._persist(lambda: self._post(request, blob))
         except RemoteError as error:
+            if status_of(error) in FULL and not self.job.waits:
+                raise Refused(refused(error, self.host)) from error
             raise refused(error, self.host) from error
-        self.job_id = response.id
-        self.job.submitted(response.id)
+        self.cost = JobCost(response.id, len(blob))
+        self.job.submitted(self.cost)
 
-    def _wait(self) -> tuple[dict[str, Any], int]:
+    def _wait(self) -> tuple[dict[str, Any], JobCost]:
         """Ask for the job's state with growing pauses until its answer is there."""
-        pause, silent_since, known = FIRST_PAUSE, monotonic(), False
         while True:
-            response = self._persist(self._ask)
+            response = self._look()
             if response is not None and response.status == Status.ERROR:
                 raise failure_of(response.description, self.host)
             if response is not None and response.status == Status.COMPLETED:
                 return self._fetch(response.data)
-            said = "" if response is None else f"{response.status.value} {response.description}"
-            known = known or response is not None
-            if said != self.said:
-                self.said, silent_since, pause = said, monotonic(), FIRST_PAUSE
-                self.job.tell(_in_words(response))
-            silent = monotonic() - silent_since
-            if response is None and not known and silent > self.job.patience.unknown:
-                raise JobLost(f"{self.host} knows nothing of the job")
-            if response is None and known:
-                raise JobLost(f"{self.host} has forgotten the job")
-            if silent > self.job.patience.silent:
-                raise JobLost(f"{self.host} says nothing new of the job for {silent:.0f} s")
-            sleep(pause)
-            pause = min(pause * 1.5, self.job.patience.longest_pause)
+            sleep(self.pause)
+            self.pause = min(self.pause * 1.5, self.job.patience.longest_pause)
+
+    def _has_ended(self) -> bool:
+        """Whether the job is done, failed or lost; what was lost is sent again when next asked."""
+        try:
+            response = self._look()
+        except JobLost as error:
+            self.job.tell(f"{error}; sending it again")
+            self.job.dismissed()
+            return True
+        return response is not None and response.status in (Status.ERROR, Status.COMPLETED)
+
+    def _look(self) -> ResponseModel | None:
+        """The job's state, asked once.
+
+        Raises:
+            JobLost: the server knows nothing of it, no more, or has long said nothing new.
+        """
+        response = self._persist(self._ask)
+        if response is not None and response.status in (Status.ERROR, Status.COMPLETED):
+            return response
+        said = "" if response is None else f"{response.status.value} {response.description}"
+        if said != self.said:
+            self.said, self.silent_since, self.pause = said, monotonic(), FIRST_PAUSE
+            self.job.tell(_in_words(response))
+        silent = monotonic() - self.silent_since
+        if response is None and self.is_known:
+            raise JobLost(f"{self.host} has forgotten the job")
+        self.is_known = response is not None
+        if response is None and silent > self.job.patience.unknown:
+            raise JobLost(f"{self.host} knows nothing of the job")
+        if silent > self.job.patience.silent:
+            raise JobLost(f"{self.host} says nothing new of the job for {silent:.0f} s")
+        return response
 
     def _ask(self) -> ResponseModel | None:
         """The job's latest state, or None where the server has none (yet)."""
         headers = {"ndif-api-key": self.api_key} if self.api_key else {}
-        response = httpx.get(f"{self.host}/response/{self.job_id}", headers=headers, timeout=60.0)
+        response = httpx.get(f"{self.host}/response/{self._id}", headers=headers, timeout=60.0)
         if response.status_code == 404:
             return None
         response.raise_for_status()
@@ -143,11 +178,11 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
                 f"{self.host} answers no state of the job at /response; is it an NDIF server?"
             ) from error
 
-    def _fetch(self, address: Any) -> tuple[dict[str, Any], int]:
+    def _fetch(self, address: Any) -> tuple[dict[str, Any], JobCost]:
         if not isinstance(address, str) or not address.startswith(("http://", "https://")):
             self.job.dismissed()
             raise RunError(
-                f"{self.host} says that job {self.job_id} is done, and not where its answer is; "
+                f"{self.host} says that job {self._id} is done, and not where its answer is; "
                 "nothing was kept, the same command asks again."
             )
 
@@ -158,8 +193,9 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
             response.raise_for_status()
             return response.content
 
-        content = self._persist(fetch)
-        return self.finalize(content), len(content)
+        content, cost = self._persist(fetch), self.cost or JobCost("")
+        cost.bytes_down = len(content)
+        return self.finalize(content), cost
 
     def _persist(self, call: Any) -> Any:
         """Call again, with growing pauses, while the server can't be reached."""

@@ -31,18 +31,27 @@ def is_passing(error: BaseException) -> bool:
 
 def refused(error: BaseException, host: str) -> IclVectorsError:
     """The error for a request that a server would not take, or that never reached it."""
-    cause = error if isinstance(error, httpx.HTTPError) else error.__cause__
-    if not isinstance(cause, httpx.HTTPStatusError):
+    cause, status = _cause(error), status_of(error)
+    if status is None:
         return RunError(
             f"{host} could not be reached ({type(cause).__name__}); what was finished is kept, "
             "the same command goes on."
         )
-    status = cause.response.status_code
     if status in (401, 403) or (status == 400 and "api key" in str(error).lower()):
         return IclVectorsError(f"{host} asks for a valid API key ({status}); {HOW_TO_SET_A_KEY}.")
     said = _one_line(str(error).removeprefix("Failed to send request: "))
     kind = RunError if status >= 500 else IclVectorsError
     return kind(f"{host} did not take the job ({status}): {said}")
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status of a refusal; None where the server was not reached."""
+    cause = _cause(error)
+    return cause.response.status_code if isinstance(cause, httpx.HTTPStatusError) else None
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return error if isinstance(error, httpx.HTTPError) else error.__cause__
 
 
 def failure_of(text: str, host: str) -> RunError:

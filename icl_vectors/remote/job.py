@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
 
 
 @dataclass
@@ -12,6 +14,23 @@ class JobCost:
     bytes_up: int = 0
     bytes_down: int = 0
     seconds: float = 0.0
+    begun: float = field(default_factory=monotonic)
+
+
+class Pending(Exception):
+    """A job is on the server and not done; `has_ended()` asks once whether that has changed."""
+
+    def __init__(self, has_ended: Callable[[], bool]) -> None:
+        super().__init__()
+        self.has_ended = has_ended
+
+
+class Refused(Exception):
+    """The server takes no more jobs now; `error` says so to the user."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass(frozen=True)
@@ -38,16 +57,22 @@ class Job:
     """What a session needs to be one job that a second process can pick up.
 
     Attributes:
-        known: the id of the same job, sent before by a process that ended; it is not sent again.
-        submitted: is told the id as soon as the server gave one, before the wait.
+        known: the same job, sent before by this process or one that ended (then without bytes);
+            it is not sent again. sent: how often it was.
+        waits: whether the job is waited for; else `Pending` is raised until it has ended.
+        answer: what it gave, where that was fetched before.
+        submitted: is told of it as soon as the server gave an id, before the wait.
         tell: is told each new state, in words.
         dismissed: is called where the job's answer can't be used; it is not picked up again.
-        costs: one entry a job that gave its answer.
+        answered: is told what the job gave, and its cost.
     """
 
-    known: str | None = None
-    submitted: Callable[[str], None] = lambda job_id: None
+    known: JobCost | None = None
+    sent: int = 0
+    waits: bool = True
+    answer: Any = None
+    submitted: Callable[[JobCost], None] = lambda cost: None
+    answered: Callable[[JobCost, Any], None] = lambda cost, answer: None
     tell: Callable[[str], None] = lambda text: None
     dismissed: Callable[[], None] = lambda: None
     patience: Patience = Patience()
-    costs: list[JobCost] = field(default_factory=list)

@@ -17,7 +17,7 @@ from icl_vectors.prompts.encoding import encode_prompt
 from icl_vectors.prompts.sampling import sample_prompts
 from icl_vectors.prompts.template import Template
 from icl_vectors.remote.backend import PatientBackend
-from icl_vectors.remote.job import Job, Patience
+from icl_vectors.remote.job import Job, JobCost, Patience
 from icl_vectors.tasks.task import load_task
 from tests.ndif.server import NdifServer
 from tests.test_remote_answers import Away
@@ -29,10 +29,12 @@ class Told:
     def __init__(self, known: str | None = None, **patience: float) -> None:
         self.sent: list[str] = []
         self.told: list[str] = []
+        self.costs: list[JobCost] = []
         waits: Any = patience
         self.job = Job(
-            known=known,
-            submitted=self.sent.append,
+            known=JobCost(known) if known else None,
+            submitted=lambda cost: self.sent.append(cost.job),
+            answered=lambda cost, answer: self.costs.append(cost),
             tell=self.told.append,
             patience=Patience(longest_pause=0.5, **waits),
         )
@@ -62,7 +64,7 @@ def test_a_job_is_sent_once_and_its_answer_is_put_into_the_variables(remote_llam
     told = Told()
     assert add(remote_llama, told.job, torch.ones(2)).equal(torch.full((2,), 2.0))
     assert len(told.sent) == 1
-    [cost] = told.job.costs
+    [cost] = told.costs
     assert cost.job == told.sent[0] and cost.bytes_up > 0 and cost.bytes_down > 0
 
 
@@ -72,7 +74,7 @@ def test_a_job_that_was_sent_before_is_not_sent_again(remote_llama: Model) -> No
     again = Told(known=before.sent[0])
     assert add(remote_llama, again.job, torch.ones(1)).item() == 2
     assert again.sent == []
-    assert again.job.costs[0].bytes_up == 0
+    assert again.costs[0].bytes_up == 0
 
 
 def test_a_job_that_the_server_does_not_know_is_sent_again(remote_llama: Model) -> None:
