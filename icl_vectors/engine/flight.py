@@ -34,12 +34,13 @@ class Flight(Generic[T]):
         self.measure, self.stages, self.limit, self.notice = measure, stages, limit, notice
         self.flying: dict[Unit, Pending] = {}
         self.landed: dict[Unit, T | Exception] = {}
+        self.begun: set[Unit] = set()  # and not kept
 
     def __iter__(self) -> Iterator[tuple[Unit, T]]:
         try:
             yield from self._units(list(self.stages))
         except BaseException:
-            if left := len(self.flying) + len(self.landed):
+            if left := len(self.begun):
                 self.notice(f"{left} job(s) are left on the server; the same command collects them")
             raise
 
@@ -56,6 +57,7 @@ class Flight(Generic[T]):
                 if not moved:
                     sleep(pause)
             found = self.landed.pop(unit)
+            self.begun.discard(unit)
             if isinstance(found, Exception):
                 raise found
             yield unit, found
@@ -76,11 +78,13 @@ class Flight(Generic[T]):
         return len(waiting) < before
 
     def _measure(self, unit: Unit) -> None:
+        self.begun.add(unit)
         try:
             self.landed[unit] = self.measure(unit)
         except Pending as pending:
             self.flying[unit] = pending
         except Refused:
+            self.begun.discard(unit)
             raise
         except Exception as error:  # raised when its turn has come
             self.landed[unit] = error
