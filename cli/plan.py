@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 from textwrap import fill
 from typing import Annotated, Any
 
@@ -93,6 +94,7 @@ def _plan(
         found = plan_sweep(reference, config, **settings)
         found["command"] = _command(context, reference, found["dtype"], on_server)
         found["remote"]["command"] = _command(context, reference, None, True)
+        found["remote"]["in_flight"] = min(opening.in_flight, found["remote"]["jobs"])
         found["not_counted"] = (
             "writing whole answers" if getattr(config, "generates", False) else None
         )
@@ -272,7 +274,9 @@ def _remote(plan: Mapping[str, Any]) -> str:
     return _wrapped(
         f"On an NDIF server (--remote): {jobs} {'jobs' if jobs > 1 else 'job'}, "
         f"{_bytes(up)} up and {_bytes(down)} down "
-        f"({_bytes(up / jobs)} and {_bytes(down / jobs)} a job)."
+        f"({_bytes(up / jobs)} and {_bytes(down / jobs)} a job).",
+        f"One at a time they wait in its queue {jobs} times; {remote['in_flight']} at once "
+        f"(--in-flight) about {ceil(jobs / remote['in_flight'])} times.",
     )
 
 
