@@ -11,6 +11,7 @@ from typing import Any
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.generated import GeneratedByMethod
 from icl_vectors.prompts.encoding import EncodedPrompt, first_tokens
+from icl_vectors.prompts.labels import Labels
 from icl_vectors.prompts.template import Template
 from icl_vectors.runs.schema import BEGIN_ALIKE, COPIES, METHODS
 from icl_vectors.scoring import accuracy, exact_mcnemar
@@ -19,14 +20,25 @@ from icl_vectors.tasks.task import Task
 FEWEST_DIFFERENT = 6  # where fewer prompts differ, McNemar's exact test can't reach p < .05
 FEWEST_APART = 10
 MOSTLY = 0.8  # from this share on of equal answers the model "answers a constant"
+NONE = ("accuracy", "low", "high")
+OF_TASK = ("n_answers", "n_first_tokens", "n_labels", "begin_alike", "constant")
 
 FirstTokens = Mapping[str, Collection[int]]
 
 
 def dummy_answers(
-    tokenizer: Any, template: Template, task: Task, prompts: Sequence[EncodedPrompt]
+    tokenizer: Any,
+    template: Template,
+    task: Task,
+    prompts: Sequence[EncodedPrompt],
+    labels: Labels | None = None,
 ) -> dict[str, tuple[int, ...]]:
-    """The first tokens of each dummy's right answers; none where no token can equal them."""
+    """The first tokens of each dummy's right answers; none where no token can equal them.
+
+    Where labels are compared, these by their indices.
+    """
+    if labels is not None:
+        return labels.of_dummies(prompts)
     found: dict[str, tuple[int, ...]] = {}
     for dummy in {dummy for one in prompts for dummy in one.prompt.dummies}:
         try:
@@ -59,35 +71,86 @@ def label_measures(
         method: [token in one.accepted for token, one in zip(answers, test, strict=True)]
         for method, answers in tokens.items()
     }
-    labels: list[list[Collection[Any]]] = [[one.accepted for one in part] for part in (dev, test)]
     hypothesis: list[Any] = tokens["hypothesis"]
-    texts = [one.prompt.answers for one in test]
-    alike = generated is None and _begin_alike(labels[1], texts)
     if generated is not None:
         right = {method: [one.exact for one in generated[method]] for method in METHODS}
-        labels = [[one.prompt.answers for one in part] for part in (dev, test)]
         hypothesis = [one.text for one in generated["hypothesis"]]
+    own = found["test_own"][:, 1:].tolist()
+    task = prompt_measures(dev, test, own, of_dummies, generated is not None)
+    measures = method_measures(task, right["hypothesis"], right["baseline"], hypothesis, copies)
+    left = {method: [right[method][row] for row in task["apart_rows"]] for method in METHODS}
+    return {
+        **{key: task[key] for key in OF_TASK},
+        **{key: value for key, value in measures.items() if key != "apart"},
+        "apart": {"n": measures["apart"]["n"], **{m: _accuracy(left[m]) for m in METHODS[1:]}},
+        "dev_apart_by_layer": _dev_apart(dev, layers, n_layers, found, of_dummies),
+    }
+
+
+def prompt_measures(
+    dev: Sequence[EncodedPrompt],
+    test: Sequence[EncodedPrompt],
+    own: Sequence[Sequence[int]],
+    of_dummies: FirstTokens,
+    whole: bool = False,
+) -> dict[str, Any]:
+    """What holds of a task's prompts whichever method answers them.
+
+    Args:
+        own: the dummies' own answers on test, (prompt, dummy).
+        whole: whether whole answers are compared, not first tokens.
+
+    Returns:
+        `OF_TASK`, and for `method_measures`, by test prompt: of_constant, whether the constant
+        answer is right; apart_rows, whose answers no dummy gives; best_on_test, the prompts that
+        the best single answer on test itself is right for.
+    """
+    texts = [one.prompt.answers for one in test]
+    labels: list[list[Collection[Any]]] = [[one.accepted for one in part] for part in (dev, test)]
+    alike = not whole and _begin_alike(labels[1], texts)
+    if whole:
+        labels = [[one.prompt.answers for one in part] for part in (dev, test)]
     constant = _commonest(labels[0])[0]
     of_constant = [constant in accepted for accepted in labels[1]]
-    beats_constant = beats(right["hypothesis"], of_constant)
-    if beats_constant and sum(right["hypothesis"]) <= _commonest(labels[1])[1]:
-        beats_constant = False  # no better than the best one on test itself
-    apart = _apart(test, found["test_own"][:, 1:].tolist(), of_dummies)
-    left = {method: [right[method][row] for row in apart] for method in METHODS}
     n_labels = len({token for one in test for token in one.accepted})
-    measures = {
+    return {
         "n_answers": len({text for accepted in texts for text in accepted}),
         "n_first_tokens": n_labels,
         "n_labels": n_labels,
         "begin_alike": alike,
         "constant": accuracy(of_constant).to_json(),
-        "beats_constant": beats_constant,
-        "beats_baseline": beats(right["hypothesis"], right["baseline"]),
-        "apart": {"n": len(apart), **{m: _accuracy(left[m]) for m in METHODS[1:]}},
-        "dev_apart_by_layer": _dev_apart(dev, layers, n_layers, found, of_dummies),
+        "of_constant": of_constant,
+        "apart_rows": _apart(test, own, of_dummies),
+        "best_on_test": _commonest(labels[1])[1],
     }
-    faults = [BEGIN_ALIKE] if alike else _faults(measures, right, of_constant, hypothesis)
-    if not alike and (copies or _is_right_by_copying(measures, left)):
+
+
+def method_measures(
+    task: Mapping[str, Any],
+    right: Sequence[bool],
+    baseline: Sequence[bool],
+    answers: Sequence[Any],
+    copies: bool = False,
+) -> dict[str, Any]:
+    """Whether a method beats a constant answer and the baseline, and what it does apart.
+
+    Args:
+        task: of `prompt_measures`; right, baseline, answers: by test prompt.
+    """
+    left = [right[row] for row in task["apart_rows"]]
+    beats_constant = beats(right, task["of_constant"])
+    if beats_constant and sum(right) <= task["best_on_test"]:
+        beats_constant = False  # no better than the best one on test itself
+    measures: dict[str, Any] = {
+        "beats_constant": beats_constant,
+        "beats_baseline": beats(right, baseline),
+        "apart": {"n": len(left), **(_accuracy(left) or dict.fromkeys(NONE))},
+    }
+    if task["begin_alike"]:
+        return {**measures, "fails": [BEGIN_ALIKE]}
+    faults = _faults(measures, right, baseline, task["of_constant"], answers)
+    above = sum(left) > sum(baseline[row] for row in task["apart_rows"])
+    if copies or (measures["beats_baseline"] and len(left) >= FEWEST_APART and not above):
         faults = [COPIES, *faults]
     return {**measures, "fails": faults}
 
@@ -182,31 +245,25 @@ def _accuracy(right: Sequence[bool]) -> dict[str, float] | None:
     return accuracy(right).to_json() if right else None
 
 
-def _is_right_by_copying(measures: Mapping[str, Any], left: Mapping[str, Sequence[bool]]) -> bool:
-    """θ beats the baseline, but not where no dummy gives the answer."""
-    enough = measures["apart"]["n"] >= FEWEST_APART
-    above = sum(left["hypothesis"]) > sum(left["baseline"])
-    return bool(measures["beats_baseline"]) and enough and not above
-
-
 def _faults(
     measures: Mapping[str, Any],
-    right: Mapping[str, Sequence[bool]],
+    right: Sequence[bool],
+    baseline: Sequence[bool],
     of_constant: Sequence[bool],
-    hypothesis: Sequence[Any],
+    answers: Sequence[Any],
 ) -> list[str]:
-    """Which of constant answer and baseline θ does not beat, in words."""
-    found, ours = [], sum(right["hypothesis"])
+    """Which of constant answer and baseline is not beaten, in words."""
+    found, ours = [], sum(right)
     for rival, theirs, key in (
         ("a constant answer", of_constant, "beats_constant"),
-        ("the baseline", right["baseline"], "beats_baseline"),
+        ("the baseline", baseline, "beats_baseline"),
     ):
-        equal = Counter(hypothesis).most_common(1)[0][1]
+        equal = Counter(answers).most_common(1)[0][1]
         if measures[key]:
             continue
         if ours > sum(theirs) and len(theirs) - sum(theirs) < FEWEST_DIFFERENT:
             found.append(f"too few prompts to tell it from {rival}")
-        elif key == "beats_constant" and equal >= MOSTLY * len(hypothesis):
+        elif key == "beats_constant" and equal >= MOSTLY * len(answers):
             found.append("answers a constant")
         else:
             found.append(f"{'not clearly' if ours > sum(theirs) else 'no'} better than {rival}")

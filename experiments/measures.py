@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.labels import first_token_right
 from icl_vectors.runs.schema import METHODS as METHODS
 from icl_vectors.scoring import accuracy, stable
 from icl_vectors.tasks.task import Task
@@ -60,6 +61,19 @@ def unit_result(
     }
 
 
+def with_first_tokens(
+    result: Mapping[str, Any], test: Sequence[EncodedPrompt], found: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A unit's result where labels are compared, beside them the likeliest of all tokens."""
+    regular, baseline, hypothesis = found["test_first"].T.tolist()
+    tokens = {"baseline": baseline, "hypothesis": hypothesis, "regular": regular}
+    methods = {
+        method: {**result[method], "first_token": accuracy(first_token_right(own, test)).to_json()}
+        for method, own in tokens.items()
+    }
+    return {**result, **methods, "answer": "labels"}
+
+
 def samples_of(
     tokenizer: Any,
     dev: Sequence[EncodedPrompt],
@@ -79,11 +93,13 @@ def samples_of(
         best: int | None = int(found["best"])
         layers_of_methods = (None, best, None)
         tokens = (baseline, hypothesis, regular)
-        scores = [scores[1], scores[2], scores[0]]
-        for answer in zip(METHODS, layers_of_methods, tokens, scores, strict=True):
-            method, at_layer, token, score = answer
+        order = (1, 2, 0)  # the session has regular first
+        for answer in zip(METHODS, layers_of_methods, tokens, order, strict=True):
+            method, at_layer, token, place = answer
             sample = _sample(tokenizer, one, method, at_layer, token)
-            yield {**sample, "answer_log_probability": score}
+            if one.first:
+                sample["first_token"] = int(found["test_first"][row, place]) in one.first
+            yield {**sample, "answer_log_probability": scores[place]}
 
 
 def _sample(

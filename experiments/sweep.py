@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import model_validator
 
 from icl_vectors.engine.config import (
     ALL_TASKS,
@@ -23,12 +25,19 @@ from icl_vectors.experiments.generated import (
     generated_samples,
     with_generated,
 )
-from icl_vectors.experiments.measures import COMPARISON, METHODS, samples_of, unit_result
+from icl_vectors.experiments.measures import (
+    COMPARISON,
+    METHODS,
+    samples_of,
+    unit_result,
+    with_first_tokens,
+)
 from icl_vectors.experiments.summary import summary
 from icl_vectors.layers import parse_layers
 from icl_vectors.plain_text import in_one_line, spark_line
 from icl_vectors.prompts.answers import answer_bound
 from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.labels import COMPARISON_OF_LABELS, Labels, labels_of, require_labels
 from icl_vectors.prompts.sampling import Prompt, sample_prompts
 from icl_vectors.runs.folder import Unit
 from icl_vectors.runs.schema import faults_of
@@ -46,13 +55,19 @@ class SweepConfig(PromptsConfig):
     tasks: Tasks = asked("all", ALL_TASKS)
     layers: Layers = asked("all", CANDIDATES)
     seeds: Seeds = asked(None, "Several seeds: 41,42,…")
-    answer: Annotated[str, one_of("first-token", "generate")] = asked(
-        "first-token", "What is compared: first-token, or generate (whole answers)"
+    answer: Annotated[str, one_of("first-token", "generate", "labels")] = asked(
+        "first-token", "What is compared: first-token, generate (whole answers), or labels"
     )
     choose_layer: Annotated[str, one_of("accuracy", "apart")] = asked(
         "accuracy",
         "The layer by dev accuracy, or by apart: where no dummy gives the answer.",
     )
+
+    @model_validator(mode="after")
+    def _require_labels(self) -> Self:
+        if self.answer == "labels":
+            require_labels(self.tasks)
+        return self
 
     @property
     def all_seeds(self) -> tuple[int, ...]:
@@ -102,12 +117,12 @@ class Sweep(Experiment):
 
     def configuration(self) -> dict[str, Any]:
         by_accuracy = self.config.choose_layer == "accuracy"
-        whole = self.config.generates
+        comparisons = {"generate": COMPARISON_OF_GENERATED, "labels": COMPARISON_OF_LABELS}
         found = self.config.recorded(
             seeds=list(self.config.all_seeds),
             layers=list(self.layers),
             choose_layer=None if by_accuracy else self.config.choose_layer,  # as in older folders
-            comparison=COMPARISON_OF_GENERATED if whole else COMPARISON,
+            comparison=comparisons.get(self.config.answer, COMPARISON),
         )
         return {key: value for key, value in found.items() if key != "seed"}
 
@@ -143,13 +158,20 @@ class Sweep(Experiment):
         task, (dev_prompts, test_prompts) = config.task(unit), config.prompts(unit)
         dev = context.encode(dev_prompts, leave_out=True)
         test = context.encode(test_prompts, self._new_tokens(test_prompts), leave_out=True)
-        of_dummies = dummy_answers(model.tokenizer, config.template, task, [*dev, *test])
+        every = [*dev, *test]
+        labels = labels_of(config.answer, model.tokenizer, config.template, task, every)
+        if labels is not None:
+            dev, test = labels.answered(dev), labels.answered(test)
+        of_dummies = dummy_answers(model.tokenizer, config.template, task, every, labels)
         by_apart = config.choose_layer == "apart"
         choose = partial(best_apart, dev, layers, of_dummies) if by_apart else None
 
-        found = swept(context, dev, test, layers, choose)
+        found = swept(context, dev, test, layers, choose, labels)
         result = unit_result(task, unit[1], dev, test, layers, model.n_layers, found)
-        samples, generated = list(samples_of(model.tokenizer, dev, test, layers, found)), None
+        decoder = labels or model.tokenizer
+        samples, generated = list(samples_of(decoder, dev, test, layers, found)), None
+        if labels is not None:
+            result = with_first_tokens(result, test, found)
         if config.generates:
             generated = generate_answers(context, test, result["best_layer"])
             result = with_generated(result, test, generated)
@@ -215,11 +237,13 @@ def swept(
     test: Sequence[EncodedPrompt],
     layers: Sequence[int],
     choose: "Choice | None" = None,
+    labels: Labels | None = None,
 ) -> dict[str, Any]:
     """What the session of one task finds: θ at every layer on dev, the best one on test.
 
     Args:
         choose: another rule for the layer than the highest accuracy on dev.
+        labels: the task's, where the likeliest of them is the answer.
 
     Raises:
         RunError: a state or a logit is not finite.
@@ -233,6 +257,9 @@ def swept(
     def run(size: int) -> dict[str, Any]:
         on_dev = make_batches(dev, size, model.way, with_query=False)
         on_test = make_batches(test, size, model.way)
+        if labels is not None:
+            labels.add(on_dev, dev, model.way, with_query=False)
+            labels.add(on_test, test, model.way)
         progress = context.progress(dev=len(dev), test=len(test))
 
         def session(with_dev: bool, with_test: bool, at: Sequence[int]) -> dict[str, Any]:

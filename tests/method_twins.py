@@ -20,7 +20,9 @@ from tests.twins.prompts import ARROW, Prompt, dummy_ids, query_ids, regular_ids
 DEV = random_prompts(4, n_tokens=N_TOKENS, seed=5)
 TEST = random_prompts(3, n_tokens=N_TOKENS, seed=6)
 SETTINGS: dict[str, Any] = {"ranked": [(2, 1), (0, 3), (2, 0), (3, 2), (1, 1)], "counts": [1, 2, 4]}
-Found: TypeAlias = tuple[Tensor, Callable[..., Tensor]]  # vectors; logits for a candidate
+Found: TypeAlias = tuple[
+    Tensor, Callable[..., Tensor]
+]  # vectors; logits for a candidate and what is after
 
 
 def encode(tiny: Tiny, prompts: Sequence[Prompt]) -> list[EncodedPrompt]:
@@ -48,19 +50,25 @@ def usable(prompt: Prompt) -> list[int]:
 def state(tiny: Tiny, prompt: Prompt) -> Found:
     theta = plain.theta(tiny.plain, dummy_ids(tiny.tokenizer, prompt))
     ids = query_ids(tiny.tokenizer, prompt)
-    return theta, lambda layer: plain.injected_logits(tiny.plain, ids, layer, theta[layer])
+    return theta, lambda layer, after=(): twin.with_states_at(
+        tiny.plain, [*ids, *after], layer, [len(ids) - 1], theta[layer][None]
+    )
 
 
 def state_mean(tiny: Tiny, prompt: Prompt) -> Found:
     theta = mean_theta(tiny, DEV)[usable(prompt)].mean(0)
     ids = query_ids(tiny.tokenizer, prompt)
-    return theta, lambda layer: plain.injected_logits(tiny.plain, ids, layer, theta[layer])
+    return theta, lambda layer, after=(): twin.with_states_at(
+        tiny.plain, [*ids, *after], layer, [len(ids) - 1], theta[layer][None]
+    )
 
 
 def state_mean_add(tiny: Tiny, prompt: Prompt) -> Found:
     theta = mean_theta(tiny, DEV)[usable(prompt)].mean(0)
     ids = query_ids(tiny.tokenizer, prompt)
-    return theta, lambda layer: twin.with_added(tiny.plain, ids, layer, theta[layer])
+    return theta, lambda layer, after=(): twin.with_added(
+        tiny.plain, [*ids, *after], layer, theta[layer], len(ids) - 1
+    )
 
 
 def function(tiny: Tiny, prompt: Prompt) -> Found:
@@ -77,7 +85,9 @@ def function(tiny: Tiny, prompt: Prompt) -> Found:
         sums[number] = total
     ids = query_ids(tiny.tokenizer, prompt)
     vectors = torch.stack([sums[count] for count in SETTINGS["counts"]])
-    return vectors, lambda layer, count: twin.with_added(tiny.plain, ids, layer, sums[count])
+    return vectors, lambda layer, count, after=(): twin.with_added(
+        tiny.plain, [*ids, *after], layer, sums[count], len(ids) - 1
+    )
 
 
 def icv(tiny: Tiny, prompt: Prompt) -> Found:
@@ -89,8 +99,8 @@ def icv(tiny: Tiny, prompt: Prompt) -> Found:
     direction = twin.principal_direction(outputs - torch.stack([input for input, _ in pairs]))
     vectors = (direction * outputs.norm(dim=-1).mean()).view(N_LAYERS, -1)
     ids = query_ids(tiny.tokenizer, prompt)
-    return vectors, lambda strength: twin.with_vector_everywhere(
-        tiny.plain, ids, vectors * strength
+    return vectors, lambda strength, after=(): twin.with_vector_everywhere(
+        tiny.plain, [*ids, *after], vectors * strength
     )
 
 
@@ -108,7 +118,9 @@ def state_vector(tiny: Tiny, prompt: Prompt) -> Found:
     moved = sum(w * step for w, step in zip(weights, steps, strict=True)) / sum(weights)
     forms = torch.stack([plain_form, inner, inner + moved])
     ids = query_ids(tiny.tokenizer, prompt)
-    return forms, lambda last, form: twin.with_attention(tiny.plain, ids, last, forms[form])
+    return forms, lambda last, form, after=(): twin.with_attention(
+        tiny.plain, [*ids, *after], last, forms[form], len(ids) - 1
+    )
 
 
 def multi(tiny: Tiny, prompt: Prompt) -> Found:
@@ -121,8 +133,8 @@ def multi(tiny: Tiny, prompt: Prompt) -> Found:
     vectors = contexts[drawn]  # (arrow, layer, hidden)
     ids = regular_ids(tiny.tokenizer, prompt)
     places = arrows(tiny, ids)
-    return vectors, lambda layer: twin.with_states_at(
-        tiny.plain, ids, layer, places, vectors[:, layer]
+    return vectors, lambda layer, after=(): twin.with_states_at(
+        tiny.plain, [*ids, *after], layer, places, vectors[:, layer]
     )
 
 

@@ -66,7 +66,7 @@ def test_a_method_equals_its_plain_twin(tiny: Tiny, name: str) -> None:
             vectors.append(own)
             scores = put_in(*candidates[found["chosen"]]).log_softmax(-1)
             regular = plain.logits(tiny.plain, regular_ids(tiny.tokenizer, prompt)).log_softmax(-1)
-            token, best, rank, variation, divergence = (c[row] for c in found["measured"][1])
+            token, best, rank, variation, divergence, _ = (c[row] for c in found["measured"][1])
             accepted = max(one.accepted, key=lambda token: float(scores[token]))
             assert token == scores.argmax()
             assert_close(best, scores[accepted], **CLOSE)

@@ -9,6 +9,7 @@ from icl_vectors.engine.experiment import Experiment, Outcome, in_python
 from icl_vectors.experiments.compare.config import CompareConfig
 from icl_vectors.experiments.measures import COMPARISON
 from icl_vectors.layers import parse_layers
+from icl_vectors.prompts.labels import COMPARISON_OF_LABELS
 from icl_vectors.runs.files import read_lines, write_json
 from icl_vectors.runs.folder import Unit
 
@@ -44,13 +45,15 @@ class Compare(Experiment):
         self.prompts = {task.name: TaskPrompts.make(model, config, task) for task in config.tasks}
 
     def configuration(self) -> dict[str, Any]:
+        by_labels = self.config.answer == "labels"
         ranked = "ranked here" if self.ranking is None else [list(one) for one in self.ranking]
         return self.config.recorded(
             layers=list(self.layers),
             arrows=[template.text for template in self.config.templates],
             shots_curve=list(self.config.curve),
             heads=ranked,
-            comparison=COMPARISON,
+            answer=self.config.answer if by_labels else None,  # as in older folders
+            comparison=COMPARISON_OF_LABELS if by_labels else COMPARISON,
         )
 
     def units(self) -> list[Unit]:

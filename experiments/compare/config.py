@@ -15,10 +15,12 @@ from icl_vectors.engine.config import (
     PromptsConfig,
     Tasks,
     asked,
+    one_of,
     option,
 )
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.given import whole_number
+from icl_vectors.prompts.labels import require_labels
 from icl_vectors.prompts.sampling import Prompt, require_pairs, sample_prompts
 from icl_vectors.prompts.template import Template
 from icl_vectors.tasks.bijections import are_related
@@ -145,12 +147,17 @@ class CompareConfig(PromptsConfig):
     shots_curve: Curve = asked("", "Also measure at these shots: 0,1,2,4,8,16.")
     heads: Heads = asked(None, "heads.json of an earlier run, not to rank heads again.")
     layers: Layers = asked("all", CANDIDATES)
+    answer: Annotated[str, one_of("first-token", "labels")] = asked(
+        "first-token", "What is compared: first-token, or labels (the likeliest of few)"
+    )
     shots: Positive = asked(5, "Demonstrations in a prompt.")
 
     @model_validator(mode="after")
     def _require_enough(self) -> Self:
         require_pairs(self.tasks, max([self.shots, *self.curve]), self.dummies)
         parse_arrows(self.arrows, self.template)
+        if self.answer == "labels":
+            require_labels(self.tasks)
         return self
 
     @property

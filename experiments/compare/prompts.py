@@ -1,7 +1,7 @@
 """One task's prompts in a comparison, as batches: sound, shuffled, other arrows, other shots."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -19,7 +19,9 @@ from icl_vectors.models.memory import choose_batch_size
 from icl_vectors.models.model import Model
 from icl_vectors.prompts.batches import Batch
 from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.labels import Labels, labels_of
 from icl_vectors.prompts.limits import encode_prompts
+from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.prompts.template import Template
 from icl_vectors.tasks.task import Task
 
@@ -32,6 +34,7 @@ class TaskPrompts:
 
     Attributes:
         size: prompts at once.
+        labels: the task's, where these are compared; `accepted` of the prompts is then theirs.
     """
 
     model: Model
@@ -40,6 +43,7 @@ class TaskPrompts:
     dev: Sequence[EncodedPrompt]
     test: Sequence[EncodedPrompt]
     size: int
+    labels: Labels | None = None
 
     @classmethod
     def make(cls, model: Model, config: CompareConfig, task: Task) -> "TaskPrompts":
@@ -48,13 +52,24 @@ class TaskPrompts:
         Raises:
             IclVectorsError: the tokenizer joins an arrow with its answer, or a prompt is too long.
         """
-        dev, test = config.prompts(task)
-        encoded = (
-            encode_prompts(model, config.template, dev),
-            encode_prompts(model, config.template, test),
-        )
-        size = config.batch_size or choose_batch_size(model, [*encoded[0], *encoded[1]])
-        return cls(model, config, task, *encoded, size)
+        encoded = [encode_prompts(model, config.template, part) for part in config.prompts(task)]
+        every = [*encoded[0], *encoded[1]]
+        size = config.batch_size or choose_batch_size(model, every)
+        labels = labels_of(config.answer, model.tokenizer, config.template, task, every)
+        dev, test = (labels.answered(part) if labels else part for part in encoded)
+        return cls(model, config, task, dev, test, size, labels)
+
+    @property
+    def decoder(self) -> Any:
+        """What makes text of an answer."""
+        return self.labels or self.model.tokenizer
+
+    def encode(
+        self, prompts: Sequence[Prompt], template: Template | None = None
+    ) -> list[EncodedPrompt]:
+        """Prompts as tokens, with labels as accepted answers where these are compared."""
+        encoded = encode_prompts(self.model, template or self.config.template, prompts)
+        return self.labels.answered(encoded) if self.labels else encoded
 
     def size_for(self, groups: Sequence[Sequence[Candidate]]) -> int:
         """Prompts at once where each is injected with every candidate of a group."""
@@ -70,6 +85,9 @@ class TaskPrompts:
         template: Template | None = None,
     ) -> list[Batch]:
         """Batches for a method; `contexts` are the dev prompts where not given."""
+        labels = self.labels if prompts[0].first else None
+        if labels and template:
+            labels = Labels.make(self.model.tokenizer, template, self.task, prompts)
         return method_batches(
             self.model,
             template or self.config.template,
@@ -78,12 +96,20 @@ class TaskPrompts:
             Contexts(self.dev if contexts is None else contexts),
             size,
             self.config.seed,
+            labels,
         )
 
     def corrupted(self, method: Method, size: int, most: int) -> list[Batch]:
         """Some dev prompts with shuffled answers, whole up to their arrow as "queries alone"."""
         whole = corrupted_prompts(self.model, self.config.template, self.dev[:most])
         return self.batches(method, whole, size)
+
+    def of_dummies(self, method: Method, size: int) -> list[Variant]:
+        """The test prompts with a dummy in place of the query, for each dummy."""
+        return [
+            variant(puts=self.batches(method, [_asking(one, n) for one in self.test], size))
+            for n in range(1, self.config.dummies + 1)
+        ]
 
     def variants(
         self, method: Method, given: Mapping[str, Tensor], size: int
@@ -98,7 +124,7 @@ class TaskPrompts:
             elif control in given:
                 found[control] = variant(given=given[control])
         for template in self.config.templates:
-            test = encode_prompts(self.model, template, [one.prompt for one in self.test])
+            test = self.encode([one.prompt for one in self.test], template)
             puts = self.batches(method, test, size, template=template)
             found[f"arrow {template.arrow}"] = variant(puts=puts)
         for shots in self.config.further_shots:
@@ -107,10 +133,7 @@ class TaskPrompts:
 
     def at_shots(self, method: Method, shots: int, size: int) -> Variant:
         """Vectors from prompts of another number of demonstrations, the queries being the same."""
-        dev, test = (
-            encode_prompts(self.model, self.config.template, prompts)
-            for prompts in self.config.prompts(self.task, shots)
-        )
+        dev, test = (self.encode(prompts) for prompts in self.config.prompts(self.task, shots))
         reads = self.batches(method, test, size, contexts=dev)
         return variant(
             contexts=self.batches(method, dev, size, contexts=dev) if method.pooled else None,
@@ -122,19 +145,21 @@ class TaskPrompts:
         """The test prompts with the tokens that a variant's answers are compared with."""
         for template in self.config.templates:
             if name == f"arrow {template.arrow}":
-                return encode_prompts(self.model, template, [one.prompt for one in self.test])
+                return self.encode([one.prompt for one in self.test], template)
         return self.test
 
     def _shuffled(self, method: Method, size: int) -> Variant:
         def wrong(prompts: Sequence[EncodedPrompt]) -> list[Batch]:
             changed = [shuffled(one.prompt) for one in prompts]
-            return self.batches(
-                method, encode_prompts(self.model, self.config.template, changed), size
-            )
+            return self.batches(method, self.encode(changed), size)
 
         if method.pooled:
             return variant(contexts=wrong(self.dev))
         return variant(reads=wrong(self.test))
+
+
+def _asking(one: EncodedPrompt, dummy: int) -> EncodedPrompt:
+    return replace(one, suffixes=(one.suffixes[dummy], *one.suffixes[1:]))
 
 
 def variant(

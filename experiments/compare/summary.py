@@ -7,30 +7,34 @@ from typing import Any
 from torch import Tensor
 
 from icl_vectors.experiments.compare.config import CompareConfig
-from icl_vectors.experiments.few_labels import FEWEST_DIFFERENT
+from icl_vectors.experiments.few_labels import FEWEST_DIFFERENT, OF_TASK, method_measures
 from icl_vectors.methods.method import Candidate, Method
 from icl_vectors.methods.state_vector import FORMS
 from icl_vectors.prompts.batches import Batch
 from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.labels import first_token_right
 from icl_vectors.runs.folder import Unit
 from icl_vectors.scoring import accuracy, exact_mcnemar, mean
 
 MEANS = ("log_probability", "rank", "total_variation", "divergence")
 SIGNIFICANT = 0.05
+Lines = dict[str, dict[str, Mapping[str, Any]]]  # samples by method and prompt
 
 
-def answers_of(
-    measured: Sequence[Tensor], prompts: Sequence[EncodedPrompt]
-) -> dict[str, float | int]:
+def answers_of(measured: Sequence[Tensor], prompts: Sequence[EncodedPrompt]) -> dict[str, Any]:
     """Accuracy with its interval, and the other measures over the prompts.
 
-    log_probability, total_variation and divergence are means; rank is the median.
+    log_probability, total_variation and divergence are means; rank is the median. Where labels are
+    compared, first_token is the accuracy of the likeliest token.
     """
-    tokens, scores, ranks, variations, divergences = (column.tolist() for column in measured)
-    right = accuracy([token in one.accepted for token, one in zip(tokens, prompts, strict=True)])
+    columns = (column.tolist() for column in measured)
+    answers, scores, ranks, variations, divergences, tokens = columns
+    right = accuracy([answer in one.accepted for answer, one in zip(answers, prompts, strict=True)])
+    plain = first_token_right(tokens, prompts)
     return {
         "n": len(prompts),
         **right.to_json(),
+        **({"first_token": accuracy(plain).to_json()} if prompts[0].first else {}),
         "log_probability": round(mean(scores), 4),
         "rank": median(ranks),
         "total_variation": round(mean(variations), 4),
@@ -93,7 +97,7 @@ def cost_of(
 
 
 def samples_of(
-    tokenizer: Any,
+    decoder: Any,
     unit: str,
     method: str,
     prompts: Sequence[EncodedPrompt],
@@ -101,8 +105,8 @@ def samples_of(
     layer: int | None,
 ) -> Iterator[dict[str, Any]]:
     """One line a test prompt."""
-    for one, token, *values in zip(prompts, *(c.tolist() for c in measured), strict=True):
-        score, rank, variation, divergence = values
+    for one, answer, *values in zip(prompts, *(c.tolist() for c in measured), strict=True):
+        score, rank, variation, divergence, first = values
         yield {
             "id": one.prompt.id,
             "unit": unit,
@@ -111,8 +115,9 @@ def samples_of(
             "split": one.prompt.split,
             "method": method,
             "layer": layer,
-            "prediction": tokenizer.decode([token]),
-            "correct": token in one.accepted,
+            "prediction": decoder.decode([answer]),
+            "correct": answer in one.accepted,
+            **({"first_token": first in one.first} if one.first else {}),
             "answer_log_probability": round(score, 4),
             "answer_rank": rank,
             "total_variation": round(variation, 4),
@@ -127,13 +132,15 @@ def summarise(
 ) -> dict[str, Any]:
     """The parts of results.json: every task and method, and every method over the tasks."""
     entries, arrows, curve = [], [], []
+    by_method = _by_method(config, lines)
     for task in config.tasks:
         of_task = {"task": task.name, "category": task.category}
         for name in ("regular", "zero-shot", *(method.name for method in config.chosen)):
             result = done.get((f"{task.name}:{name}", config.seed))
             if result is None:
                 continue
-            entries.append({**of_task, "method": name, **_without(result, "shots", "candidate")})
+            shown = _without(result, "shots", "candidate", "labels")
+            entries.append({**of_task, "method": name, **shown})
             curve += [{**of_task, "method": name, **one} for one in result.get("shots", [])]
             controls = done.get((f"{task.name}:{name}:controls", config.seed), {"variants": {}})
             for variant, answers in controls["variants"].items():
@@ -146,8 +153,13 @@ def summarise(
                     about = {"method": f"{name}:{variant}", "of": name, "control": variant}
                     cost = {"layer_tokens": result["layer_tokens"]}
                     entries.append({**of_task, **about, **answers, **cost})
+        labels = done.get((f"{task.name}:regular", config.seed), {}).get("labels")
+        for entry in entries:
+            if labels and entry["task"] == task.name:
+                entry |= _of_labels(labels, entry, by_method)
     found: dict[str, Any] = {"compare": entries}
-    found["compare_summary"] = list(_summary(config, entries, lines))
+    counted = [entry for entry in entries if not entry.get("begin_alike")]
+    found["compare_summary"] = list(_summary(counted, by_method))
     if config.templates:
         found["compare_arrows"] = arrows
     if config.curve:
@@ -155,13 +167,33 @@ def summarise(
     return found
 
 
-def _summary(
-    config: CompareConfig, entries: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    right: dict[str, dict[str, bool]] = {}
+def _by_method(config: CompareConfig, lines: Sequence[Mapping[str, Any]]) -> Lines:
+    found: Lines = {}
     for line in lines:
         if "unit" in line and line["seed"] == config.seed:
-            right.setdefault(line["method"], {})[line["id"]] = bool(line["correct"])
+            found.setdefault(line["method"], {})[line["id"]] = line
+    return found
+
+
+def _of_labels(labels: Mapping[str, Any], entry: Mapping[str, Any], lines: Lines) -> dict[str, Any]:
+    """What a constant answer earns on the task, and how a method does beside it and apart."""
+    own, baseline = (
+        [line for line in lines.get(name, {}).values() if line["task"] == entry["task"]]
+        for name in (entry["method"], "zero-shot")
+    )
+    found: dict[str, Any] = {key: labels[key] for key in OF_TASK}
+    if len(own) == len(baseline) == len(labels["of_constant"]):
+        right, plainly = ([bool(line["correct"]) for line in part] for part in (own, baseline))
+        found |= method_measures(labels, right, plainly, [line["prediction"] for line in own])
+    if entry["method"] in ("regular", "zero-shot") or "of" in entry:
+        found.pop("fails", None)
+    return found
+
+
+def _summary(entries: Sequence[Mapping[str, Any]], lines: Lines) -> Iterator[dict[str, Any]]:
+    right = {
+        name: {id: bool(line["correct"]) for id, line in own.items()} for name, own in lines.items()
+    }
     by_method: dict[str, list[Mapping[str, Any]]] = {}
     for entry in entries:
         by_method.setdefault(entry["method"], []).append(entry)

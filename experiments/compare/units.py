@@ -12,6 +12,7 @@ from torch import Tensor
 from icl_vectors.engine.experiment import Outcome
 from icl_vectors.experiments.compare.prompts import variant
 from icl_vectors.experiments.compare.summary import answers_of, cost_of, entry_of, samples_of
+from icl_vectors.experiments.few_labels import dummy_answers, prompt_measures
 from icl_vectors.methods.cost import cost_of_ranking
 from icl_vectors.methods.function import FUNCTION
 from icl_vectors.methods.method import Method
@@ -52,7 +53,8 @@ def method(task: Task, method: Method, comparison: "Compare", context: "Context"
     """One method on one task: its choice on dev, its answers on test."""
     own, model, config = comparison.prompts[task.name], comparison.model, comparison.config
     plain = method in (REGULAR, ZERO_SHOT)
-    further = config.further_shots if method is REGULAR else []
+    is_regular = method is REGULAR
+    further = config.further_shots if is_regular else []
     groups = method.candidates(comparison.layers, comparison.settings)
 
     def run(size: int) -> dict[str, Any]:
@@ -66,7 +68,11 @@ def method(task: Task, method: Method, comparison: "Compare", context: "Context"
             dev,
             test,
             groups,
-            [variant(), *(own.at_shots(method, shots, size) for shots in further)],
+            [
+                variant(),
+                *(own.at_shots(method, shots, size) for shots in further),
+                *(own.of_dummies(method, size) if is_regular else []),
+            ],
             _progress(comparison, context),
             context.job(f"batches of {size}"),
         )
@@ -83,15 +89,20 @@ def method(task: Task, method: Method, comparison: "Compare", context: "Context"
         ranked = comparison.folder.done.get((f"{task.name}:heads", config.seed), {})
         result["ranking"] = int(ranked.get("layer_tokens", 0))
     if further:
-        curve = zip(further, found["measured"][2:], strict=True)
+        curve = zip(further, found["measured"][2:], strict=False)  # dummies follow
         result["shots"] = [{"shots": n, **answers_of(one, own.test)} for n, one in curve]
+    if is_regular:
+        dummies = [one[0].tolist() for one in found["measured"][2 + len(further) :]]
+        accepted = dummy_answers(model.tokenizer, config.template, task, own.test, own.labels)
+        answers = list(zip(*dummies, strict=True))  # (prompt, dummy)
+        result["labels"] = prompt_measures(own.dev, own.test, answers, accepted)
     path = comparison.vectors_path(task.name, method.name)
     if not plain:
         write_whole(path, save({"vectors": found["vectors"].contiguous()}))
     layer, measured = result["choice"].get("layer"), found["measured"][1]
-    unit, decode = context.unit[0], model.tokenizer
-    samples = [*samples_of(decode, unit, method.name, own.test, measured, layer)]
-    asked = [one.prompt for one in [*own.dev, *own.test]] if method is REGULAR else []
+    unit, decoder = context.unit[0], own.decoder
+    samples = [*samples_of(decoder, unit, method.name, own.test, measured, layer)]
+    asked = [one.prompt for one in [*own.dev, *own.test]] if is_regular else []
     return Outcome(result, asked, samples, [] if plain else [path])
 
 
@@ -127,8 +138,8 @@ def controls(task: Task, method: Method, comparison: "Compare", context: "Contex
         results[name] = answers_of(measured, scored)
         if name in config.controls:
             layer, label = before["choice"].get("layer"), f"{method.name}:{name}"
-            unit, tokenizer = context.unit[0], model.tokenizer
-            samples += samples_of(tokenizer, unit, label, scored, measured, layer)
+            unit, decoder = context.unit[0], own.decoder
+            samples += samples_of(decoder, unit, label, scored, measured, layer)
     result = {"task": task.name, "method": method.name, "variants": results}
     return Outcome(result, samples=samples)
 

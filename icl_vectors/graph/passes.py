@@ -139,7 +139,7 @@ def apply_theta(
         theta: what goes in, (prompt, candidate, hidden), one for each of `at_layers`.
 
     Returns:
-        The logits after the arrow, (prompt, candidate, vocab).
+        The logits after the arrow and what is after it, (prompt, candidate, vocab).
     """
     found, candidates = [], len(at_layers)
     for part, past in arrow_parts(batch, before, candidates):
@@ -147,15 +147,15 @@ def apply_theta(
         row_layer = torch.tensor(at_layers * len(part["rows"]), device=theta.device)[:, None]
         with model.trace(part["inputs"], use_cache=part["cached"], **past):
             for layer, block in enumerate(blocks):
-                if part["cached"] and layer <= at_layers[0]:
+                if part["cached"] and part["at"] == -1 and layer <= at_layers[0]:
                     state = injected[:, None]  # (row, 1, hidden)
                     block.skip((state,) if in_tuple else state)
                 elif layer in at_layers:
                     state = state_of(block.output, part)
-                    own = state[:, -1].flatten(1)  # (row, hidden)
+                    own = state[:, part["at"]].flatten(1)  # (row, hidden)
                     put = (row_layer == layer).to(state.device)  # (row, 1)
                     changed = torch.where(put, injected.to(state.device), own)
-                    state[:, -1] = changed.view_as(state[:, -1])
+                    state[:, part["at"]] = changed.view_as(state[:, part["at"]])
             head.input = head.input[:, -1:]
             logits = model.output.logits[:, -1]
         found.append(split_rows(logits, -1, candidates))
@@ -193,7 +193,8 @@ def read_arrow(
             states = []
             for layer, block in enumerate(blocks):
                 row = layers.index(layer) if layer in layers else 0
-                states.append(state_of(block.output, part)[row::candidates, -1].flatten(1).clone())
+                state = state_of(block.output, part)[row::candidates, part["at"]]
+                states.append(state.flatten(1).clone())
             head.input = head.input[:, -1:]
             logits = model.output.logits[:, -1]
         found.append(torch.stack([state.to(states[0].device) for state in states], 1))

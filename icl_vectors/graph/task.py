@@ -11,6 +11,7 @@ from torch import Tensor
 
 from icl_vectors.graph.generate import write_answers
 from icl_vectors.graph.hooks import places
+from icl_vectors.graph.labels import likeliest, rest_applied, rest_demonstrated, right_of
 from icl_vectors.graph.passes import apply_theta, joined, learn, read_query
 from icl_vectors.prompts.batches import Batch, Part, layer_groups
 from icl_vectors.remote.job import Job
@@ -43,6 +44,8 @@ def run_task(
         dev_own: tokens answered to "demonstrations dummy→", (prompt, dummy).
         test_own: tokens answered to "demonstrations query→", then the same, (prompt, 1 + dummy).
         test_answers: tokens answered to "query→" without and with θ, (prompt, 2).
+            All four are indices of labels where the batches name labels.
+        test_first: likeliest of all tokens: regular, baseline, hypothesis, (prompt, 3).
         test_log_probabilities: of the likeliest accepted token: regular, baseline, hypothesis,
             (prompt, 3).
         theta: mean over the test prompts, in the states' dtype, (layer, hidden).
@@ -63,7 +66,9 @@ def run_task(
             dev_swept, dev_own = [], []
             for batch in dev:
                 theta, logits, in_tuple = learn(language_model, blocks, head, batch)
-                own = logits.max(-1)  # (prompt, dummy)
+                rest = rest_demonstrated(language_model, blocks, head, batch)
+                own, largest = likeliest(logits, batch, rest)  # (prompt, dummy)
+                fine_logits.append(largest.values.isfinite().all())
                 before = read_query(language_model, head, batch)
                 swept = []
                 for group in groups:
@@ -77,43 +82,51 @@ def run_task(
                         group,
                         in_tuple,
                     )
-                    largest = logits.max(-1)  # (prompt, candidate of the group)
+                    rest = rest_applied(
+                        language_model, blocks, head, batch, theta[:, group], group, in_tuple
+                    )
+                    answers, largest = likeliest(logits, batch, rest)  # (prompt, one of the group)
                     fine_logits.append(largest.values.isfinite().all())
-                    swept.append(largest.indices.cpu())
+                    swept.append(answers)
                 answers = torch.cat(swept, 1)  # (prompt, candidate)
-                right = (answers[:, :, None] == batch["accepted"][:, None]).any(-1)
+                right = (answers[:, :, None] == right_of(batch)[:, None]).any(-1)
                 hits = hits + right.sum(0)
                 dev_swept.append(answers)
-                dev_own.append(own.indices.cpu())
+                dev_own.append(own)
                 fine_states.append(theta.isfinite().all(-1).all(0))  # (layer,)
-                fine_logits.append(own.values.isfinite().all())
                 if progress is not None:
                     progress("dev", batch["prompts"])
 
             best = candidates[hits.tolist().index(int(hits.max()))]
 
             sums = []
-            test_own, test_answers, test_scores = [], [], []
+            test_own, test_answers, test_first, test_scores = [], [], [], []
             for batch in test:
                 theta, logits, in_tuple = learn(language_model, blocks, head, batch)
-                own = logits.max(-1)  # (prompt, 1 + dummy)
+                rest = rest_demonstrated(language_model, blocks, head, batch)
+                own, of_own = likeliest(logits, batch, rest)  # (prompt, 1 + dummy)
                 regular = logits[:, :1].float()  # (prompt, 1, vocab)
                 before = read_query(language_model, head, batch)
                 both = [NO_INJECTION, best]
                 logits = apply_theta(
                     language_model, blocks, head, batch, before, theta[:, both], both, in_tuple
                 )
-                answered = logits.max(-1)  # (prompt, 2)
+                rest = rest_applied(
+                    language_model, blocks, head, batch, theta[:, both], both, in_tuple
+                )
+                answers, largest = likeliest(logits, batch, rest)  # (prompt, 2)
+                first = torch.cat([of_own.indices[:, :1], largest.indices], 1)
+                test_first.append(first.cpu())  # (prompt, 3)
                 accepted = batch["accepted"]  # (prompt, answer)
                 scores = torch.cat([regular, logits.float()], 1).log_softmax(-1).cpu()
                 scores = scores.gather(-1, accepted.clamp(min=0)[:, None].expand(-1, 3, -1))
                 scores = scores.masked_fill((accepted < 0)[:, None], -torch.inf)
                 test_scores.append(scores.max(-1).values)  # (prompt, 3)
-                test_own.append(own.indices.cpu())
-                test_answers.append(answered.indices.cpu())
+                test_own.append(own)
+                test_answers.append(answers)
+                fine_logits += [of_own.values.isfinite().all(), largest.values.isfinite().all()]
                 sums.append(theta.float().sum(0))  # (layer, hidden)
                 fine_states.append(theta.isfinite().all(-1).all(0))  # (layer,)
-                fine_logits += [own.values.isfinite().all(), answered.values.isfinite().all()]
                 if progress is not None:
                     progress("test", batch["prompts"])
 
@@ -123,6 +136,7 @@ def run_task(
                 "dev_own": joined(dev_own),
                 "test_own": joined(test_own),
                 "test_answers": joined(test_answers),
+                "test_first": joined(test_first),
                 "test_log_probabilities": joined(test_scores),
                 "theta": joined(thetas).to(theta).cpu(),
                 "best": best,
@@ -145,6 +159,7 @@ def _shapes_of_task(
         shapes[f"{split}_own"] = own
     shapes["dev_swept"] = (shapes["dev_own"][0], candidates) if dev else (0,)
     shapes["test_answers"] = (shapes["test_own"][0], 2) if test else (0,)
+    shapes["test_first"] = (shapes["test_own"][0], 3) if test else (0,)
     shapes["test_log_probabilities"] = (shapes["test_own"][0], 3) if test else (0,)
     shapes["theta"] = (model.n_layers, model.hidden) if test else (0,)
     return shapes

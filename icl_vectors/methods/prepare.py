@@ -13,6 +13,7 @@ from icl_vectors.methods.method import Candidate, Method
 from icl_vectors.models.model import Model
 from icl_vectors.prompts.batches import Batch, make_batches, whole_prompts
 from icl_vectors.prompts.encoding import EncodedPrompt, demonstration_arrows, encode_plain
+from icl_vectors.prompts.labels import Labels
 from icl_vectors.prompts.limits import encode_prompts
 from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.prompts.template import Template
@@ -62,6 +63,7 @@ def method_batches(
     contexts: Contexts | None,
     size: int,
     seed: int,
+    labels: Labels | None = None,
 ) -> list[Batch]:
     """Batches of at most `size` prompts with everything that a method reads and injects.
 
@@ -74,11 +76,16 @@ def method_batches(
             (prompt × demonstration × 2, token).
         query: parts of the query alone, (prompt, token).
         mix: (prompt, slot, context), see `Contexts`.
+        labels: where labels are compared, see `Labels.add`.
     """
     batches = make_batches(prompts, size, model.way, with_query=False)
+    if labels is not None:
+        labels.add(batches, prompts, model.way, with_query=False)
     for number, batch in enumerate(batches):
         part = prompts[number * size : (number + 1) * size]
         batch.update(_extra(model, template, method, part))
+        for further in batch["labels"]["further"] if labels is not None else ():
+            further.update(_further(model, part, batch, further["beginning"]))
         if contexts is not None and method.pooled:
             slots = len(part[0].prompt.demonstrations) + 1 if method.slots else 0
             batch["mix"] = torch.stack([contexts.mix(one.prompt, slots, seed) for one in part])
@@ -108,6 +115,20 @@ def _extra(
         found["demonstration_arrows"] = _from_the_end(arrows, [one.shared for one in part])
         with_query = [(*own, len(ids) - 1) for own, ids in zip(arrows, whole, strict=True)]
         found["whole_arrows"] = _from_the_end(with_query, whole)
+    return found
+
+
+def _further(
+    model: Model, part: Sequence[EncodedPrompt], batch: Batch, beginning: tuple[int, ...]
+) -> Batch:
+    """What a method injects into where the beginning of a label follows the arrows."""
+    whole = [one.shared + one.suffixes[0] + beginning for one in part]
+    found = {
+        "whole": whole_prompts(whole, model.way),
+        "query": whole_prompts([one.alone + beginning for one in part], model.way),
+    }
+    if "whole_arrows" in batch:
+        found["whole_arrows"] = batch["whole_arrows"] - len(beginning)
     return found
 
 

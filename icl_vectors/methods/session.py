@@ -15,12 +15,15 @@ import torch
 from torch import Tensor
 
 from icl_vectors.graph.hooks import places
+from icl_vectors.graph.labels import likeliest, right_of
 from icl_vectors.graph.read import look_closer
 from icl_vectors.methods.function import indirect_effects
 from icl_vectors.methods.harness import (
     answer_whole,
     measure,
     pooled,
+    rest_put,
+    rest_whole,
     uses_own,
     vectors_for,
     vectors_of,
@@ -32,7 +35,7 @@ from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
 
 Progress = Callable[[str, int], None]
-MEASURES = ("token", "log_probability", "rank", "total_variation", "divergence")
+MEASURES = ("answer", "log_probability", "rank", "total_variation", "divergence", "token")
 
 
 def run_method(
@@ -61,9 +64,10 @@ def run_method(
 
     Returns:
         dev: tokens answered on dev, (prompt, candidate); chosen: index of the candidate, ties to
-        the first; regular and one entry a variant, each with token, log_probability and rank of
-        the likeliest accepted token, and total_variation and divergence (KL) from the regular
-        distribution, (prompt,) each; vectors: mean over the test prompts, (…, hidden); finite.
+        the first; regular and one entry a variant, each with answer, log_probability and rank of
+        the likeliest accepted token, total_variation and divergence (KL) from the regular
+        distribution, and the likeliest token, (prompt,) each; vectors: mean over the test prompts,
+        (…, hidden); finite.
     """
     nnsight, at = model.nnsight, {**places(model, method.attention), **settings}
     read, make, start, put_in = method.read, method.make, method.start, method.put_in
@@ -86,11 +90,12 @@ def run_method(
                 answers = []
                 for group in groups:
                     logits = put_in(nnsight, at, batch, started, vectors, group)
-                    largest = logits.max(-1)  # (prompt, candidate of the group)
-                    answers.append(largest.indices.cpu())
+                    rest = rest_put(start, put_in, nnsight, at, batch, vectors, group)
+                    answered, largest = likeliest(logits, batch, rest.to(logits.device))
+                    answers.append(answered)  # (prompt, candidate of the group)
                     fine.append(largest.values.isfinite().all().cpu())
                 tokens = torch.cat(answers, 1)  # (prompt, candidate)
-                right = (tokens[:, :, None] == batch["accepted"][:, None]).any(-1)
+                right = (tokens[:, :, None] == right_of(batch)[:, None]).any(-1)
                 hits = hits + right.sum(0)
                 dev_answers.append(tokens)
                 if progress is not None:
@@ -109,7 +114,8 @@ def run_method(
             needs_own = any(uses_own(variant) for variant in variants)
             for number, batch in enumerate(test):
                 regular = answer_whole(nnsight, at, batch)  # (prompt, vocab)
-                measured[0].append(measure(regular, regular, batch["accepted"]))
+                rest = rest_whole(nnsight, at, batch)
+                measured[0].append(measure(regular, regular, batch, rest))
                 own = vectors_for(read, make, nnsight, at, batch, pool) if needs_own else None
                 for index, variant in enumerate(variants):
                     vectors = vectors_of(
@@ -118,7 +124,8 @@ def run_method(
                     put = batch if variant["puts"] is None else variant["puts"][number]
                     started = start(nnsight, at, put)
                     logits = put_in(nnsight, at, put, started, vectors, choice)[:, 0]
-                    measured[index + 1].append(measure(logits, regular, put["accepted"]))
+                    rest = rest_put(start, put_in, nnsight, at, put, vectors, choice)
+                    measured[index + 1].append(measure(logits, regular, put, rest[:, 0]))
                     if index == 0:
                         sums.append(vectors.float().sum(0).cpu())
                 if progress is not None:

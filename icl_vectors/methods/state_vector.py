@@ -56,13 +56,13 @@ def put_in(
         key: value.repeat_interleave(rows, 0) for key, value in batch["arrow"][0]["inputs"].items()
     }
     last = torch.tensor([layer for layer, _ in candidates] * prompts)[:, None]  # (row, 1)
-    forms = [form for _, form in candidates]
+    forms, place = [form for _, form in candidates], batch["arrow"][0]["at"]
     with model.trace(arrow, use_cache=True, **past):
         for layer, projection in enumerate(at["projections"]):
-            attention = projection.output  # (row, 1, hidden)
+            attention = projection.output  # (row, token, hidden)
             given = vectors[:, forms, layer].flatten(0, 1).to(attention)  # (row, hidden)
             inside = (layer <= last).to(attention.device)
-            attention[:, -1] = torch.where(inside, given, attention[:, -1])
+            attention[:, place] = torch.where(inside, given, attention[:, place])
         logits: Tensor = model.output.logits[:, -1].view(prompts, rows, -1)
     return logits
 

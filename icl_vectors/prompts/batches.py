@@ -45,16 +45,22 @@ def make_batches(
     batch_size: int,
     way: Way,
     with_query: bool = True,
+    after: int = 0,
 ) -> list[Batch]:
-    """Batches of at most `batch_size` prompts, in order; `with_query`: for regular answers too."""
+    """Batches of at most `batch_size` prompts, in order.
+
+    Args:
+        with_query: for regular answers too.
+        after: how many tokens the prompts have after their arrows.
+    """
     make = _cached if way.cached else _whole
     return [
-        make(prompts[start : start + batch_size], way, int(with_query))
+        make(prompts[start : start + batch_size], way, int(with_query), after)
         for start in range(0, len(prompts), batch_size)
     ]
 
 
-def _cached(prompts: Sequence[EncodedPrompt], way: Way, asked: int) -> Batch:
+def _cached(prompts: Sequence[EncodedPrompt], way: Way, asked: int, after: int) -> Batch:
     """The inputs of the four traces of one batch of prompts.
 
     Keys:
@@ -63,7 +69,7 @@ def _cached(prompts: Sequence[EncodedPrompt], way: Way, asked: int) -> Batch:
         shared: model inputs of the demonstrations, (prompt, token), or None.
         suffixes: parts of query→ and dummy→, (prompt × suffix, token).
         before: model inputs of the query alone up to its arrow, (prompt, token), or None.
-        arrow: parts of that arrow, (prompt, 1), or of the whole query.
+        arrow: parts of that arrow and what is after it, (prompt, 1 + after), or of the whole query.
         accepted: accepted first tokens, padded with −1, (prompt, answer).
     """
     per_prompt = len(prompts[0].suffixes) - 1 + asked
@@ -82,20 +88,21 @@ def _cached(prompts: Sequence[EncodedPrompt], way: Way, asked: int) -> Batch:
         return given if ids.shape[1] else None
 
     of_suffixes = inputs(suffix_ids, mask, shared.shape[1], mask.shape[1])
-    arrow = inputs(alone[:, -1:], alone_mask, alone.shape[1] - 1, alone.shape[1])
+    width, own = alone.shape[1], 1 + after
+    arrow = inputs(alone[:, -own:], alone_mask, width - own, width)
     return {
         "prompts": len(prompts),
         "per_prompt": per_prompt,
         "asked": asked,
         "shared": inputs(shared, shared_mask, 0, shared.shape[1]),
         "suffixes": [{**_part(of_suffixes, range(len(suffixes)), way), "arrows": arrows}],
-        "before": inputs(alone[:, :-1], alone_mask, 0, alone.shape[1] - 1),
-        "arrow": [_part(arrow, range(len(prompts)), way)],
-        "accepted": _accepted(prompts),
+        "before": inputs(alone[:, :-own], alone_mask, 0, width - own),
+        "arrow": [_part(arrow, range(len(prompts)), way, -own)],
+        "accepted": pad_answers([one.first or one.accepted for one in prompts]),
     }
 
 
-def _whole(prompts: Sequence[EncodedPrompt], way: Way, asked: int) -> Batch:
+def _whole(prompts: Sequence[EncodedPrompt], way: Way, asked: int, after: int) -> Batch:
     """The same keys where nothing is kept: suffixes and arrow are whole prompts."""
     rows = [one.shared + suffix for one in prompts for suffix in one.suffixes[1 - asked :]]
     return {
@@ -105,42 +112,43 @@ def _whole(prompts: Sequence[EncodedPrompt], way: Way, asked: int) -> Batch:
         "shared": None,
         "suffixes": whole_prompts(rows, way),
         "before": None,
-        "arrow": whole_prompts([one.alone for one in prompts], way),
-        "accepted": _accepted(prompts),
+        "arrow": whole_prompts([one.alone for one in prompts], way, -1 - after),
+        "accepted": pad_answers([one.first or one.accepted for one in prompts]),
     }
 
 
-def whole_prompts(prompts: Sequence[Sequence[int]], way: Way) -> list[Part]:
+def whole_prompts(prompts: Sequence[Sequence[int]], way: Way, at: int = -1) -> list[Part]:
     """Whole prompts as parts, each of which ends at its arrow: padded at the left, or by length.
 
     Keys of a part:
         inputs: of the model, (row, token); rows: which of the prompts these are.
-        arrows: the token that is read in each row, from the end.
+        arrows: the token that is read in each row, from the end; at: the one that is replaced.
         cached, row_axis: as of the way.
     """
     if not way.cached:
         lengths = sorted({len(prompt) for prompt in prompts})
-        return [_of_length(prompts, length, way) for length in lengths]
+        return [_of_length(prompts, length, way, at) for length in lengths]
     ids, mask = _pad(prompts, side="left")
     inputs = {"input_ids": ids, "attention_mask": mask}
     if way.takes_positions:
         inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
-    return [_part(inputs, range(len(prompts)), way)]
+    return [_part(inputs, range(len(prompts)), way, at)]
 
 
-def _of_length(prompts: Sequence[Sequence[int]], length: int, way: Way) -> Part:
+def _of_length(prompts: Sequence[Sequence[int]], length: int, way: Way, at: int) -> Part:
     rows = [row for row, prompt in enumerate(prompts) if len(prompt) == length]
-    return _part({"input_ids": torch.tensor([list(prompts[row]) for row in rows])}, rows, way)
+    return _part({"input_ids": torch.tensor([list(prompts[row]) for row in rows])}, rows, way, at)
 
 
-def _part(inputs: dict[str, Tensor], rows: Sequence[int], way: Way) -> Part:
+def _part(inputs: dict[str, Tensor], rows: Sequence[int], way: Way, at: int = -1) -> Part:
     index = torch.tensor(list(rows))
-    how = {"cached": way.cached, "row_axis": way.row_axis}
+    how = {"cached": way.cached, "row_axis": way.row_axis, "at": at}
     return {"inputs": inputs, "rows": index, "arrows": torch.full_like(index, -1), **how}
 
 
-def _accepted(prompts: Sequence[EncodedPrompt]) -> Int[Tensor, "prompt answer"]:
-    accepted, mask = _pad([prompt.accepted for prompt in prompts], side="right")
+def pad_answers(rows: Sequence[Sequence[int]]) -> Int[Tensor, "prompt answer"]:
+    """Accepted answers of each prompt, padded with −1."""
+    accepted, mask = _pad(rows, side="right")
     return accepted.where(mask.bool(), -1)
 
 

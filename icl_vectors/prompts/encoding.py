@@ -34,6 +34,7 @@ class EncodedPrompt:
         alone: the query without demonstrations, BOS included.
         accepted: first tokens of the accepted answers, read in context, sorted.
         echo: the first token of the query itself, where an answer would stand, or −1.
+        first: where `accepted` are labels by index, first tokens of the accepted answers.
     """
 
     prompt: Prompt
@@ -42,6 +43,7 @@ class EncodedPrompt:
     alone: tuple[int, ...]
     accepted: tuple[int, ...]
     echo: int = -1
+    first: tuple[int, ...] = ()
 
 
 def encode_prompt(tokenizer: Any, template: Template, prompt: Prompt, limit: int) -> EncodedPrompt:
@@ -133,19 +135,30 @@ def first_tokens(
 ) -> tuple[int, ...]:
     """The first token of each answer, as it is when it follows the arrow (not on its own)."""
     ids = encode_to_arrow(tokenizer, template, text, answers[0])
-    found = set()
-    for answer in answers:
-        attached, ends = _tokens(tokenizer, text + template.gap + answer)
-        first = len(ids)
-        if attached[:first] != ids or len(attached) == first:
-            raise Joined(template, answer)
-        if not (text + template.gap + answer)[len(text) : ends[first]].strip():
-            raise IclVectorsError(
-                f"template {template.text!r}: the first token after the arrow is blank, so it "
-                f"tells nothing of the answer; remove the blanks before {{output}}."
-            )
-        found.add(attached[first])
+    found = {answer_tokens(tokenizer, template, text, answer, ids)[0] for answer in answers}
     return tuple(sorted(found))
+
+
+def answer_tokens(
+    tokenizer: Any, template: Template, text: str, answer: str, ids: Sequence[int] | None = None
+) -> tuple[int, ...]:
+    """The tokens of an answer, as they are when it follows the arrow.
+
+    Args:
+        ids: of the text up to its arrow, where they are known.
+    """
+    known = encode_to_arrow(tokenizer, template, text, answer) if ids is None else list(ids)
+    attached, ends = _tokens(tokenizer, text + template.gap + answer)
+    first = len(known)
+    if attached[:first] != known or len(attached) == first:
+        raise Joined(template, answer)
+    if not (text + template.gap + answer)[len(text) : ends[first]].strip():
+        raise IclVectorsError(
+            f"template {template.text!r}: the first token after the arrow is blank, so it "
+            f"tells nothing of the answer; remove the blanks before {{output}}."
+        )
+    shown = zip(attached[first:], ends[first:], strict=True)
+    return tuple(token for token, end in shown if end)  # an appended EOS has offset 0
 
 
 def echo_of(tokenizer: Any, template: Template, alone: Sequence[int], query: str) -> int:

@@ -24,7 +24,7 @@ from icl_vectors.prompts.sampling import FEW_LABELS as FEW_LABELS
 SCHEMA = 1
 METHODS = ("baseline", "hypothesis", "regular")
 COPIES = "copies its dummies"
-BEGIN_ALIKE = "its answers begin alike: compare them whole with --answer generate"
+BEGIN_ALIKE = "its answers begin alike: compare them whole with --answer generate or labels"
 
 
 def faults_of(entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -198,6 +198,15 @@ class Vocabulary(Model):
         return {**value, "in_outputs": found / n_tokens if n_tokens else None}
 
 
+class Left(Model):
+    """A method's accuracy on the n test prompts whose answer no dummy gives; null where n is 0."""
+
+    n: Count
+    accuracy: Share | None = None
+    low: Share | None = None
+    high: Share | None = None
+
+
 class Compared(Estimate):
     """An entry of `compare`, `compare_arrows` or `compare_shots`: one method on one task.
 
@@ -205,6 +214,8 @@ class Compared(Estimate):
         of: the method whose control this is, or "".
         condition: the arrow or the number of demonstrations, or "".
         layer_tokens: of the vectors and the answers.
+        n_labels, constant, begin_alike: of the task, as in a sweep.
+        fails: why the method does not carry the task, in words.
     """
 
     task: Text
@@ -219,6 +230,11 @@ class Compared(Estimate):
     layer_tokens: Count = 0
     arrow: Text = ""
     shots: Count | None = None
+    n_labels: Count | None = None
+    constant: Estimate | None = None
+    begin_alike: StrictBool = False
+    apart: Left | None = None
+    fails: tuple[Text, ...] = ()
 
     @property
     def condition(self) -> str:

@@ -9,6 +9,7 @@ from icl_vectors.experiments.few_labels import beats, best_apart
 from icl_vectors.models.load import Model
 from icl_vectors.prompts.encoding import EncodedPrompt
 from icl_vectors.prompts.sampling import Prompt
+from icl_vectors.report.compare.text import text
 from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.folder import read_json
 from icl_vectors.runs.schema import BEGIN_ALIKE, COPIES
@@ -125,6 +126,56 @@ def test_whole_answers_tell_apart_what_begins_alike(constant: Model) -> None:
     assert not found["begin_alike"]
     assert found["constant"]["accuracy"] < 1.0  # of a whole answer
     assert found["hypothesis"]["accuracy"] == 0.0 and "answers a constant" in found["fails"]
+
+
+def test_labels_are_told_apart_by_all_their_tokens(constant: Model, tmp_path: Path) -> None:
+    found = entry(constant, ALIKE, answer="labels", output=tmp_path)
+    assert not found["begin_alike"] and found["answer"] == "labels"
+    assert found["hypothesis"]["first_token"]["accuracy"] == 1.0  # which tells nothing
+    assert found["hypothesis"]["accuracy"] < 1.0 and "answers a constant" in found["fails"]
+    samples = [one for one in read_lines(tmp_path / "samples.jsonl") if one["split"] == "test"]
+    assert {one["prediction"] for one in samples} <= set(SHARING)
+    right = {one["id"]: one["answers"][0] for one in read_lines(tmp_path / "prompts.jsonl")}
+    assert all(one["correct"] == (one["prediction"] == right[one["id"]]) for one in samples)
+    assert all(one["first_token"] for one in samples if one["method"] == "hypothesis")
+
+
+def test_the_plain_accuracy_stands_beside_that_of_labels(made: Model) -> None:
+    plain, labels = entry(made), entry(made, answer="labels")
+    assert labels["baseline"]["first_token"] == plain["baseline"]
+    assert plain["baseline"]["accuracy"] == 0.0 < labels["baseline"]["accuracy"]
+    assert labels["hypothesis"]["first_token"] == plain["hypothesis"]
+
+
+def test_a_comparison_says_what_a_constant_earns_and_what_is_left_apart(made: Model) -> None:
+    options: dict[str, Any] = {**SMALL, **ONE, "methods": "state,icv", "controls": "random"}
+    sweep = entry(made, **ONE)
+    found = icl.compare(made, [PARITY], **options).data["compare"]
+    by_method = {one["method"]: one for one in found}
+    for one in found:
+        for key in ("n_answers", "n_first_tokens", "n_labels", "begin_alike", "constant"):
+            assert one[key] == sweep[key], key
+        assert one["apart"]["n"] == sweep["apart"]["n"] > 0
+        assert ("fails" in one) is (one["method"] in ("state", "icv"))
+    state = by_method["state"]
+    of_state = {key: state["apart"][key] for key in ("accuracy", "low", "high")}
+    assert of_state == sweep["apart"]["hypothesis"]
+    assert (state["beats_constant"], state["beats_baseline"], state["fails"]) == (True, True, [])
+    assert by_method["icv"]["fails"] != []
+
+
+def test_a_comparison_leaves_out_answers_that_begin_alike_unless_labels_are_compared(
+    constant: Model,
+) -> None:
+    options: dict[str, Any] = {**SMALL, "methods": "state", "controls": "none"}
+    results = icl.compare(constant, [ALIKE], **options)
+    assert results.data["compare"][-1]["accuracy"] == 1.0
+    assert results.data["compare"][-1]["fails"] == [BEGIN_ALIKE]
+    assert results.data["compare_summary"] == []
+    assert BEGIN_ALIKE in text(results.data)
+    data = icl.compare(constant, [ALIKE], answer="labels", **options).data
+    assert data["compare"][-1]["accuracy"] < 1.0 == data["compare"][-1]["first_token"]["accuracy"]
+    assert {one["method"] for one in data["compare_summary"]} == {"regular", "zero-shot", "state"}
 
 
 def test_few_answers_among_many_that_begin_alike_are_no_matter(constant: Model) -> None:

@@ -15,10 +15,13 @@ from icl_vectors.models.load import Model
 from icl_vectors.observer import Observer
 from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.folder import read_json, read_records
+from icl_vectors.tasks.task import load_task
 
 TASKS = ["to_upper", "next_letter", "list_first"]
 COUNTS: dict[str, Any] = {"dev": 6, "test": 5}
 PAIRS = "next_letter:to_upper"
+CAPITALS = "country_capital"
+SHARING = ("Paris or Rome", "Paris or Lima", "Cairo")  # two begin with the same token
 
 
 def everything(model: Model, folder: Path) -> dict[str, Any]:
@@ -72,6 +75,20 @@ def test_whole_answers_are_written_there_as_here(
     here, there = (read_lines(folder / "samples.jsonl") for folder in folders)
     assert there == here
     assert any(len(sample["prediction"]) > 1 for sample in here)
+
+
+@pytest.mark.parametrize("experiment", [icl.sweep, icl.compare], ids=["sweep", "compare"])
+def test_labels_are_compared_there_as_here(
+    experiment: Any, llama: Model, remote_llama: Model, tmp_path: Path, trust: str
+) -> None:
+    pairs = {country: SHARING[row % 3] for row, country in enumerate(load_task(CAPITALS).inputs)}
+    task = icl.Task.from_pairs("sharing", pairs)
+    samples = []
+    for name, model in (("here", llama), ("there", remote_llama)):
+        experiment(model, [task], output=tmp_path / name, answer="labels", **COUNTS)
+        samples.append(read_lines(tmp_path / name / "samples.jsonl"))
+    here, there = ([(s["id"], s["method"], s["prediction"]) for s in part] for part in samples)
+    assert here == there and len({prediction for *_, prediction in here}) > 1
 
 
 def test_a_task_is_one_job(remote_llama: Model, tmp_path: Path) -> None:

@@ -103,12 +103,14 @@ def head_in_stream(
     return added
 
 
-def with_added(model: PreTrainedModel, ids: list[int], layer: int, vector: Tensor) -> Tensor:
-    """Logits where a vector is added to a block's output at the last token."""
+def with_added(
+    model: PreTrainedModel, ids: list[int], layer: int, vector: Tensor, at: int = -1
+) -> Tensor:
+    """Logits where a vector is added to a block's output at one token."""
 
     def put(index: int, state: Tensor) -> None:
         if index == layer:
-            state[0, -1] += vector
+            state[0, at] += vector
 
     with watched(model, put):
         return logits(model, ids)
@@ -159,12 +161,14 @@ def attention_at(model: PreTrainedModel, ids: list[int], place: int) -> Tensor:
     return torch.stack(found)
 
 
-def with_attention(model: PreTrainedModel, ids: list[int], last: int, vectors: Tensor) -> Tensor:
-    """Logits where the attention outputs at the last token, up to block `last`, are vectors."""
+def with_attention(
+    model: PreTrainedModel, ids: list[int], last: int, vectors: Tensor, at: int = -1
+) -> Tensor:
+    """Logits where the attention outputs at one token, up to block `last`, are vectors."""
 
     def put(index: int, output: Tensor) -> None:
         if index <= last:
-            output[0, -1] = vectors[index]
+            output[0, at] = vectors[index]
 
     with hooked(projections(model), put, before=False):
         return logits(model, ids)

@@ -7,7 +7,7 @@ from icl_vectors.report.section import FAILS, HOLDS, MARKS
 from icl_vectors.report.statistics import Interval, mean_interval, ratio_interval
 from icl_vectors.report.table import Cell, Column, Table, number, span
 from icl_vectors.runs.run import REGULAR, ZERO_SHOT, Comparison
-from icl_vectors.runs.schema import Compared
+from icl_vectors.runs.schema import FEW_LABELS, Compared
 
 CONDITIONS = {"random": "random", "shuffled": "shuffled answers", "other-task": "another task's"}
 CONDITIONS |= {"task-mean": "mean over tasks", "zero-shot": "zero-shot", "regular": "regular"}
@@ -19,6 +19,8 @@ def comparison_tables(found: Comparison) -> list[Table]:
     if found.summary:
         tables += [methods_table(found), controls_table(found)]
     tables.append(tasks_of_methods_table(found))
+    if any(map(_has_few_labels, found.entries)):
+        tables.append(labels_table(found))
     for name, title, entries, head, note in (
         (
             "arrows",
@@ -157,6 +159,44 @@ def tasks_of_methods_table(found: Comparison) -> Table:
         ),
         "Accuracy on test with 95 % Wilson intervals.",
     )
+
+
+def labels_table(found: Comparison) -> Table:
+    """Every method on every task of few labels, beside its controls and a constant answer."""
+    controls = list(dict.fromkeys(one.method.partition(":")[2] for one in found.entries if one.of))
+    rows = []
+    for one in found.entries:
+        if one.of or one.constant is None or not _has_few_labels(one):
+            continue
+        beside = [found.of_method(f"{one.method}:{name}").get(one.task) for name in controls]
+        left = number(None)
+        if one.apart and one.apart.accuracy is not None:
+            cell = span(one.apart.accuracy, one.apart.low, one.apart.high)
+            left = Cell(f"{cell.text}; n {one.apart.n}", cell.order)
+        said = Cell("; ".join(one.fails) or "–", mark="bad" if one.fails else "none")
+        cells = [number(control.accuracy if control else None) for control in beside]
+        shown = (_accuracy(one), *cells, number(one.constant.accuracy), left, said)
+        rows.append((Cell(one.task), Cell(one.method), *shown))
+    return Table(
+        "labels_of_methods",
+        "Where labels are few",
+        (
+            Column("task"),
+            Column("method"),
+            Column("accuracy", True),
+            *(Column(CONDITIONS.get(name, name), True) for name in controls),
+            Column("constant", True),
+            Column("apart", True),
+            Column("does not carry it"),
+        ),
+        tuple(rows),
+        "Accuracy on test and, where no dummy gives the answer (apart), on those n prompts, with "
+        "95 % Wilson intervals; constant: the best single answer, chosen on dev.",
+    )
+
+
+def _has_few_labels(one: Compared) -> bool:
+    return one.n_labels is not None and one.n_labels <= FEW_LABELS
 
 
 def _conditions_table(

@@ -1,7 +1,10 @@
 """The table that `compare` prints: methods beside their controls, means over tasks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from icl_vectors.plain_text import in_one_line
+from icl_vectors.runs.schema import FEW_LABELS
 
 HEAD = (
     f"{'method':<16}{'accuracy':>9}{'/regular':>9}{'log p':>8}{'rank':>7}{'TV':>6}{'KL':>7}"
@@ -45,7 +48,25 @@ def text(data: Mapping[str, Any]) -> str:
         ]
         verdict = VERDICTS[one["beats_controls"]]
         lines.append(f"{one['method']:<16}{verdict}: " + ", ".join(cells))
-    first = summary[0]
-    tasks = "1 task" if first["n_tasks"] == 1 else f"{first['n_tasks']} tasks"
-    lines += ["", f"{tasks}, {first['n']} test prompts in all."]
-    return "\n".join(lines)
+    if summary:
+        first = summary[0]
+        tasks = "1 task" if first["n_tasks"] == 1 else f"{first['n_tasks']} tasks"
+        lines += ["", f"{tasks}, {first['n']} test prompts in all."]
+    return "\n".join([*lines, *_few_labels(data["compare"])])
+
+
+def _few_labels(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The methods on tasks of few labels, with a constant answer, and what fails of any task."""
+    lines = []
+    for one in entries:
+        few, faults = 0 < one.get("n_labels", 0) <= FEW_LABELS, one.get("fails", [])
+        if "of" in one or not (few or faults):
+            continue
+        left = one.get("apart", {})
+        shown = f"{one['accuracy']:.2f}  constant {one['constant']['accuracy']:.2f}"
+        if left.get("n"):
+            shown += f", apart {left['accuracy']:.2f} (n {left['n']})"
+        flag = f"  ! {'; '.join(faults)}" if faults else ""
+        lines.append(f"{in_one_line(one['task']):<28}{one['method']:<16}{shown}{flag}")
+    head = "beside a constant answer, and where no dummy gives the answer (apart)"
+    return ["", head, *lines] if lines else []

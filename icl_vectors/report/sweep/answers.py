@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from icl_vectors.plain_text import in_one_line
+from icl_vectors.runs.schema import METHODS
+
 WAYS = ("first_token", "prefix", "exact")
 SHOWN = ("hypothesis", "regular")
 
@@ -27,6 +30,17 @@ def answers_table(data: Mapping[str, Any]) -> str:
         "The table above counts whole answers (exact); its curves by layer count first tokens."
     )
     return "\n".join(lines)
+
+
+def first_tokens_table(data: Mapping[str, Any]) -> str:
+    """Where labels are compared, what the likeliest of all tokens earns; "" elsewhere."""
+    entries = [entry for entry in data["tasks"] if entry.get("answer") == "labels"]
+    lines = ["first generated token".ljust(28) + "".join(f"{one:<14}" for one in METHODS)]
+    for entry in entries:
+        cells = "".join(f"{_value(entry[one], 'first_token'):<14.2f}" for one in METHODS)
+        lines.append(f"{in_one_line(_named(entry, data)):<28}{cells}".rstrip())
+    lines.append("The table above counts the likeliest of the task's labels; so do its curves.")
+    return "\n".join(lines) if entries else ""
 
 
 def _line(name: str, figures: Mapping[str, list[float]]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from icl_vectors.plain_text import in_one_line, spark_line
-from icl_vectors.report.sweep.answers import answers_table
+from icl_vectors.report.sweep.answers import answers_table, first_tokens_table
 from icl_vectors.report.table import interval
 from icl_vectors.runs.schema import COPIES, FEW_LABELS, METHODS, faults_of
 
@@ -13,7 +13,7 @@ FEW_TASKS = 3  # below that the report gives no verdict either
 
 def text(data: Mapping[str, Any]) -> str:
     """The sweep's table, and that of whole answers where they were generated."""
-    whole = answers_table(data)
+    whole = answers_table(data) or first_tokens_table(data)
     return sweep_table(data) + (f"\n\n{whole}" if whole else "")
 
 
