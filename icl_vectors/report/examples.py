@@ -65,5 +65,5 @@ def _prediction(answer: tuple[str, bool] | None) -> Cell:
     if answer is None:
         return Cell("–")
     text, right = answer
-    order = f"{int(right)} {text}"  # wrong ones together
-    return Cell(f"{visible(text)} {'✓' if right else '✗'}", order, "good" if right else "bad")
+    shown = f"{visible(text)} {'✓' if right else '✗'}"
+    return Cell(shown, int(right), "good" if right else "bad")  # sorted: wrong ones together
