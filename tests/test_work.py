@@ -8,7 +8,7 @@ import zstandard
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from icl_vectors.cost.work import Pass, PromptSize, Shape, passes_of_unit
+from icl_vectors.cost.work import Pass, Shape, passes_of_unit
 from icl_vectors.graph.task import run_task
 from icl_vectors.models.architecture import find_architecture
 from icl_vectors.models.load import Model
@@ -35,10 +35,6 @@ def encode(model: Model, n: int, seed: int) -> list[EncodedPrompt]:
     return [encode_prompt(model.tokenizer, Template(), as_prompt(one), limit) for one in prompts]
 
 
-def sizes(prompts: list[EncodedPrompt]) -> list[PromptSize]:
-    return [PromptSize.of(one) for one in prompts]
-
-
 @pytest.mark.parametrize("layers", [range(N_LAYERS), [1], [3, 0]])
 def test_layer_tokens_are_those_that_the_blocks_really_see(tiny: Tiny, layers: Any) -> None:
     model = tiny.model
@@ -48,7 +44,7 @@ def test_layer_tokens_are_those_that_the_blocks_really_see(tiny: Tiny, layers: A
     on_test = make_batches(test, SIZE, positions)
     with counted(model.nnsight._module) as seen:
         run_task(model, on_dev, on_test, layers)
-    passes = passes_of_unit(sizes(dev), sizes(test), list(layers), N_LAYERS, SIZE)
+    passes = passes_of_unit(dev, test, list(layers), N_LAYERS, SIZE, model.way)
     assert sum(one.layer_tokens for one in passes) == sum(seen)
 
 
@@ -92,15 +88,6 @@ def test_more_prompts_send_more(llama: Model) -> None:
     dev, test = sample_prompts(load_task("fr_en"), dev=20, test=20)
     few, many = (bytes_up(Template(), prompts) for prompts in (dev, [*dev, *test]))
     assert CODE_BYTES < few < many < 2 * few
-
-
-def test_the_lengths_of_a_prompt_are_those_of_its_tokens(llama: Model) -> None:
-    prompt = encode_prompt(
-        llama.tokenizer, Template(), as_prompt(random_prompts(1, n_tokens=9, seed=1)[0]), 999
-    )
-    size = PromptSize.of(prompt)
-    assert size.suffixes == tuple(len(suffix) for suffix in prompt.suffixes)
-    assert (size.shared, size.alone) == (len(prompt.shared), len(prompt.alone))
 
 
 def test_the_module_needs_no_weights(llama_folder: Path) -> None:

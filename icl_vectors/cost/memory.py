@@ -7,21 +7,24 @@ from typing import Any
 import psutil
 import torch
 
+from icl_vectors.cost.prompt_sizes import longest
 from icl_vectors.cost.speed import measure_speed
-from icl_vectors.cost.work import Pass, PromptSize, Shape, longest, passes_of_unit
+from icl_vectors.cost.work import Pass, Shape, passes_of_unit
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.graph.task import GROUP
 from icl_vectors.models.architecture import Architecture, text_config
 from icl_vectors.models.dtypes import QUANTISED, require_computes
 from icl_vectors.models.memory import LARGEST_ON_SERVER, prompts_at_once
 from icl_vectors.models.memory_estimate import bytes_of_prompt, inner_size, weight_bytes, width_of
+from icl_vectors.prompts.batches import Way
+from icl_vectors.prompts.encoding import EncodedPrompt
 from icl_vectors.remote.cost import bytes_down
 from icl_vectors.runs.folder import Unit
 
 PROCESS_BYTES = 600_000_000  # Python with torch, transformers and nnsight; in RAM only
 BUS_BYTES = 25e9  # a second, PCIe 4 × 16 as it is named; not measured
 INT8_ON_CPU = "bitsandbytes keeps copies on a CPU: twice this was measured"
-Sizes = Mapping[Unit, tuple[Sequence[PromptSize], Sequence[PromptSize]]]
+Prompts = Mapping[Unit, tuple[Sequence[EncodedPrompt], Sequence[EncodedPrompt]]]
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Cost:
 
     Args:
         module: the model on the meta device.
-        sizes: lengths of the dev and test prompts of each unit.
+        prompts: of each unit, dev and test.
         batch_size: prompts at once; None: what would be chosen.
     """
 
@@ -59,18 +62,19 @@ class Cost:
         self,
         module: Any,
         architecture: Architecture,
-        sizes: Sizes,
+        prompts: Prompts,
         layers: Sequence[int],
         batch_size: int | None,
     ) -> None:
-        self.module, self.architecture, self.sizes = module, architecture, sizes
+        self.module, self.architecture, self.prompts = module, architecture, prompts
+        self.way = Way(architecture.takes_positions, architecture.keeps_cache)
         self.config = text_config(module.config)
         self.layers, self.asked = layers, batch_size
         self.shape = Shape.of(module, architecture)
-        prompts = [one for both in sizes.values() for part in both for one in part]
-        self.longest = longest(prompts)
-        self.suffixes = max(len(one.suffixes) for one in prompts)
-        self.most = max(max(len(dev), len(test)) for dev, test in sizes.values())
+        every = [one for both in prompts.values() for part in both for one in part]
+        self.longest = longest(every)
+        self.suffixes = max(len(one.suffixes) for one in every)
+        self.most = max(len(part) for both in prompts.values() for part in both)
 
     def of_prompt(self, dtype: str) -> int:
         """Bytes that one prompt of a batch takes."""
@@ -91,10 +95,8 @@ class Cost:
     def passes(self, batch_size: int) -> dict[Unit, list[Pass]]:
         depth = self.shape.n_layers
         return {
-            unit: passes_of_unit(
-                dev, test, self.layers, depth, batch_size, self.architecture.keeps_cache
-            )
-            for unit, (dev, test) in self.sizes.items()
+            unit: passes_of_unit(*both, self.layers, depth, batch_size, self.way)
+            for unit, both in self.prompts.items()
         }
 
     def work(self, batch_size: int) -> list[dict[str, Any]]:
@@ -103,7 +105,7 @@ class Cost:
             {
                 "task": unit[0],
                 "seed": unit[1],
-                "prompts": len(self.sizes[unit][0]) + len(self.sizes[unit][1]),
+                "prompts": sum(map(len, self.prompts[unit])),
                 "tokens": sum(one.rows * one.tokens for one in passes),
                 "layer_tokens": sum(one.layer_tokens for one in passes),
                 "flops": sum(map(self.shape.flops, passes)),
@@ -150,7 +152,7 @@ class Cost:
                     width,
                 ),
             }
-            for unit, (dev, test) in self.sizes.items()
+            for unit, (dev, test) in self.prompts.items()
         ]
         sums = {key: sum(int(str(one[key])) for one in units) for key in ("bytes_up", "bytes_down")}
         return {"jobs": len(units), **sums, "units": units}

@@ -1,12 +1,12 @@
 """`plan`: the configuration and the prompts' lengths are read, everything else is computed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from icl_vectors.cost.memory import Cost, best_choice, places_here
 from icl_vectors.cost.methods import costs_of_methods
-from icl_vectors.cost.prompt_sizes import prompt_sizes
+from icl_vectors.cost.prompt_sizes import sized
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.compare.config import parse_controls
 from icl_vectors.experiments.sweep import SweepConfig
@@ -19,7 +19,6 @@ from icl_vectors.models.load import choose_device
 from icl_vectors.models.memory import LARGEST_ON_SERVER
 from icl_vectors.models.meta import blueprint
 from icl_vectors.models.source import load_config, load_tokenizer
-from icl_vectors.prompts.limits import UNBOUNDED
 from icl_vectors.remote.cost import bytes_up
 from icl_vectors.runs.folder import Unit
 
@@ -66,10 +65,10 @@ def plan_sweep(
     run: Any = given[0] if given and hasattr(given[0], "units") else None
     run = run or SweepConfig.make(*given, **options)
     layers, batch_size = parse_layers(run.layers, depth), run.batch_size
-    sizes, tokenizer = _sizes(reference, about, run)
+    prompts, tokenizer = _prompts(reference, about, run)
     compared = parse_methods(methods) if methods is not None else []
     held_against = parse_controls(controls)
-    cost = Cost(module, architecture, sizes, layers, batch_size)
+    cost = Cost(module, architecture, prompts, layers, batch_size)
     named = _dtypes(dtypes, config)
     of_dtypes = [cost.in_dtype(dtype, places_here(memory)) for dtype in named]
     best = best_choice(of_dtypes)
@@ -94,15 +93,14 @@ def plan_sweep(
         "remote": cost.remote(named[0], _sent(run)),
         "compare": costs_of_methods(
             compared,
-            _with_prompts(run, sizes),
+            [both for (_, seed), both in prompts.items() if seed == run.units[0][1]],
             tokenizer=tokenizer,
             layers=layers,
             n_layers=depth,
             n_heads=architecture.heads,
             batch_size=size,
-            ranks_heads=any(method.heads for method in compared),
             with_variants=bool(held_against),
-            cached=architecture.keeps_cache,
+            way=cost.way,
         )
         if compared
         else None,
@@ -126,30 +124,16 @@ def _dtypes(dtypes: Sequence[str], config: Any) -> list[str]:
     return list(dict.fromkeys([*chosen, *more]))
 
 
-def _sizes(reference: str, about: dict[str, Any], run: Any) -> tuple[dict[Any, Any], Any]:
-    """The lengths of every unit's prompts, and the tokenizer; None: they are estimated."""
+def _prompts(reference: str, about: dict[str, Any], run: Any) -> tuple[dict[Unit, Any], Any]:
+    """Every unit's prompts as tokens, and the tokenizer; None: their numbers are estimated."""
     folder = Path(base_of(reference, about["revision"])[0]).expanduser()
     files = [*folder.glob("token*"), *folder.glob("vocab*")] if folder.is_dir() else [folder]
     tokenizer = load_tokenizer(reference, **about) if files else None
-    sizes = {
-        unit: tuple(
-            prompt_sizes(tokenizer, run.template, part, UNBOUNDED) for part in run.prompts(unit)
-        )
+    found = {
+        unit: tuple(sized(tokenizer, run.template, part) for part in run.prompts(unit))
         for unit in run.units
     }
-    return sizes, tokenizer
-
-
-def _with_prompts(run: Any, sizes: Mapping[Unit, Any]) -> list[Any]:
-    """Dev and test prompts of each task with their lengths, for the first seed."""
-    units = [unit for unit in run.units if unit[1] == run.units[0][1]]
-    return [
-        tuple(
-            list(zip(part, lengths, strict=True))
-            for part, lengths in zip(run.prompts(unit), sizes[unit], strict=True)
-        )
-        for unit in units
-    ]
+    return found, tokenizer
 
 
 def _sent(run: Any) -> dict[Unit, int]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
-from icl_vectors.cost.work import PromptSize
-from icl_vectors.prompts.encoding import encode_prompt
+from icl_vectors.prompts.encoding import EncodedPrompt, encode_plain, encode_prompt
+from icl_vectors.prompts.limits import UNBOUNDED
 from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.prompts.template import Template
 
@@ -14,18 +14,27 @@ LETTERS_OF_TOKEN = 5  # of a word: within 17 % of Gemma's and SmolLM2's tokenize
 PIECES = re.compile(r"[^\W\d_]+|[^\w ]|\d|_|\n")
 
 
-def prompt_sizes(
-    tokenizer: Any | None, template: Template, prompts: Sequence[Prompt], limit: int
-) -> list[PromptSize]:
-    """How many tokens the parts of each prompt have.
+def sized(
+    tokenizer: Any | None, template: Template, prompts: Sequence[Prompt]
+) -> list[EncodedPrompt]:
+    """Prompts as tokens; without a tokenizer as so many as are estimated.
 
     Raises:
-        IclVectorsError: a prompt is longer than the model takes, or the tokenizer can't tell
-            the arrow.
+        IclVectorsError: the tokenizer can't tell the arrow.
     """
     if tokenizer is None:
         return [_estimated(template, prompt) for prompt in prompts]
-    return [PromptSize.of(encode_prompt(tokenizer, template, one, limit)) for one in prompts]
+    return [encode_prompt(tokenizer, template, one, UNBOUNDED) for one in prompts]
+
+
+def tokens_of_text(tokenizer: Any | None, text: str) -> int:
+    """How many tokens a text has on its own, BOS included."""
+    return 1 + estimated_tokens(text) if tokenizer is None else len(encode_plain(tokenizer, text))
+
+
+def longest(prompts: Sequence[EncodedPrompt]) -> int:
+    """Tokens of the longest prompt."""
+    return max(len(one.shared) + max(map(len, one.suffixes)) for one in prompts)
 
 
 def estimated_tokens(text: str) -> int:
@@ -33,8 +42,9 @@ def estimated_tokens(text: str) -> int:
     return sum(ceil(len(piece) / LETTERS_OF_TOKEN) for piece in PIECES.findall(text))
 
 
-def _estimated(template: Template, prompt: Prompt) -> PromptSize:
+def _estimated(template: Template, prompt: Prompt) -> EncodedPrompt:
     lines = [template.query(input) for input in (prompt.query, *prompt.dummies)]
-    suffixes = tuple(estimated_tokens(line) for line in lines)
+    suffixes = tuple((0,) * estimated_tokens(line) for line in lines)
     whole = estimated_tokens(template.prompt(prompt.demonstrations, prompt.query))
-    return PromptSize(1 + whole - suffixes[0], suffixes, 1 + suffixes[0], len(prompt.answers))
+    shared = (0,) * (1 + whole - len(suffixes[0]))
+    return EncodedPrompt(prompt, shared, suffixes, (0, *suffixes[0]), (0,) * len(prompt.answers))

@@ -3,8 +3,7 @@
 A *layer-token* is one token through one block, padding included, as the batches are run.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,25 +11,11 @@ import torch
 
 from icl_vectors.graph.task import GROUP
 from icl_vectors.models.architecture import Architecture, stated, text_config
+from icl_vectors.prompts.batches import Batch, Way, layer_groups, make_batches
 from icl_vectors.prompts.encoding import EncodedPrompt
 
 TWO = 2  # a multiplication and an addition
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
-
-
-@dataclass(frozen=True)
-class PromptSize:
-    """How many tokens the parts of one prompt have (see `EncodedPrompt`)."""
-
-    shared: int
-    suffixes: tuple[int, ...]
-    alone: int
-    accepted: int = 1
-
-    @classmethod
-    def of(cls, prompt: EncodedPrompt) -> "PromptSize":
-        lengths = tuple(map(len, prompt.suffixes))
-        return cls(len(prompt.shared), lengths, len(prompt.alone), len(prompt.accepted))
 
 
 @dataclass(frozen=True)
@@ -85,78 +70,40 @@ class Shape:
 
 
 def passes_of_unit(
-    dev: Sequence[PromptSize],
-    test: Sequence[PromptSize],
+    dev: Sequence[EncodedPrompt],
+    test: Sequence[EncodedPrompt],
     layers: Sequence[int],
     n_layers: int,
     batch_size: int,
-    cached: bool = True,
+    way: Way,
 ) -> list[Pass]:
-    """The forward passes of one task and seed, as `run_task` makes them.
-
-    Args:
-        cached: whether keys and values are kept; else whole prompts run, those of a length
-            together.
-    """
-    if not cached:
-        return _of_whole_prompts(dev, test, sorted(layers), n_layers, batch_size)
-    found: list[Pass] = []
-    for batch in _batches(dev, batch_size):
-        found += _reading(batch, n_layers, asked=0)
-        ordered = sorted(layers)
-        for start in range(0, len(ordered), GROUP):
-            group = ordered[start : start + GROUP]
-            found.append(_sweeping(batch, len(group), n_layers - 1 - group[0]))
-    for batch in _batches(test, batch_size):
-        found += _reading(batch, n_layers, asked=1)
-        found.append(_sweeping(batch, 2, n_layers))
-    return found
+    """The forward passes of one task and seed, as `run_task` makes them of the same batches."""
+    swept = [(len(group), n_layers - 1 - group[0]) for group in layer_groups(layers, GROUP)]
+    on_dev = make_batches(dev, batch_size, way, with_query=False)
+    on_test = make_batches(test, batch_size, way)
+    return [one for batch in on_dev for one in _of_batch(batch, n_layers, swept)] + [
+        one for batch in on_test for one in _of_batch(batch, n_layers, [(2, n_layers)])
+    ]
 
 
-def _of_whole_prompts(
-    dev: Sequence[PromptSize],
-    test: Sequence[PromptSize],
-    layers: Sequence[int],
-    n_layers: int,
-    batch_size: int,
-) -> list[Pass]:
-    found: list[Pass] = []
-    groups = [len(layers[start : start + GROUP]) for start in range(0, len(layers), GROUP)]
-    for split, asked, candidates in ((dev, 0, groups), (test, 1, [2])):
-        for batch in _batches(split, batch_size):
-            rows = [one.shared + length for one in batch for length in one.suffixes[1 - asked :]]
-            alone = [one.alone for one in batch]
-            for lengths, times in [(rows, 1), *((alone, count) for count in candidates)]:
-                for length, count in sorted(Counter(lengths).items()):
-                    found.append(Pass(count * times, length, n_layers, length, count * times))
-    return found
+def _of_batch(batch: Batch, n_layers: int, swept: Sequence[tuple[int, int]]) -> Iterator[Pass]:
+    """Demonstrations, suffixes, the query, and its arrow with so many candidates and blocks."""
+    for inputs in (batch["shared"], batch["before"]):
+        if inputs is not None:
+            yield _of_inputs(inputs, n_layers)
+    for part in batch["suffixes"]:
+        yield _of_inputs(part["inputs"], n_layers, times=1)
+    for candidates, blocks in swept:
+        for part in batch["arrow"]:
+            run = blocks if part["cached"] else n_layers
+            yield _of_inputs(part["inputs"], run, times=candidates)
 
 
-def longest(prompts: Sequence[PromptSize]) -> int:
-    """Tokens of the longest prompt."""
-    return max(one.shared + max(one.suffixes) for one in prompts)
-
-
-def _reading(batch: Sequence[PromptSize], n_layers: int, asked: int) -> Iterator[Pass]:
-    shared = max(one.shared for one in batch)
-    suffixes = [length for one in batch for length in one.suffixes[1 - asked :]]
-    before = max(one.alone for one in batch) - 1
-    if shared:
-        yield Pass(len(batch), shared, n_layers, shared, 0)
-    width = max(suffixes)
-    yield Pass(len(suffixes), width, n_layers, shared + width, len(suffixes))
-    if before:
-        yield Pass(len(batch), before, n_layers, before, 0)
-
-
-def _sweeping(batch: Sequence[PromptSize], candidates: int, blocks: int) -> Pass:
-    rows = len(batch) * candidates
-    return Pass(rows, 1, blocks, max(one.alone for one in batch), rows)
-
-
-def _batches(prompts: Sequence[PromptSize], size: int) -> Iterator[Sequence[PromptSize]]:
-    for start in range(0, len(prompts), size):
-        yield prompts[start : start + size]
+def _of_inputs(inputs: Mapping[str, torch.Tensor], blocks: int, times: int = 0) -> Pass:
+    """Each row `times` times, with its logits; with 0 once, without them."""
+    rows, tokens = inputs["input_ids"].shape
+    context = inputs.get("attention_mask", inputs["input_ids"]).shape[1]
+    return Pass(rows * max(1, times), tokens, blocks, context, rows * times)
 
 
 def _active_weights(name: str, parameter: torch.Tensor, config: Any) -> int:

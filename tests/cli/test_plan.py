@@ -7,8 +7,7 @@ import pytest
 
 from icl_vectors.cli.main import run
 from icl_vectors.cost.plan import plan_sweep
-from icl_vectors.cost.prompt_sizes import prompt_sizes
-from icl_vectors.cost.work import longest
+from icl_vectors.cost.prompt_sizes import longest, sized
 from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.prompts.template import Template
 from icl_vectors.runs.files import read_lines
@@ -84,8 +83,8 @@ def test_the_command_of_a_plan_runs_and_has_the_lengths_that_were_planned(
     assert (found["dtype"], found["n_layers"]) == ("float32", N_LAYERS)
     assert run(shlex.split(found["command"])[1:]) == 0
     prompts = [Prompt(**line) for line in read_lines(place / "run" / "prompts.jsonl")]
-    sizes = prompt_sizes(bytes_tokenizer(), Template(), prompts, 10_000)
-    assert found["longest_prompt"] == longest(sizes)
+    encoded = sized(bytes_tokenizer(), Template(), prompts)
+    assert found["longest_prompt"] == longest(encoded)
     assert sum(unit["prompts"] for unit in found["work"]) == len(prompts)
 
 

@@ -4,12 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 from icl_vectors.cost.methods import costs_of_methods
-from icl_vectors.cost.prompt_sizes import prompt_sizes
+from icl_vectors.cost.prompt_sizes import sized
 from icl_vectors.experiments.compare import compare
 from icl_vectors.experiments.compare.config import CompareConfig
 from icl_vectors.methods.registry import METHODS
 from icl_vectors.models.load import Model
-from icl_vectors.prompts.limits import UNBOUNDED
 from icl_vectors.prompts.template import Template
 
 TASKS = ["to_upper", "letter_case_both"]
@@ -20,16 +19,12 @@ def plan_of(tasks: list[str]) -> CompareConfig:
     return CompareConfig.make(tasks, **ASKED)
 
 
-def sized(model: Model, plan: Any) -> Any:
-    """Dev and test prompts of each task with their lengths."""
-    found = []
-    for task in plan.tasks:
-        parts = plan.prompts(task)
-        lengths = [prompt_sizes(model.tokenizer, Template(), part, UNBOUNDED) for part in parts]
-        found.append(
-            tuple(list(zip(*both, strict=True)) for both in zip(parts, lengths, strict=True))
-        )
-    return found
+def prompts_of(model: Model, plan: Any) -> Any:
+    """Dev and test prompts of each task."""
+    return [
+        tuple(sized(model.tokenizer, Template(), part) for part in plan.prompts(task))
+        for task in plan.tasks
+    ]
 
 
 def test_the_plan_counts_what_is_run(llama: Model) -> None:
@@ -37,14 +32,14 @@ def test_the_plan_counts_what_is_run(llama: Model) -> None:
     plan = plan_of(TASKS)
     costs = costs_of_methods(
         plan.chosen,
-        sized(llama, plan),
+        prompts_of(llama, plan),
         tokenizer=llama.tokenizer,
         layers=range(4),
         n_layers=4,
         n_heads=4,
         batch_size=4,
-        ranks_heads=True,
         with_variants=True,
+        way=llama.way,
     )
     summary = {one["method"]: one for one in data["compare_summary"]}
     for cost in costs:
@@ -62,15 +57,14 @@ def test_the_plan_counts_whole_prompts_where_nothing_is_kept(llama: Model) -> No
     plan = plan_of(TASKS)
     costs = costs_of_methods(
         [METHODS[name] for name in ("state", "icv", "multi")],
-        sized(llama, plan),
+        prompts_of(llama, plan),
         tokenizer=llama.tokenizer,
         layers=range(4),
         n_layers=4,
         n_heads=4,
         batch_size=4,
-        ranks_heads=False,
         with_variants=False,
-        cached=False,
+        way=whole.way,
     )
     for cost in costs:
         run = summary[cost["method"]]

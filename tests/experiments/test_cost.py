@@ -5,10 +5,11 @@ from transformers import LlamaConfig
 
 from icl_vectors.cost.memory import Cost, Place, best_choice, parse_memory, places_here
 from icl_vectors.cost.prompt_sizes import estimated_tokens
-from icl_vectors.cost.work import PromptSize
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.models.architecture import find_architecture
 from icl_vectors.models.meta import blueprint
+from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.sampling import Prompt
 
 SEVENTY: dict[str, Any] = {  # Llama 2 70B
     "hidden_size": 8192,
@@ -18,14 +19,15 @@ SEVENTY: dict[str, Any] = {  # Llama 2 70B
     "num_key_value_heads": 8,
     "vocab_size": 32000,
 }
-PROMPT = PromptSize(shared=40, suffixes=(5, 6, 5), alone=5)
+NOBODY = Prompt("x", "capitals", 41, "test", "", ("",), (), ())
+PROMPT = EncodedPrompt(NOBODY, (0,) * 40, ((0,) * 5, (0,) * 6, (0,) * 5), (0,) * 5, (0,))
 
 
 @pytest.fixture(scope="module")
 def cost() -> Cost:
     module = blueprint(LlamaConfig(**SEVENTY))
-    sizes = {("capitals", 41): ([PROMPT] * 50, [PROMPT] * 50)}
-    return Cost(module, find_architecture(module), sizes, range(80), None)
+    prompts = {("capitals", 41): ([PROMPT] * 50, [PROMPT] * 50)}
+    return Cost(module, find_architecture(module), prompts, range(80), None)
 
 
 def at(gigabytes: float, gpu: bool = True) -> list[Place]:
@@ -76,13 +78,13 @@ def test_the_first_dtype_that_fits_is_proposed(cost: Cost) -> None:
 
 
 def test_a_larger_batch_does_not_fit_where_a_small_one_does(cost: Cost) -> None:
-    cost = Cost(cost.module, cost.architecture, cost.sizes, cost.layers, 500)
+    cost = Cost(cost.module, cost.architecture, cost.prompts, cost.layers, 500)
     place = cost.in_dtype("nf4", at(48))["places"][0]
     assert place["fits"] is False and place["peak_bytes"] > 48e9
 
 
 def test_a_job_is_a_unit_and_theta_is_most_of_what_comes_down(cost: Cost) -> None:
-    [unit] = cost.sizes
+    [unit] = cost.prompts
     remote = cost.remote("bfloat16", {unit: 12_345})
     assert remote["jobs"] == 1 and remote["bytes_up"] == 12_345
     theta = 80 * 8192 * 2
