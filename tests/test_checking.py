@@ -14,7 +14,7 @@ from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.experiments.compare import compare
 from icl_vectors.graph import checks as graph_of_checks
 from icl_vectors.models.load import Model, load_model
-from icl_vectors.observer import Observer
+from tests.listener import Listener
 from tests.tiny import Tiny, bytes_tokenizer, random_model, save_model
 
 EQUAL = (OWN, BATCHED, CACHED)
@@ -133,22 +133,12 @@ def test_states_that_are_not_finite_are_no_difference(own: Model) -> None:
         check(own)
 
 
-class Started(Observer):
-    """Knows whether a unit was begun."""
-
-    def __init__(self) -> None:
-        self.phases: list[str] = []
-
-    def phase(self, task: str, seed: int, phase: str, done: int, total: int) -> None:
-        self.phases.append(phase)
-
-
 def test_no_experiment_goes_on_with_a_model_that_fails(own: Model, tmp_path: Path) -> None:
     two = ["en_es", "en_fr"]
     finished = tmp_path / "finished"
     icl.sweep(own, **{**SETTINGS, "tasks": two}, output=finished)
     checking._CHECKED.discard(own.nnsight)
-    shared: dict[str, Any] = {"dev": 3, "test": 3, "observer": (seen := Started())}
+    shared: dict[str, Any] = {"dev": 3, "test": 3, "observer": (seen := Listener())}
     runs: list[Callable[[], Any]] = [
         lambda: icl.sweep(own, **SETTINGS, observer=seen, output=tmp_path / "run"),
         lambda: icl.cluster(own, two, output=finished, layer=1, per_task=2, **shared),

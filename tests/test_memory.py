@@ -9,11 +9,11 @@ from icl_vectors.experiments.sweep import sweep
 from icl_vectors.models import memory
 from icl_vectors.models.load import Model
 from icl_vectors.models.memory import choose_batch_size, peak_bytes, with_smaller_batches
-from icl_vectors.observer import Observer
 from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.prompts.sampling import sample_prompts
 from icl_vectors.prompts.template import Template
 from icl_vectors.tasks.task import load_task
+from tests.listener import Listener
 
 OUT_OF_MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
@@ -105,13 +105,6 @@ def test_memory_that_runs_out_inside_a_session_is_noticed(
 
 def run_with_little_memory(model: Model, monkeypatch: pytest.MonkeyPatch, rows: int) -> list[str]:
     """Sweep once as always, once with a model that takes few rows; the results are the same."""
-
-    class Listener(Observer):
-        def __init__(self) -> None:
-            self.notices: list[str] = []
-
-        def notice(self, text: str) -> None:
-            self.notices.append(text)
 
     options: dict[str, Any] = {"tasks": "list_first", "dev": 8, "test": 8, "batch_size": 8}
     listener, expected = Listener(), sweep(model, **options)

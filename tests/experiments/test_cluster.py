@@ -15,36 +15,16 @@ import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.graph.experiments import run_many_thetas
 from icl_vectors.models.load import Model
-from icl_vectors.observer import Observer
 from icl_vectors.prompts.sampling import sample_prompts
 from icl_vectors.tasks.task import Task, load_task
 from tests.experiments.test_sweep import as_twin
+from tests.listener import Listener, never
 from tests.tiny import HIDDEN, N_LAYERS, load_plain
 from tests.twins import plain
 from tests.twins.prompts import dummy_ids
 
 NAMES = ["to_upper", "list_first", "next_letter"]
 SMALL: dict[str, Any] = {"tasks": ",".join(NAMES), "per_task": 5, "shots": 3, "layer": 2}
-
-
-class Listener(Observer):
-    """Remembers what it is told; stops the run after some tasks."""
-
-    def __init__(self, stop_after: int = 0) -> None:
-        self.notices: list[str] = []
-        self.lines: list[str] = []
-        self.stop_after = stop_after
-
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
-
-    def phase(self, task: str, seed: int, phase: str, done: int, total: int) -> None:
-        assert 0 <= done <= total
-
-    def finished(self, result: Any, line: str) -> None:
-        self.lines.append(line)
-        if len(self.lines) == self.stop_after:
-            raise KeyboardInterrupt
 
 
 def cluster(model: Model, output: Path, **options: Any) -> dict[str, Any]:
@@ -55,10 +35,6 @@ def thetas(folder: Path) -> Tensor:
     """(task, prompt, layer, hidden)"""
     files = [folder / "thetas" / f"{name}.seed41.safetensors" for name in NAMES]
     return torch.stack([load_file(file)["thetas"] for file in files])
-
-
-def never(*given: Any, **options: Any) -> None:
-    raise AssertionError("the model ran")
 
 
 def test_results_are_those_of_the_contract(llama: Model, tmp_path: Path) -> None:

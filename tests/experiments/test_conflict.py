@@ -10,7 +10,6 @@ from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.experiments.conflict import shared_inputs
 from icl_vectors.graph.experiments import run_conflict
 from icl_vectors.models.load import Model
-from icl_vectors.observer import Observer
 from icl_vectors.prompts.encoding import encode_prompt
 from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.runs.files import read_lines
@@ -18,31 +17,13 @@ from icl_vectors.runs.folder import read_records
 from icl_vectors.tasks.task import load_task
 from tests.experiments.compare import files_without_times
 from tests.experiments.test_sweep import as_twin
+from tests.listener import Listener, never
 from tests.tiny import load_plain
 from tests.twins import plain
 from tests.twins.prompts import accepted_tokens, dummy_ids, regular_ids
 
 PAIRS = "next_letter:to_upper,list_last:list_first"
 SMALL: dict[str, Any] = {"test": 6, "dev": 4, "shots": 3, "pairs": PAIRS}
-
-
-class Listener(Observer):
-    """Remembers what it is told; stops the run after some pairs."""
-
-    def __init__(self, stop_after: int = 0) -> None:
-        self.notices: list[str] = []
-        self.lines: list[str] = []
-        self.stop_after = stop_after
-
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
-
-    def finished(self, result: Any, line: str) -> None:
-        if "task" in result:
-            return  # of the sweep that runs first
-        self.lines.append(line)
-        if len(self.lines) == self.stop_after:
-            raise KeyboardInterrupt
 
 
 def conflict(model: Model, output: Path, **options: Any) -> list[dict[str, Any]]:
@@ -72,10 +53,6 @@ def by_turns(prompts: list[Prompt]) -> list[Prompt]:
     return [prompt for both in by_id.values() for prompt in both]
 
 
-def never(*given: Any, **options: Any) -> None:
-    raise AssertionError("the model ran")
-
-
 def test_results_are_those_of_the_contract(llama: Model, tmp_path: Path) -> None:
     found = conflict(llama, tmp_path)
     results = json.loads((tmp_path / "results.json").read_text("utf-8"))
@@ -94,7 +71,7 @@ def test_results_are_those_of_the_contract(llama: Model, tmp_path: Path) -> None
 
 
 def test_without_a_sweep_it_sweeps_first_and_says_so(llama: Model, tmp_path: Path) -> None:
-    listener = Listener()
+    listener = Listener(counting="a")
     conflict(llama, tmp_path, observer=listener)
     assert any(text.startswith(f"Sweeping in {tmp_path} first") for text in listener.notices)
     entries = json.loads((tmp_path / "results.json").read_text("utf-8"))["tasks"]
@@ -112,7 +89,7 @@ def test_with_a_sweep_it_takes_the_layer_that_is_best_for_b_on_dev(
         entry["best_layer"] = layer
     file.write_text(json.dumps(results), "utf-8")
     monkeypatch.setattr("icl_vectors.graph.task.run_task", never)
-    listener = Listener()
+    listener = Listener(counting="a")
     assert [pair["layer"] for pair in conflict(llama, tmp_path, observer=listener)] == [2, 1]
     assert not any("Sweeping" in text for text in listener.notices)
     layers = {
@@ -228,7 +205,7 @@ def test_an_interrupted_conflict_goes_on_and_runs_no_finished_pair_again(
     unbroken = conflict(llama, tmp_path / "unbroken")
     broken = tmp_path / "broken"
     with pytest.raises(KeyboardInterrupt):
-        conflict(llama, broken, observer=Listener(stop_after=1))
+        conflict(llama, broken, observer=Listener(1, counting="a"))
     calls = []
 
     def counted(*given: Any, **more: Any) -> Any:
@@ -237,7 +214,7 @@ def test_an_interrupted_conflict_goes_on_and_runs_no_finished_pair_again(
 
     monkeypatch.setattr("icl_vectors.graph.experiments.run_conflict", counted)
     monkeypatch.setattr("icl_vectors.graph.task.run_task", never)
-    listener = Listener()
+    listener = Listener(counting="a")
     assert conflict(llama, broken, observer=listener) == unbroken
     assert len(calls) == len(listener.lines) == 1
     skip = ("records.jsonl",)

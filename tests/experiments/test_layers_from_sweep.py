@@ -11,28 +11,11 @@ from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.from_sweep import best_layer_of_mean, swept_entries
 from icl_vectors.graph.task import run_task
 from icl_vectors.models.load import Model, load_model
-from icl_vectors.observer import Observer
 from icl_vectors.tasks.task import load_task
+from tests.listener import Listener, never
 from tests.tiny import bytes_tokenizer, random_model, save_model
 
 TASKS = "to_upper,list_first"
-
-
-class Listener(Observer):
-    """Remembers what it is told; stops a sweep after some tasks."""
-
-    def __init__(self, stop_after: int = 0) -> None:
-        self.notices: list[str] = []
-        self.finishes = 0
-        self.stop_after = stop_after
-
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
-
-    def finished(self, result: Any, line: str) -> None:
-        self.finishes += 1
-        if self.finishes == self.stop_after:
-            raise KeyboardInterrupt
 
 
 def entries(
@@ -60,9 +43,6 @@ def test_a_finished_sweep_is_taken_as_it_is_whatever_its_counts(
     llama: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     swept = icl.sweep(llama, f"{TASKS},to_lower", output=tmp_path, test=5, dev=2, shots=2)
-
-    def never(*given: Any, **options: Any) -> None:
-        raise AssertionError("the model ran")
 
     monkeypatch.setattr("icl_vectors.graph.task.run_task", never)
     listener = Listener()

@@ -12,27 +12,11 @@ from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.folder import read_records
 from icl_vectors.tasks.task import Task
 from tests.experiments.compare import files_without_times
+from tests.listener import Listener
 
 TASKS = "next_letter,to_upper,list_last"  # of the paper's pairs only next_letter:to_upper
 SMALL: dict[str, Any] = {"test": 3, "dev": 3}
 MINE = Task.from_pairs("mine", {f"w{i}": f"v{i}" for i in range(12)})
-
-
-class Listener(Observer):
-    """Remembers the notices, and what was run; stops the run where it should."""
-
-    def __init__(self, stop_at: str = "") -> None:
-        self.notices: list[str] = []
-        self.ran: list[str] = []
-        self.stop_at = stop_at
-
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
-        if text == self.stop_at:
-            raise KeyboardInterrupt
-
-    def finished(self, result: Any, line: str) -> None:
-        self.ran.append(line)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +80,7 @@ def test_again_nothing_is_run_and_nothing_changes(llama: Model, folder: Path) ->
     before = files_without_times(folder)
     listener = Listener()
     reproduce_small(llama, folder, listener)
-    assert listener.ran == []
+    assert listener.lines == []
     assert steps(listener) == ["1/4 sweep", "2/4 cluster", "3/4 conflict", "4/4 vocabulary"]
     assert files_without_times(folder) == before
 
@@ -106,7 +90,7 @@ def test_an_interrupted_run_goes_on_to_the_results_of_an_unbroken_one(
     llama: Model, folder: Path, tmp_path: Path, stop_at: str
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        reproduce_small(llama, tmp_path, Listener(stop_at))
+        reproduce_small(llama, tmp_path, Listener(stop_at=stop_at))
     reproduce_small(llama, tmp_path, Listener())
     assert results(tmp_path) == results(folder)
 

@@ -10,27 +10,15 @@ import icl_vectors as icl
 from icl_vectors.discovery import experiment_names
 from icl_vectors.experiments.shots import ShotsConfig, ShotsResult
 from icl_vectors.models.load import Model
-from icl_vectors.observer import Observer
 from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY
 from icl_vectors.report.shots import theta_needs_fewer
 from icl_vectors.report.write import write_report
 from icl_vectors.runs.files import read_lines
+from tests.listener import Listener
 from tests.report.folders import share
 
 SMALL: dict[str, Any] = {"dev": 3, "test": 4}
 TASKS = "to_upper,list_first"
-
-
-class Stopping(Observer):
-    """Stops the run after some units."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def finished(self, result: Any, line: str) -> None:
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
 
 
 def test_at_each_number_it_is_the_sweep_with_so_many_shots(llama: Model) -> None:
@@ -51,7 +39,7 @@ def test_an_interrupted_run_goes_on_to_the_same_results(llama: Model, tmp_path: 
     asked: dict[str, Any] = {"shots": "0,2", **SMALL}
     unbroken = icl.shots(llama, TASKS, output=tmp_path / "one", **asked)
     with pytest.raises(KeyboardInterrupt):
-        icl.shots(llama, TASKS, output=tmp_path / "two", observer=Stopping(2), **asked)
+        icl.shots(llama, TASKS, output=tmp_path / "two", observer=Listener(2), **asked)
     again = icl.shots(llama, TASKS, output=tmp_path / "two", **asked)
     assert again.data == unbroken.data
     samples = read_lines(tmp_path / "two" / "samples.jsonl")

@@ -8,40 +8,14 @@ import icl_vectors as icl
 from icl_vectors.engine.results import Results
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.models.load import Model, load_model
-from icl_vectors.observer import Observer
 from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.folder import read_records
 from icl_vectors.tasks.task import Task, load_task
 from tests.experiments.compare import files_without_times
+from tests.listener import Listener, never
 from tests.tiny import bytes_tokenizer, random_model, save_model
 
 TASKS = "list_first,to_upper,next_letter"
-
-
-class Listener(Observer):
-    """Remembers what it is told; stops the run where it should."""
-
-    def __init__(self, *, stop_after: int = 0, stop_in_phase: str = "") -> None:
-        self.ran: list[str] = []
-        self.done_before = 0
-        self.failures: list[tuple[str, int, str]] = []
-        self._stop_after, self._stop_in_phase = stop_after, stop_in_phase
-
-    def started(self, units: int, already_done: int) -> None:
-        self.done_before = already_done
-
-    def phase(self, task: str, seed: int, phase: str, done: int, total: int) -> None:
-        assert 0 <= done <= total
-        if self._stop_in_phase == f"{task} {phase}" and done:
-            raise KeyboardInterrupt
-
-    def finished(self, result: Any, line: str) -> None:
-        self.ran.append(result["task"])
-        if len(self.ran) == self._stop_after:
-            raise KeyboardInterrupt
-
-    def failed(self, task: str, seed: int, error: str) -> None:
-        self.failures.append((task, seed, error))
 
 
 def sweep(model: Model, output: Path | None, **options: Any) -> Results:
@@ -57,9 +31,9 @@ def events(folder: Path) -> list[tuple[str, str]]:
     ("stop", "finished", "submitted"),
     [
         ({"stop_after": 1}, 1, 1),
-        ({"stop_in_phase": "to_upper dev"}, 1, 2),
-        ({"stop_in_phase": "next_letter test"}, 2, 3),
-        ({"stop_in_phase": "list_first dev"}, 0, 1),
+        ({"stop_at": "to_upper dev"}, 1, 2),
+        ({"stop_at": "next_letter test"}, 2, 3),
+        ({"stop_at": "list_first dev"}, 0, 1),
     ],
 )
 def test_an_interrupted_run_goes_on_to_the_results_of_an_unbroken_one(
@@ -94,9 +68,6 @@ def test_a_finished_run_is_not_run_again(
 ) -> None:
     first = sweep(llama, tmp_path)
     before = files_without_times(tmp_path)
-
-    def never(*arguments: Any) -> None:
-        raise AssertionError("the model ran")
 
     monkeypatch.setattr("icl_vectors.graph.task.run_task", never)
     assert sweep(llama, tmp_path, batch_size=1).data == first.data
@@ -162,13 +133,8 @@ def test_prompts_with_an_answer_that_is_joined_are_left_out_and_named_with_their
     model = load_model(str(save_model(tmp_path / "model", random_model("llama"), joining)))
     letters = "abcdefghijklmnopqrstuvwxyz"
     upper = Task.from_pairs("upper", {letter: letter.upper() for letter in letters})
-    told: list[str] = []
-
-    class Told(Observer):
-        def notice(self, text: str) -> None:
-            told.append(text)
-
-    options: dict[str, Any] = {"dev": 12, "test": 12, "shots": 2, "observer": Told()}
+    listener = Listener()
+    options: dict[str, Any] = {"dev": 12, "test": 12, "shots": 2, "observer": listener}
     results = icl.sweep(model, upper, output=tmp_path / "run", **options)
     [entry] = results.data["tasks"]
     left = {"dev": entry["n_dev"], "test": entry["n_test"]}
@@ -180,7 +146,7 @@ def test_prompts_with_an_answer_that_is_joined_are_left_out_and_named_with_their
     lost = {split: 12 - count for split, count in left.items() if count < 12}
     assert lost, "a draw in which no prompt holds z shows nothing"
     for split, count in lost.items():
-        [line] = [line for line in told if f" {split} prompts" in line]
+        [line] = [line for line in listener.notices if f" {split} prompts" in line]
         assert line.startswith(f"{count} of 12 {split} prompts of upper are left out")
         assert line.endswith(f"joins the arrow with the answers 'Z' ({count})")
     again = icl.sweep(model, upper, output=tmp_path / "run", **options)

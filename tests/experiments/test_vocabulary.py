@@ -11,31 +11,14 @@ import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.graph.experiments import run_projection
 from icl_vectors.models.load import Model
-from icl_vectors.observer import Observer
 from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.folder import read_records
+from tests.listener import Listener
 from tests.tiny import N_LAYERS, N_TOKENS, load_plain
 from tests.twins import plain
 from tests.twins.prompts import token_ids
 
 SMALL: dict[str, Any] = {"tasks": "to_upper,list_first", "test": 4, "dev": 3, "top": 6}
-
-
-class Listener(Observer):
-    """Remembers what it is told; stops the run after some tasks."""
-
-    def __init__(self, stop_after: int = 0) -> None:
-        self.notices: list[str] = []
-        self.lines: list[str] = []
-        self.stop_after = stop_after
-
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
-
-    def finished(self, result: Any, line: str) -> None:
-        self.lines.append(line)
-        if len(self.lines) == self.stop_after:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.models.load import Model, load_model
-from icl_vectors.observer import Observer
 from icl_vectors.runs.folder import read_json, read_records
+from tests.listener import Listener
 from tests.ndif.delay import Delay, delayed
 from tests.ndif.server import NdifServer
 
@@ -25,14 +25,6 @@ FILES = (
     "samples.jsonl",
     *(f"vectors/{task}.seed41.safetensors" for task in TASKS),
 )
-
-
-class Heard(Observer):
-    def __init__(self) -> None:
-        self.notices: list[str] = []
-
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
 
 
 @pytest.fixture
@@ -87,7 +79,7 @@ def test_controls_wait_for_the_methods_that_they_need(
 def test_a_server_that_takes_fewer_is_obeyed(
     queue: Delay, llama_folder: Path, tmp_path: Path
 ) -> None:
-    queue.most, heard = 2, Heard()
+    queue.most, heard = 2, Listener()
     icl.sweep(there(llama_folder, 6), TASKS[:4], output=tmp_path, observer=heard, **FEW)
     assert queue.refused >= 1 and len(queue.sent) == 4
     assert any("Going on with 2 at once." in notice for notice in heard.notices)
@@ -105,7 +97,7 @@ def test_a_task_that_fails_there_is_raised_when_its_turn_has_come(
         return run(task, *rest)
 
     monkeypatch.setattr(sweep, "unit_result", broken)
-    model, heard = there(llama_folder, 4), Heard()
+    model, heard = there(llama_folder, 4), Listener()
     with pytest.raises(IclVectorsError, match="the third one"):
         icl.sweep(model, TASKS, output=tmp_path, observer=heard, **FEW)
     records = read_records(tmp_path)
