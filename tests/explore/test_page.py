@@ -48,7 +48,9 @@ def serve() -> Iterator[Serve]:
     yield start
     for process in running:
         process.send_signal(SIGINT)
-        said = process.communicate(timeout=60)[1].strip().splitlines()
+    ended = [(process, process.communicate(timeout=60)[1]) for process in running]
+    for process, text in ended:
+        said = text.strip().splitlines()
         assert process.returncode == 130
         assert said[-1] == "error: interrupted; what was finished is kept."
         assert all(line.startswith(("Loading ", "/no/such/")) for line in said[:-1]), said
