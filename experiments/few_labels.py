@@ -13,12 +13,13 @@ from icl_vectors.experiments.generated import GeneratedByMethod
 from icl_vectors.prompts.encoding import EncodedPrompt, first_tokens
 from icl_vectors.prompts.labels import Labels
 from icl_vectors.prompts.template import Template
-from icl_vectors.runs.schema import BEGIN_ALIKE, COPIES, METHODS
+from icl_vectors.runs.schema import BEGIN_ALIKE, COPIES, METHODS, TOO_FEW
 from icl_vectors.scoring import accuracy, exact_mcnemar
 from icl_vectors.tasks.task import Task
 
 FEWEST_DIFFERENT = 6  # where fewer prompts differ, McNemar's exact test can't reach p < .05
 FEWEST_APART = 10
+ENOUGH = 50  # test prompts to try where so few differ
 MOSTLY = 0.8  # from this share on of equal answers the model "answers a constant"
 NONE = ("accuracy", "low", "high")
 OF_TASK = ("n_answers", "n_first_tokens", "n_labels", "begin_alike", "constant")
@@ -253,7 +254,9 @@ def _faults(
     answers: Sequence[Any],
 ) -> list[str]:
     """Which of constant answer and baseline is not beaten, in words."""
-    found, ours = [], sum(right)
+    found: list[str] = []
+    unsure: dict[str, str] = {}  # how many prompts differ
+    ours = sum(right)
     for rival, theirs, key in (
         ("a constant answer", of_constant, "beats_constant"),
         ("the baseline", baseline, "beats_baseline"),
@@ -261,10 +264,16 @@ def _faults(
         equal = Counter(answers).most_common(1)[0][1]
         if measures[key]:
             continue
-        if ours > sum(theirs) and len(theirs) - sum(theirs) < FEWEST_DIFFERENT:
-            found.append(f"too few prompts to tell it from {rival}")
+        if ours > sum(theirs) and measures[key] is None and len(theirs) < ENOUGH:
+            unsure[rival] = str(sum(a != b for a, b in zip(right, theirs, strict=True)))
+        elif ours > sum(theirs) and len(theirs) - sum(theirs) < FEWEST_DIFFERENT:
+            found.append(f"{TOO_FEW} it from {rival}")
         elif key == "beats_constant" and equal >= MOSTLY * len(answers):
             found.append("answers a constant")
         else:
             found.append(f"{'not clearly' if ours > sum(theirs) else 'no'} better than {rival}")
+    if unsure:
+        rivals, differ = " and ".join(unsure), " and ".join(unsure.values())
+        needed = f"({differ} differ, {FEWEST_DIFFERENT} needed); try --test {ENOUGH}"
+        found.append(f"{TOO_FEW} it from {rivals} {needed}")
     return found

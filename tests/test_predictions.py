@@ -33,6 +33,9 @@ def test_every_sample_is_there_with_its_prompt_and_accuracies_follow(swept: icl.
         given = PAIRS[str(row.query)]
         assert row.answer == (given if isinstance(given, str) else " | ".join(given))
         assert all(PAIRS[line.split("→")[0]][0] == line.split("→")[1] for line in shown)
+    prompts = {line["id"]: line for line in read_lines(swept.folder / "prompts.jsonl")}
+    for id, dummies in zip(frame["id"], frame["dummies"], strict=True):
+        assert dummies == " | ".join(prompts[id]["dummies"]) and " | " in dummies
     assert list(frame["layer"].isna()) == list(frame["method"] != "hypothesis")
     assert icl.predictions(str(swept.folder)).equals(frame)
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from icl_vectors.report.statistics import mean_curve, successes, task_means
+from icl_vectors.report.statistics import FEWEST_TASKS, mean_curve, successes, task_means
 from icl_vectors.report.table import Cell, Column, Table
 from icl_vectors.runs.reading import short_name
 from icl_vectors.runs.run import Run
-from icl_vectors.runs.schema import METHODS, MethodSummary
+from icl_vectors.runs.schema import METHODS, MethodSummary, untold
 
+FEWEST_PROMPTS = 20  # of all tasks together; fewer give no percentage
 SPELLED = {"peak_memory_bytes": ("peak memory (GB)", 1e9), "seconds": ("time (s)", 1.0)}
 
 
@@ -36,9 +37,11 @@ def summary_line(run: Run) -> str:
         f"{run.label}, {len(tasks)} task(s): baseline {means['baseline']:.2f}, hypothesis "
         f"{means['hypothesis']:.2f}, regular {means['regular']:.2f}."
     )
-    if means["regular"]:
-        recovered = means["hypothesis"] / means["regular"]
-        line += f" θ alone recovers {recovered:.0%} of in-context learning."
+    enough = len(tasks) >= FEWEST_TASKS and sum(task.n_test for task in tasks) >= FEWEST_PROMPTS
+    if enough and means["regular"]:
+        recovered = fmean(successes(tasks)) / means["regular"]
+        zero = ", tasks without success counted as 0" if any(task.fails for task in tasks) else ""
+        line += f" θ alone recovers {recovered:.0%} of in-context learning{zero}."
     if writes_answers(run):
         line += (
             " Whole answers are compared, exactly; the curves by layer, and the paper's figures, "
@@ -46,12 +49,12 @@ def summary_line(run: Run) -> str:
         )
     curve = mean_curve(tasks, run.n_layers)
     if curve is not None:
-        line += f" Best block of the mean curve: {curve.best_layer} of {run.n_layers}."
-    failing = [f"{task.task} ({'; '.join(task.fails)})" for task in tasks if task.fails]
-    if failing:
-        line += f" θ does not carry {', '.join(failing)}"
-        without = fmean(successes(tasks)) / (means["regular"] or 1)
-        line += f"; counted as failures, {without:.0%} is recovered." if means["regular"] else "."
+        line += f" Best by the mean curve: block {curve.best_layer} (of 0 to {run.n_layers - 1})."
+    for head, unknown in (("θ does not carry", False), ("Counted as no success:", True)):
+        flagged = [task for task in tasks if task.fails and untold(task.fails) is unknown]
+        if flagged:
+            named = (f"{task.task} ({'; '.join(task.fails)})" for task in flagged)
+            line += f" {head} {', '.join(named)}."
     return line + _left_out(run)
 
 

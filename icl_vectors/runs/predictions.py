@@ -12,7 +12,8 @@ from icl_vectors.runs.recovery import read_json
 if TYPE_CHECKING:
     import pandas
 
-COLUMNS = ("task", "seed", "split", "method", "layer", "query", "prompt", "answer", "prediction")
+PROMPT = ("query", "dummies", "prompt", "answer")
+COLUMNS = ("task", "seed", "split", "id", "method", "layer", *PROMPT, "prediction", "correct")
 
 
 def predictions(run: Any) -> "pandas.DataFrame":
@@ -22,7 +23,8 @@ def predictions(run: Any) -> "pandas.DataFrame":
         run: what an experiment returned, or the folder of a run.
 
     Returns:
-        One row a sample: task, seed, split, method, layer (missing but for hypothesis), query,
+        One row a sample: task, seed, split, id (of the prompt, the same for all methods), method,
+        layer (missing but for hypothesis), query, dummies (whose states make θ; joined by " | "),
         prompt (demonstrations and query: what regular in-context learning reads; the other methods
         of a sweep read its last line alone), answer (the accepted ones, joined by " | "),
         prediction, correct, log_probability (of the likeliest accepted answer's first token; on
@@ -53,8 +55,8 @@ def predictions(run: Any) -> "pandas.DataFrame":
         [one | _described(form, prompt) for one, prompt in zip(samples, known, strict=True)]
     )
     frame = frame.rename(columns={"answer_log_probability": "log_probability"})
-    first = [*COLUMNS, "correct", *({"log_probability"} & {*frame})]
-    others = [name for name in frame if name not in (*first, "id", "unit")]
+    first = [*COLUMNS, *({"log_probability"} & {*frame})]
+    others = [name for name in frame if name not in (*first, "unit")]
     return frame[[*first, *others]].astype({"layer": "Int64"})
 
 
@@ -65,7 +67,8 @@ def _keys(line: dict[str, Any]) -> tuple[Any, Any]:
 
 def _described(form: Template, prompt: dict[str, Any]) -> dict[str, Any]:
     if not prompt:
-        return {"query": None, "prompt": None, "answer": None}
+        return dict.fromkeys(PROMPT)
     pairs = [(input, output) for input, output in prompt["demonstrations"]]
     text = form.prompt(pairs, prompt["query"])
-    return {"query": prompt["query"], "prompt": text, "answer": " | ".join(prompt["answers"])}
+    answer, dummies = (" | ".join(prompt.get(key, ())) for key in ("answers", "dummies"))
+    return {"query": prompt["query"], "dummies": dummies, "prompt": text, "answer": answer}

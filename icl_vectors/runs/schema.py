@@ -4,7 +4,7 @@ Models of pydantic, frozen; each mirrors its JSON. A run's folder may be of a ne
 edited, or damaged: nothing is believed before it is validated.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -24,12 +24,18 @@ from icl_vectors.prompts.sampling import FEW_LABELS as FEW_LABELS
 SCHEMA = 1
 METHODS = ("baseline", "hypothesis", "regular")
 COPIES = "copies its dummies"
+TOO_FEW = "too few prompts to tell"  # how such a fault begins
 BEGIN_ALIKE = "its answers begin alike: compare them whole with --answer generate or labels"
 
 
 def faults_of(entry: Mapping[str, Any]) -> tuple[str, ...]:
     """Why θ does not carry a task, in words; older entries know of copies alone."""
     return tuple(entry.get("fails", [COPIES] if entry.get("copies_dummies") else []))
+
+
+def untold(faults: Collection[str]) -> bool:
+    """Whether too few prompts are all that speaks against θ: no success, but no failure either."""
+    return bool(faults) and all(fault.startswith(TOO_FEW) for fault in faults)
 
 
 def _or(default: Any) -> BeforeValidator:

@@ -10,9 +10,12 @@ from icl_vectors.models.load import Model
 from icl_vectors.prompts.encoding import EncodedPrompt
 from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.report.compare.text import text
+from icl_vectors.report.statistics import task_means
+from icl_vectors.report.sweep.tables import tasks_table
+from icl_vectors.report.sweep.text import sweep_table
 from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.folder import read_json
-from icl_vectors.runs.schema import BEGIN_ALIKE, COPIES
+from icl_vectors.runs.schema import BEGIN_ALIKE, COPIES, TaskResult, untold
 from icl_vectors.scoring import wilson
 from icl_vectors.tasks.task import Task
 from tests.made import ALIKE, INPUTS, LABELS, PARITY, SHARING, save_made
@@ -101,6 +104,22 @@ def test_a_model_that_always_answers_one_label_is_flagged(constant: Model) -> No
     found = entry(constant)
     assert found["hypothesis"] == found["regular"]
     assert found["beats_constant"] is False and found["fails"] == ["answers a constant"]
+
+
+def test_too_few_prompts_are_no_failure_yet_no_success(made: Model) -> None:
+    data = icl.sweep(made, [PARITY], **{**SMALL, "test": 5}).data
+    (found,) = data["tasks"]
+    assert (found["hypothesis"]["accuracy"], found["baseline"]["accuracy"]) == (1.0, 0.0)
+    assert found["beats_baseline"] is None and found["beats_constant"] is None
+    assert untold(found["fails"])
+    (says,) = found["fails"]
+    assert says.startswith("too few prompts to tell it from a constant answer and the baseline (")
+    assert says.endswith(" and 5 differ, 6 needed); try --test 50")
+    shown = sweep_table(data)
+    assert says in shown and "counted as no success" in shown
+    assert "does not carry" not in shown
+    (row,) = tasks_table(task_means([TaskResult.model_validate(found)])).rows
+    assert f"{says}: counted as no success" in row[-1].text
 
 
 def test_one_answer_for_all_inputs_is_no_task(constant: Model) -> None:

@@ -96,7 +96,9 @@ def test_a_task_that_copies_its_dummies_is_named_in_the_opening(folder: Path) ->
     (folder / "results.json").write_text(json.dumps(data), "utf-8")
     opening = write_report([folder]).read_text("utf-8").split("<nav")[0]
     assert "θ does not carry list_first (copies its dummies)" in opening
-    assert "counted as failures" in opening
+    assert opening.count("of in-context learning") == 1
+    assert "of in-context learning, tasks without success counted as 0." in opening
+    assert "Best by the mean curve: block 9 (of 0 to 17)." in opening
 
 
 def test_provenance_shows_versions_hashes_and_spelled_out_layers(page_of_two: Path) -> None:

@@ -18,6 +18,9 @@ def test_it_opens_with_what_was_asked_and_then_every_test_prompt(own_page: Path)
     assert heads(own_page) == [
         "Every task", "Accuracy by layer and method", "Every test prompt", "Provenance",
     ]  # fmt: skip
+    captions = re.findall(r"<caption>(.*?)</caption>", page)
+    assert len(captions) == len({*captions}) and not {*captions} & {*heads(own_page)}
+    assert "% of in-context" not in page
     body = re.search(r'id="run1-answers-table-answers".*?<tbody>(.*?)</tbody>', page, re.DOTALL)
     assert body and body.group(1).count("<tr>") == 2 * 8
     assert not (own_page.parent / "tables" / "answers.md").exists()

@@ -187,7 +187,7 @@ def labels_table(found: Comparison) -> Table:
             *(Column(CONDITIONS.get(name, name), True) for name in controls),
             Column("constant", True),
             Column("apart", True),
-            Column("does not carry it"),
+            Column("why no success"),
         ),
         tuple(rows),
         "Accuracy on test and, where no dummy gives the answer (apart), on those n prompts, with "

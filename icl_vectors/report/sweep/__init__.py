@@ -27,8 +27,8 @@ from icl_vectors.report.sweep.text import text as text
 from icl_vectors.runs.run import Run
 
 NO_SUCCESS = (
-    "A task that θ does not carry (its answers copy the dummies', or are no better than the "
-    "baseline's or a constant answer, McNemar's exact test)"
+    "A task that θ is not shown to carry (its answers copy the dummies', or are not clearly better "
+    "than the baseline's or a constant answer, McNemar's exact test)"
 )
 
 
@@ -138,7 +138,7 @@ def intermediate_layer(curve: Curve | None, n_layers: int) -> Claim:
     verdict, ours = UNTESTED, "no sweep in this folder"
     if curve is not None:
         depths = [(layer + 1) / n_layers for layer in curve.layers]
-        ours = f"block {curve.best_layer} of {n_layers}, depth {curve.depth}"
+        ours = f"block {curve.best_layer} (of 0 to {n_layers - 1}), depth {curve.depth}"
         if not (min(depths) < 0.25 and max(depths) > 0.75):
             ours += "; early or late blocks were not swept"
         elif _inside(curve.depth, 0.25, 0.75):

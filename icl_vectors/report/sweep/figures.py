@@ -45,7 +45,7 @@ def layers_by_task(run: Run) -> Drawing | None:
         caption=(
             "Accuracy with θ injected at each block, on dev prompts "
             f"({_counts([task.n_dev for task in tasks])} a task{_seeds(tasks)}). Ring: the block "
-            "chosen on dev (a cross where θ does not carry the task: no success). "
+            "chosen on dev (a cross where θ is not shown to carry the task: no success). "
             "Dashed: regular in-context learning, dotted: baseline, both on "
             f"{_counts([task.n_test for task in tasks])} test prompts.{rest}"
         ),
@@ -68,8 +68,8 @@ def layers_mean(run: Run) -> Drawing | None:
         caption=(
             f"Mean over {len(tasks)} task(s) of accuracy with θ injected at each block, on dev "
             f"prompts ({_counts([task.n_dev for task in tasks])} a task{_seeds(tasks)}). {band}"
-            f"Best block {curve.best_layer} of {run.n_layers}, depth {curve.depth}. Grey strip: "
-            f"where the paper's seven models peak (depth {paper.DEPTHS[0]:.2f} to "
+            f"Best: block {curve.best_layer} (of 0 to {run.n_layers - 1}), depth {curve.depth}. "
+            f"Grey strip: where the paper's seven models peak (depth {paper.DEPTHS[0]:.2f} to "
             f"{paper.DEPTHS[1]:.2f})."
         ),
         alternative=(
@@ -184,7 +184,9 @@ def methods_by_task(run: Run) -> Drawing | None:
 def _marks(tasks: Sequence[TaskMean]) -> str:
     """What a cross and an upright line mean, where there are some."""
     failing = [f"{task.task} ({'; '.join(task.fails)})" for task in tasks if task.fails]
-    crosses = f" × marks a task that θ does not carry: {', '.join(failing)}." if failing else ""
+    crosses = (
+        f" × marks a task that θ is not shown to carry: {', '.join(failing)}." if failing else ""
+    )
     lines = " Upright line: the best constant answer." if any(t.constant for t in tasks) else ""
     return crosses + lines
 

@@ -8,7 +8,7 @@ from icl_vectors.report.drawing import order_categories
 from icl_vectors.report.statistics import Measure, TaskMean, mean_curve, mean_interval, task_means
 from icl_vectors.report.table import Cell, Column, Table, number, span
 from icl_vectors.runs.run import Run
-from icl_vectors.runs.schema import FEW_LABELS, METHODS, TaskResult
+from icl_vectors.runs.schema import FEW_LABELS, METHODS, TaskResult, untold
 from icl_vectors.scoring import entries_by_seed, over_seeds
 
 FEW_NOTE = (
@@ -27,7 +27,7 @@ def tasks_table(tasks: Sequence[TaskMean]) -> Table:
         note += f" (mean ± SD over up to {seeds} seeds; the interval is that of all answers)"
     return Table(
         "tasks",
-        "Every task",
+        "Accuracy on test by task",
         (
             Column("task"),
             Column("category"),
@@ -99,7 +99,8 @@ def seeds_table(results: Sequence[TaskResult]) -> Table | None:
 def flags(task: TaskMean) -> Iterator[str]:
     """What a reader must know of a task before believing its figures."""
     if task.fails:
-        yield f"{'; '.join(task.fails)}: no success"
+        counted = "counted as no success" if untold(task.fails) else "no success"
+        yield f"{'; '.join(task.fails)}: {counted}"
     if task.n_distinct * len(task.seeds) < task.n_test:
         yield f"{task.n_distinct} distinct queries"
     if task.n_echo:

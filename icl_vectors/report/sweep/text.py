@@ -6,7 +6,7 @@ from typing import Any
 from icl_vectors.plain_text import in_one_line, spark_line
 from icl_vectors.report.sweep.answers import answers_table, first_tokens_table
 from icl_vectors.report.table import interval
-from icl_vectors.runs.schema import COPIES, FEW_LABELS, METHODS, faults_of
+from icl_vectors.runs.schema import COPIES, FEW_LABELS, METHODS, faults_of, untold
 
 FEW_TASKS = 3  # below that the report gives no verdict either
 
@@ -82,9 +82,14 @@ def _remarks(data: Mapping[str, Any]) -> list[str]:
 
 def _faults(data: Mapping[str, Any]) -> list[str]:
     """What the marks of a table mean, and which tasks its means leave out."""
-    faults = {fault for entry in data["tasks"] for fault in faults_of(entry)}
-    lines = ["! θ does not carry the task, for the reason beside it: no success."] if faults else []
-    if COPIES in faults:
+    flagged, lines = [faults for entry in data["tasks"] if (faults := faults_of(entry))], []
+    if not all(map(untold, flagged)):
+        lines.append("! θ does not carry the task, for the reason beside it: no success.")
+    if any(map(untold, flagged)):
+        lines.append(
+            "! too few prompts to tell whether θ carries the task: it is counted as no success."
+        )
+    if any(COPIES in faults for faults in flagged):
         lines.append(
             "! with θ the model repeats a dummy's own answer more often than without, or is right "
             "only where a dummy gives the answer: no success."
