@@ -166,6 +166,9 @@ def plan_text(plan: Mapping[str, Any], remote: bool) -> str:
     else:
         fits = _wrapped(f"Recommended: {plan['dtype']}, {plan['reason']}.") + "\n"
         command = plan["command"]
+        timed = any(one.get("seconds") for one in plan["dtypes"])
+        more = ["Jobs on a server: add --remote."]
+        parts.append(" ".join(more if timed else ["Time: add --calibrate.", *more]))
     return "\n\n".join([*parts, f"{fits}To run it: {command}"])
 
 
@@ -194,14 +197,15 @@ def _memory(plan: Mapping[str, Any]) -> Iterator[str]:
         name, size = first["name"], _bytes(first["memory"])
         lines = [f"{name}:" if name.endswith("GB") else f"{name}, {size}:"]
         lines.append(
-            f"  {'dtype':<10}{'fits':<6}{'weights':>10}{'a prompt':>11}{'batch':>7}  in all"
+            f"  {'dtype':<10}{'fits':<6}{'weights':>10}{'memory per prompt':>19}"
+            f"{'batch size':>12}  total memory"
         )
         remarks: list[str] = []
         for one in plan["dtypes"]:
             place, fits = one["places"][number], "yes" if one["places"][number]["fits"] else "no"
-            sizes = f"{_bytes(one['weight_bytes']):>10}{_bytes(one['bytes_per_prompt']):>11}"
+            sizes = f"{_bytes(one['weight_bytes']):>10}{_bytes(one['bytes_per_prompt']):>19}"
             batch = place.get("batch_size", "–")
-            lines.append(f"  {one['dtype']:<10}{fits:<6}{sizes}{batch:>7}  {_in_all(one, place)}")
+            lines.append(f"  {one['dtype']:<10}{fits:<6}{sizes}{batch:>12}  {_in_all(one, place)}")
             remarks += _remarks(one, place)
         yield "\n".join([*lines, *map(_wrapped, remarks)])
     if spoken := [_seconds(one) for one in plan["dtypes"] if one.get("seconds")]:

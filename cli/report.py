@@ -52,7 +52,10 @@ def explore(
     ] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """See a task vector work, in the browser: answers by layer as you type; ends at Ctrl-C.
+    """Explore θ in the browser: what each block answers.
+
+    Tokens of the prompt are shown as you type, the answers at a button. Ctrl-C ends it. --dtype
+    takes one dtype here.
 
     Who reaches the page can open any model that you can: --listen is for networks that you trust.
 

@@ -87,10 +87,11 @@ class ShotsResult(Model):
 
 
 class Shots(Experiment):
-    """Accuracy at several numbers of demonstrations.
+    """Accuracy by number of demonstrations: does θ need fewer?
 
-    Of baseline, hypothesis and regular. The layer is chosen on dev at each number anew, as `sweep`
-    does.
+    Accuracy of baseline, hypothesis and regular at 0 to 16 demonstrations; the layer is chosen
+    again for each number, on dev. At 0, θ is the state at the arrow of a dummy query alone, and
+    regular is the baseline.
 
     Example: icl-vectors shots --tasks country_capital,antonyms --shots 0,1,2,4,8,16
     """

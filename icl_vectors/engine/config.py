@@ -218,7 +218,7 @@ class Config(BaseModel):
         return found
 
 
-UNBALANCED = "Few labels: demonstrations drawn whatever their labels."
+UNBALANCED = "Do not balance demonstrations over labels (where these are few)."
 
 
 class PromptsConfig(Config):

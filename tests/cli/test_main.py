@@ -36,6 +36,11 @@ def test_without_arguments_the_help_is_shown(command: Command) -> None:
     assert all(names[0] in outcome.out + outcome.err for names in COMMANDS if names)
 
 
+def test_no_line_about_a_command_is_cut(command: Command) -> None:
+    commands = command("--help").out.partition("Experiments:")[2]
+    assert "explore" in commands and "..." not in commands
+
+
 def test_the_commands_of_the_contract_are_there() -> None:
     assert {"sweep", "extract", "apply", "tasks", "models"} <= {*NAMES}
 

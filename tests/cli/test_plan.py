@@ -34,8 +34,8 @@ def test_llama_2_70b_in_nf4_on_24_gb_is_answered_with_what_is_true(
     options = ["--dtype", "nf4,bfloat16", "--memory", "24GB"]
     code, out, err = command("plan", "--model", seventy, *options)
     assert code == 0, err
-    assert "  nf4       no       39.6 GB    80.2 MB      –  15.6 GB too large\n" in out
-    assert "  bfloat16  no      138.0 GB    80.2 MB      –  114.0 GB too large\n" in out
+    assert f"  nf4       no       39.6 GB{'80.2 MB':>19}{'–':>12}  15.6 GB too large\n" in out
+    assert f"  bfloat16  no      138.0 GB{'80.2 MB':>19}{'–':>12}  114.0 GB too large\n" in out
     assert "nf4 cannot be offloaded.\n" in out and "bfloat16 with --device-map auto" in out
     assert "68.98 billion parameters" in out and "no tokenizer" in out
     assert "On an NDIF server (--remote): 18 jobs" in out
@@ -69,6 +69,7 @@ def test_a_7b_model_and_12_gb_get_the_smaller_of_the_dtypes_that_fit_and_the_rea
     fits = [line.split()[:2] for line in table]
     assert fits == [["float16", "no"], ["bfloat16", "no"], ["nf4", "yes"], ["int8", "yes"]]
     assert "18 tasks: 1800 prompts in batches of 38.\n" in out
+    assert lines[-4] == "Time: add --calibrate. Jobs on a server: add --remote."
     assert lines[-2].startswith("Recommended: nf4, smaller than int8, and its answers do not")
     assert lines[-1] == f"To run it: icl-vectors sweep --model {tmp_path} --dtype nf4"
 
@@ -119,6 +120,15 @@ def test_calibration_measures_this_machine(llama_folder: Path) -> None:
     assert seconds["device"] and 0 < seconds["estimated"] < 60
     uncalibrated = plan_sweep(str(llama_folder), dtypes=["float32"], **tasks)
     assert "seconds" not in uncalibrated["dtypes"][0]
+
+
+def test_a_plan_with_the_time_does_not_say_how_to_get_it(
+    command: Command, llama_folder: Path
+) -> None:
+    options = [*SMALL, "--dtype", "float32", "--calibrate"]
+    code, out, err = command("plan", "--model", llama_folder, *options)
+    assert code == 0, err
+    assert "float32 takes about " in out and "\nJobs on a server: add --remote.\n" in out
 
 
 @pytest.mark.parametrize(
