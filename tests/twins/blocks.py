@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 Change = Callable[[int, Tensor], None]
+LOOPS = ("dory", "hrm_text")  # whose blocks run several times in a pass
 
 
 def decoder_blocks(model: PreTrainedModel) -> nn.ModuleList:
@@ -55,17 +56,25 @@ def residual(output: Any) -> Tensor:
 
 @contextmanager
 def watched(model: PreTrainedModel, see: Change) -> Iterator[None]:
-    """Calls `see(layer, state)` after every run of a block; what it writes into the state stays."""
-    layers: Iterator[int] = iter(())
+    """Calls `see(layer, state)` after every run of a block; what it writes into the state stays.
+
+    With loops a layer is a run of a block, counted in the order of the pass.
+    """
+    runs = count()
+    loops = model.config.model_type in LOOPS
 
     def begin(module: nn.Module, inputs: Any) -> None:
-        nonlocal layers
-        layers = count()
+        nonlocal runs
+        runs = count()
 
-    def hook(block: nn.Module, inputs: Any, output: Any) -> None:
-        see(next(layers), residual(output))
+    def hook_of(place: int) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(block: nn.Module, inputs: Any, output: Any) -> None:
+            see(next(runs) if loops else place, residual(output))
 
-    handles = [block.register_forward_hook(hook) for block in decoder_blocks(model)]
+        return hook
+
+    blocks = decoder_blocks(model)
+    handles = [block.register_forward_hook(hook_of(i)) for i, block in enumerate(blocks)]
     handles.append(model.register_forward_pre_hook(begin))
     try:
         yield
