@@ -49,18 +49,19 @@ class Page:
         self.number = count(1)  # of the answers
         with gr.Blocks(title="icl_vectors", analytics_enabled=False) as self.blocks:
             gr.Markdown(INTRODUCTION)
-            self.complaint = gr.HTML(elem_id="complaint")
             with gr.Row():
-                with gr.Column(scale=1, min_width=320):
-                    self._lay_out_what_is_asked()
-                with gr.Column(scale=2, min_width=320):
-                    self._lay_out_what_is_found()
+                with gr.Column(min_width=320):
+                    self.a = _BenchParts("A", EXAMPLE)
+                with gr.Column(min_width=320):
+                    self._lay_out_the_rest()
+            self._lay_out_what_is_found()
             self._connect()
 
-    def _lay_out_what_is_asked(self) -> None:
-        self.a = _BenchParts("A", EXAMPLE)
+    def _lay_out_the_rest(self) -> None:
         self.queries = gr.Textbox(QUERIES, label="Queries, one a line", lines=3, elem_id="queries")
-        self.go = gr.Button("Answers by layer", variant="primary", elem_id="go")
+        self.prompt = gr.HTML(show.opening(self.reference), elem_id="prompt")
+        self.go = gr.Button("Answers by block", variant="primary", elem_id="go")
+        self.complaint = gr.HTML(elem_id="complaint")
         with gr.Accordion("Template, model and injection", open=False, elem_id="how"):
             self.template = gr.Textbox(TEMPLATE, label="Template", elem_id="template")
             self.model_name = gr.Textbox(self.reference, label="Model", elem_id="model")
@@ -74,8 +75,7 @@ class Page:
             self.b = _BenchParts("B", Bench((), ()))
 
     def _lay_out_what_is_found(self) -> None:
-        self.prompt = gr.HTML(show.opening(self.reference), elem_id="prompt")
-        self.table = gr.HTML(elem_id="table", js_on_load=PRESS)
+        self.table = gr.HTML(show.HINT, elem_id="table", js_on_load=PRESS)
         self.details = gr.HTML(elem_id="details")
         self.cosines = gr.HTML(elem_id="cosines")
         with gr.Accordion("θ in words", open=False, elem_id="in-words"):
@@ -83,8 +83,8 @@ class Page:
         with gr.Accordion("Take it along", open=False, elem_id="take"):
             with gr.Row():
                 self.saves = [
-                    gr.DownloadButton(label, interactive=False, elem_id=f"save-{label.lower()}")
-                    for label in ("θ", "CSV", "SVG")
+                    gr.DownloadButton(f"{what} ({end})", interactive=False, elem_id=f"save-{end}")
+                    for what, end in (("θ", "safetensors"), ("Table", "csv"), ("Figure", "svg"))
                 ]
             self.code = gr.Code(language="python", label="This, in Python", elem_id="code")
         self.found = gr.State(None)
@@ -126,18 +126,25 @@ class Page:
             **SHOWN,
         )
 
-    def _guarded(self, function: Callable[..., Sequence[Any]], outputs: int) -> Callable[..., Any]:
-        """A handler that says in one line what is wrong and leaves the rest of the page as it is.
+    def _guarded(
+        self,
+        function: Callable[..., Sequence[Any]],
+        outputs: int,
+        otherwise: Sequence[Any] | None = None,
+    ) -> Callable[..., Any]:
+        """A handler whose last output says in one line what is wrong.
 
-        Its last output is that line.
+        Args:
+            otherwise: its other outputs then; None leaves the page as it is.
         """
+        left: list[Any] = list(otherwise or [gr.skip()] * (outputs - 1))
 
         @wraps(function)
         def handle(*typed: Any) -> list[Any]:
             try:
                 return [*function(*typed)[: outputs - 1], show.complaint("", next(self.number))]
             except IclVectorsError as error:
-                return [*[gr.skip()] * (outputs - 1), show.complaint(str(error), next(self.number))]
+                return [*left, show.complaint(str(error), next(self.number))]
 
         return handle
 
@@ -161,7 +168,7 @@ class Page:
             tokens = bench.tokens_of(self._model(name), shown, bench.lines(queries), template)
         except IclVectorsError as error:
             return show.complaint(str(error))
-        return show.prompt(tokens)
+        return show.prompt(tokens, name.strip() or self.reference)
 
     def _run(self, name: str, *typed: Any) -> list[Any]:
         rows_a, dummies_a, rows_b, dummies_b, use, queries, template, mode, scale, *blocks = typed
@@ -169,7 +176,7 @@ class Page:
             a=Bench.of(rows_a, dummies_a),
             b=Bench.of(rows_b, dummies_b),
             use=use,
-            queries=bench.lines(queries),
+            queries=tuple(dict.fromkeys(bench.lines(queries))),
             template=template or TEMPLATE,
             mode=mode,
             scale=1.0 if scale is None else float(scale),
@@ -208,7 +215,10 @@ class _BenchParts:
     def __init__(self, name: str, first: Bench) -> None:
         with gr.Row():
             self.task = gr.Dropdown(
-                ["", *known_tasks()], value="", label=f"{name}: draw from a task", min_width=140
+                ["", *known_tasks()],
+                value="",
+                label=f"{name}: draw from a task",
+                min_width=140,
             )
             self.seed = gr.Number(SEED, label="Seed", precision=0, min_width=70)
             self.file = gr.UploadButton("A file of your own", size="sm", min_width=90)

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 MARKS = {"equals_regular": "same", "echo": "echo", "copies_dummy": "copy"}
 LEGEND = (
-    '<p class="legend"><b class="same">bold and underlined</b>: the regular answer · '
+    '<p class="legend"><b class="same">bold and underlined</b>: the regular answer, right or not · '
     '<i class="echo">slanted</i>: the query itself · <s class="copy">struck out</s>: '
     "a dummy's answer · darker: more probable. Press a cell for its ten likeliest tokens and the "
     "whole answer.</p>"
 )
+HINT = '<p class="legend">“Answers by block” shows here what θ makes of each query.</p>'
 SHORTEST = 12  # characters of an answer that a cell shows
 
 
@@ -28,6 +29,11 @@ def text(value: object) -> str:
     """Text of others for a page: control characters shown, markup and templates as characters."""
     plain = escape(in_one_line(str(value)), quote=True)
     return plain.replace("$", "&#36;").replace("{", "&#123;").replace("`", "&#96;")
+
+
+def visible(token: str) -> str:
+    """A token with its blanks shown."""
+    return token.replace(" ", "␣")
 
 
 def complaint(message: str, number: int = 0) -> str:
@@ -42,14 +48,14 @@ def opening(reference: str) -> str:
     return f'<p class="legend">Opening {text(reference)} …</p>'
 
 
-def prompt(tokens: Sequence[str]) -> str:
+def prompt(tokens: Sequence[str], model: str) -> str:
     """A prompt's tokens, the arrow marked."""
     *before, arrow = [text(token) for token in tokens]
     shown = "".join(f"<span>{token}</span>" for token in before)
     return (
         f'<p class="prompt" aria-label="the prompt, {len(tokens)} tokens">{shown}'
-        f"<mark>{arrow}</mark></p><p class='legend'>{len(tokens)} tokens; θ is the state at the "
-        "marked arrow, with a dummy in the query's place.</p>"
+        f"<mark>{arrow}</mark></p><p class='legend'>{len(tokens)} tokens of {text(model)}; θ is "
+        "the state at the marked arrow, with a dummy in the query's place.</p>"
     )
 
 
@@ -58,7 +64,8 @@ def table(found: Found) -> str:
     frame = found.frame
     layers = list(dict.fromkeys(frame["layer"]))
     head = "".join(f"<th>{layer}</th>" for layer in layers)
-    first, last = ("A's answer", "after B") if found.asked.use == CONFLICT else ("zero-shot", "ICL")
+    of_b = found.asked.use == CONFLICT
+    first, last = ("in A's prompt", "after B's") if of_b else ("baseline", "regular")
     rows = []
     for number, query in enumerate(dict.fromkeys(frame["query"])):
         own = frame[frame["query"] == query]
@@ -72,14 +79,27 @@ def table(found: Found) -> str:
         )
     more = f"<th>at {text(found.asked.together)}</th>" if found.together else ""
     return (
+        f"{_best(frame)}"
         '<div class="scroll"><table><caption>The first token, with θ injected at block</caption>'
         f"<thead><tr><th>query</th><th>{first}</th>{head}<th>{last}</th>{more}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>{LEGEND}"
     )
 
 
+def _best(frame: "DataFrame") -> str:
+    """At which blocks most queries get the regular answer."""
+    if frame["equals_regular"].isna().any():
+        return ""
+    counts = frame.groupby("layer")["equals_regular"].sum()
+    most, queries = int(counts.max()), frame["query"].nunique()
+    if not most:
+        return "<p>At no block does any query get the regular answer.</p>"
+    blocks = ", ".join(str(layer) for layer in counts.index[counts == most])
+    return f"<p>The regular answer to {most} of {queries} queries at block {blocks}.</p>"
+
+
 def _cell(row: dict[str, Any], number: int) -> str:
     marks = " ".join(name for key, name in MARKS.items() if row[key] is True)
-    shown = str(row["answer"])
+    shown = visible(str(row["answer"]))
     shown = shown if len(shown) <= SHORTEST else f"{shown[: SHORTEST - 1]}…"
     about = f"block {row['layer']}, {row['probability']:.2f}"
     return (
@@ -105,13 +125,17 @@ def words(frame: "DataFrame") -> str:
     """θ at each block as tokens."""
     rows = []
     for layer, own in frame.groupby("layer"):
-        of = {kind: ", ".join(map(text, part["token"])) for kind, part in own.groupby("of")}
+        of = {kind: _boxes([*part["token"]]) for kind, part in own.groupby("of")}
         rows.append(f"<tr><th>{layer}</th><td>{of['theta']}</td><td>{of['added']}</td></tr>")
     return (
         '<div class="scroll"><table><thead><tr><th>block</th><th>θ, its likeliest tokens</th>'
         f"<th>what θ adds to the queries' own state</th></tr></thead><tbody>{''.join(rows)}"
         "</tbody></table></div>"
     )
+
+
+def _boxes(tokens: Sequence[str]) -> str:
+    return " ".join(f"<code>{text(visible(token))}</code>" for token in tokens)
 
 
 def cosines(values: Sequence[float]) -> str:
