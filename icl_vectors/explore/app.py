@@ -109,7 +109,7 @@ class Page:
             **HIDDEN,
         )
         self.go.click(
-            self._guarded(self._run, 6),
+            self._guarded(self._run, 6, otherwise=[show.HINT, "", "", "", None]),
             [self.model_name, *asked],
             [*shown, self.complaint],
             **SHOWN,
@@ -128,11 +128,11 @@ class Page:
 
     def _guarded(
         self,
-        function: Callable[..., Sequence[Any]],
+        function: Callable[..., Sequence[Any] | None],
         outputs: int,
         otherwise: Sequence[Any] | None = None,
     ) -> Callable[..., Any]:
-        """A handler whose last output says in one line what is wrong.
+        """A handler whose last output says in one line what is wrong; None changes nothing.
 
         Args:
             otherwise: its other outputs then; None leaves the page as it is.
@@ -142,9 +142,12 @@ class Page:
         @wraps(function)
         def handle(*typed: Any) -> list[Any]:
             try:
-                return [*function(*typed)[: outputs - 1], show.complaint("", next(self.number))]
+                found = function(*typed)
             except IclVectorsError as error:
                 return [*left, show.complaint(str(error), next(self.number))]
+            if found is None:
+                return [gr.skip()] * outputs
+            return [*found[: outputs - 1], show.complaint("", next(self.number))]
 
         return handle
 
@@ -154,9 +157,9 @@ class Page:
             self.models[name] = self.opener(name)
         return self.models[name]
 
-    def _draw(self, source: Any, seed: float | None) -> list[Any]:
+    def _draw(self, source: Any, seed: float | None) -> list[Any] | None:
         if not source:
-            return [gr.skip()] * 3
+            return None
         known = source in known_tasks()
         task = icl.load_task(source) if known else icl.Task.from_file(source)
         drawn, queries = bench.draw(task, SHOTS, DUMMIES, int(seed or 0))
@@ -187,9 +190,9 @@ class Page:
         code = show.code(asked, name.strip() or self.reference)
         return [show.table(found), "", show.cosines(found.cosines), code, found]
 
-    def _rest(self, name: str, found: Found | None) -> list[Any]:
+    def _rest(self, name: str, found: Found | None) -> list[Any] | None:
         if found is None:
-            return [gr.skip()] * 4
+            return None
         folder = Path(mkdtemp(dir=self.files))
         theta, table, figure = (folder / f"theta.{end}" for end in ("safetensors", "csv", "svg"))
         found.theta.save(theta)
@@ -198,9 +201,9 @@ class Page:
         saved = [gr.DownloadButton(value=path, interactive=True) for path in (theta, table, figure)]
         return [show.words(bench.words(self._model(name), found)), *saved]
 
-    def _press(self, name: str, found: Found | None, event: gr.EventData) -> list[str]:
+    def _press(self, name: str, found: Found | None, event: gr.EventData) -> list[str] | None:
         if found is None:
-            return [""]
+            return None
         number, layer = map(int, str(event.at).split(":"))
         query = found.asked.queries[number]
         frame = found.frame
