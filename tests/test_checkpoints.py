@@ -126,5 +126,5 @@ def test_a_revision_is_the_commit_that_is_loaded(hub: str) -> None:
 
 
 def test_a_revision_that_is_not_there_is_refused(hub: str) -> None:
-    with pytest.raises(IclVectorsError, match="cannot read its configuration"):
+    with pytest.raises(IclVectorsError, match="in the cache lab/model without this revision"):
         load_model(hub, revision="v3")

@@ -54,6 +54,8 @@ def not_in_the_cache(reference: str, what: str) -> IclVectorsError:
         for folder in Path(constants.HF_HUB_CACHE).glob("models--*")
         if any(folder.glob("snapshots/*/config.json"))
     )
+    if reference in held:  # of another revision
+        held = [f"{reference} without this revision, or without this file"]
     named = ", ".join(held[:NAMED]) + (f" and {len(held) - NAMED} more" if held[NAMED:] else "")
     reason = _asked.get("reason")
     asked = f"no answer from {constants.ENDPOINT} ({reason})" if reason else "HF_HUB_OFFLINE set"

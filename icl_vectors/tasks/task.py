@@ -264,14 +264,13 @@ def _items(name: str, pairs: Any) -> Iterator[tuple[Any, Any]]:
         yield pair[0], pair[1]
 
 
-def demonstrated(pairs: Demonstrations | None, name: str = "") -> list[tuple[str, str]]:
-    """Each input with the output that a demonstration of it shows; none of None.
+def demonstrated(pairs: Demonstrations, name: str = "") -> list[tuple[str, str]]:
+    """Each input with the output that a demonstration of it shows.
 
     Raises:
         IclVectorsError: as `Task.from_pairs`.
     """
-    listed = [] if pairs is None else Task.from_pairs(name, pairs).pairs
-    return [(input, outputs[0]) for input, outputs in listed]
+    return [(input, outputs[0]) for input, outputs in Task.from_pairs(name, pairs).pairs]
 
 
 def _data(name: str) -> dict[str, Any]:

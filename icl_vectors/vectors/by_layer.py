@@ -86,7 +86,8 @@ def apply_by_layer(
     chosen = sorted(theta.layers if layers == "all" else parse_layers(layers, model.n_layers))
     put_in = what_goes_in(model, theta, chosen, scale, force)
     encoded = list(_encode(model, theta, asked))
-    if shown := demonstrated(demonstrations):
+    if demonstrations is not None:
+        shown = demonstrated(demonstrations)
         prompts = [replace(one.prompt, demonstrations=tuple(shown), dummies=()) for one in encoded]
         own = encode_prompts(model, Template(theta.template), prompts)
         encoded = [

@@ -26,6 +26,7 @@ REDIS, STORE, GCS, RAY_CLIENT, DASHBOARD = 26379, 29000, 26385, 20001, 28265  # 
 PORTS = (REDIS, STORE, GCS, RAY_CLIENT, DASHBOARD)
 API = 28001
 MEMORY = 12_000_000_000  # bytes that the pretended GPU offers
+ATTEMPTS = 3  # to reach Ray, which on busy cores may not come up in time
 
 
 class NdifServer:
@@ -110,9 +111,12 @@ class NdifServer:
         wanted.write_text(json.dumps({"models": [entry]}))  # JSON is YAML
         ndif = "import task_classes; from ndif.cli import cli; cli()"
         command = [str(self._bin / "python"), "-c", ndif, "deploy", "-f", str(wanted)]
-        done = subprocess.run(
-            command, env=self._variables, cwd=self._folder, capture_output=True, text=True
-        )
+        for _ in range(ATTEMPTS):
+            done = subprocess.run(
+                command, env=self._variables, cwd=self._folder, capture_output=True, text=True
+            )
+            if "Starting Ray client server failed" not in done.stdout + done.stderr:
+                break
         if done.returncode:
             raise RuntimeError(f"{model} could not be deployed: {done.stdout}{done.stderr}")
 
