@@ -9,6 +9,7 @@ from icl_vectors.explore.bench import ALONE, CONFLICT, MEAN, MINUS, Asked, Bench
 from icl_vectors.plain_text import in_one_line
 from icl_vectors.prompts.template import load_template
 from icl_vectors.report.drawing import INK, Drawing, new_figure, render
+from icl_vectors.report.table import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,11 +30,6 @@ def text(value: object) -> str:
     """Text of others for a page: control characters shown, markup and templates as characters."""
     plain = escape(in_one_line(str(value)), quote=True)
     return plain.replace("$", "&#36;").replace("{", "&#123;").replace("`", "&#96;")
-
-
-def visible(token: str) -> str:
-    """A token with its blanks shown."""
-    return token.replace(" ", "␣")
 
 
 def complaint(message: str, number: int = 0) -> str:

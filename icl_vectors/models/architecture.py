@@ -2,9 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -100,20 +99,22 @@ def block_runs(module: Any, paths: tuple[str, ...], **options: Any) -> tuple[lis
     """
     runs: list[BlockRun] = []
 
-    def taken(path: str, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-        state = next(one for one in (*given, *named.values()) if torch.is_tensor(one))
-        runs.append(BlockRun(path, tuple(state.shape)))
+    def before(path: str) -> Callable[..., None]:
+        def hook(block: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+            state = next(one for one in (*given, *named.values()) if torch.is_tensor(one))
+            runs.append(BlockRun(path, tuple(state.shape)))
 
-    def gave(output: Any) -> None:
+        return hook
+
+    def after(block: Any, given: tuple[Any, ...], output: Any) -> None:
         state = output[0] if isinstance(output, tuple | list) else output
         runs[-1] = replace(runs[-1], given=tuple(state.shape))
 
     handles = []
     for path in dict.fromkeys(paths):
         block = module.get_submodule(path)
-        before = partial(lambda path, block, given, named: taken(path, given, named), path)
-        handles.append(block.register_forward_pre_hook(before, with_kwargs=True))
-        handles.append(block.register_forward_hook(lambda block, given, output: gave(output)))
+        handles.append(block.register_forward_pre_hook(before(path), with_kwargs=True))
+        handles.append(block.register_forward_hook(after))
     tokens = torch.full((ROWS, TOKENS), 5, device=next(module.parameters()).device)
     error = None
     try:

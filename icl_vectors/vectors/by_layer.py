@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.given import takes_numbers
 from icl_vectors.graph.experiments import run_by_layer
-from icl_vectors.layers import parse_layers
 from icl_vectors.models.load import Model, as_model
 from icl_vectors.models.memory import LARGEST_ON_CPU, LARGEST_ON_GPU, with_smaller_batches
 from icl_vectors.prompts.batches import make_batches
@@ -18,7 +17,7 @@ from icl_vectors.prompts.template import Template
 from icl_vectors.tasks.task import Demonstrations, demonstrated
 from icl_vectors.turns import takes_turns
 from icl_vectors.vectors.apply import SHORTER, check_queries, likeliest
-from icl_vectors.vectors.injection import MODES, Mode, mode_of, what_goes_in
+from icl_vectors.vectors.injection import MODES, Mode, held_layers, mode_of, what_goes_in
 from icl_vectors.vectors.vector import TaskVector
 
 if TYPE_CHECKING:
@@ -75,15 +74,13 @@ def apply_by_layer(
 
     model = as_model(model)
     asked = check_queries(queries, 1, mode, top_k, model)
-    if not isinstance(theta, TaskVector):
-        what_goes_in(model, theta, None, scale, force)  # raises
+    chosen = held_layers(model, theta, layers)
     how = mode_of(theta, mode)
     if how not in MODES:
         raise IclVectorsError(
             f"by layer: expected a vector that goes in at one block, found one of the method "
             f"{theta.method}, which goes in at many; use apply."
         )
-    chosen = sorted(theta.layers if layers == "all" else parse_layers(layers, model.n_layers))
     put_in = what_goes_in(model, theta, chosen, scale, force)
     encoded = list(_encode(model, theta, asked))
     if demonstrations is not None:

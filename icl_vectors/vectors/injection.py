@@ -12,7 +12,7 @@ from torch import Tensor
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.given import whole_number, whole_numbers
-from icl_vectors.layers import parse_layer
+from icl_vectors.layers import parse_layer, parse_layers
 from icl_vectors.methods.registry import find_method
 from icl_vectors.models.load import Model
 from icl_vectors.vectors.vector import TaskVector
@@ -67,6 +67,24 @@ def choose_layers(theta: TaskVector, layer: int | Iterable[int] | None = None) -
     )
 
 
+def held_layers(model: Model, theta: TaskVector, layers: str | Iterable[int]) -> list[int]:
+    """Layers of a vector, ascending: those asked for, or with "all" those that it holds.
+
+    Raises:
+        IclVectorsError: θ is no task vector, or the model has no such layer.
+    """
+    _require_vector(theta)
+    return sorted(theta.layers if layers == "all" else parse_layers(layers, model.n_layers))
+
+
+def _require_vector(theta: object) -> None:
+    if not isinstance(theta, TaskVector):
+        raise IclVectorsError(
+            f"expected a task vector, found {type(theta).__name__}; read a file with "
+            "TaskVector.load(…)."
+        )
+
+
 def what_goes_in(
     model: Model, theta: TaskVector, layer: int | Iterable[int] | None, scale: float, force: bool
 ) -> dict[int, Tensor]:
@@ -76,11 +94,7 @@ def what_goes_in(
         IclVectorsError: the vector belongs to another model, no layer can be told, or θ is no task
             vector, or the scale no finite number.
     """
-    if not isinstance(theta, TaskVector):
-        raise IclVectorsError(
-            f"expected a task vector, found {type(theta).__name__}; read a file with "
-            "TaskVector.load(…)."
-        )
+    _require_vector(theta)
     if not isinstance(scale, Real) or not math.isfinite(scale):
         raise IclVectorsError(f"--scale {scale}: expected a finite number.")
     scale = float(scale)

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 from icl_vectors.errors import not_finite
 from icl_vectors.given import takes_numbers
 from icl_vectors.graph.experiments import run_projection
-from icl_vectors.layers import parse_layers
 from icl_vectors.models.load import as_model
 from icl_vectors.prompts.batches import whole_prompts
 from icl_vectors.prompts.encoding import encode_to_arrow
 from icl_vectors.prompts.template import Template
 from icl_vectors.turns import takes_turns
 from icl_vectors.vectors.apply import check_queries
-from icl_vectors.vectors.injection import what_goes_in
+from icl_vectors.vectors.injection import held_layers, what_goes_in
 from icl_vectors.vectors.vector import TaskVector
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def words(
 
     model = as_model(model)
     asked = check_queries(queries, 1, None, top_k, model)
-    chosen = sorted(theta.layers if layers == "all" else parse_layers(layers, model.n_layers))
+    chosen = held_layers(model, theta, layers)
     what_goes_in(model, theta, chosen, 1.0, force)  # raises
     form = Template(theta.template)
     rows = [encode_to_arrow(model.tokenizer, form, form.query(query), None) for query in asked]
