@@ -31,6 +31,7 @@ def tasks(
             "category": task.category,
             "version": task.version,
             "description": task.description,
+            "instruction": task.instruction,
             "source": task.source,
             "licence": task.licence,
             "fingerprint": task.fingerprint,
@@ -74,12 +75,11 @@ def show_prompts(
     from icl_vectors.models.source import load_tokenizer
     from icl_vectors.prompts.encoding import describe_prompt, encode_prompt
     from icl_vectors.prompts.limits import UNBOUNDED
-    from icl_vectors.prompts.sampling import sample_prompts
 
     tokenizer = load_tokenizer(reference, revision=revision, trust_remote_code=trust_remote_code)
+    config = config.model_copy(update={"dev": 1, "test": 1}).for_model(tokenizer)
     task, dummies = config.tasks[0], config.dummies
-    counts = {"dev": 1, "test": 1, "shots": config.shots, "dummies": dummies}
-    prompt = sample_prompts(task, unbalanced=config.unbalanced, **counts)[1][0]
+    prompt = config.prompts(config.units[0])[1][0]
     encoded = encode_prompt(tokenizer, config.template, prompt, UNBOUNDED)
     kinds = [("regular (query)", 0), *((f"θ (dummy {d})", d) for d in range(1, dummies + 1))]
     show(f"{task.name}, {reference}; the arrow is marked ⟦ ⟧\n")

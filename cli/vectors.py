@@ -185,6 +185,13 @@ def extract(
     heads: Annotated[
         Path | None, typer.Option("--heads", help="For function: heads.json of a comparison.")
     ] = None,
+    instruction: Annotated[
+        str,
+        typer.Option("--instruction", help="A line in place of the demonstrations: θ(instruction)"),
+    ] = "",
+    chat: Annotated[
+        bool, typer.Option("--chat", help="In a user turn, by the tokenizer's chat template.")
+    ] = False,
     shots: options.Shots = 5,
     dummies: options.Dummies = 2,
     seed: options.Seed = 41,
@@ -198,7 +205,7 @@ def extract(
     Example: icl-vectors extract --demo "France→Paris" --demo "Japan→Tokyo" --demo "Egypt→Cairo"
     --dummy Kenya --dummy Cuba -o capital.safetensors
     """
-    source = _only_source(task, task_file, demo, strict_tasks)
+    source = _only_source(task, task_file, demo, strict_tasks, bool(instruction))
     if not output.parent.is_dir():
         raise IclVectorsError(f"--output {output}: expected an existing folder, found none.")
     if output.is_dir():
@@ -228,18 +235,24 @@ def extract(
         prompts=prompts,
         method=method,
         heads=heads,
+        instruction=instruction,
+        chat=chat,
     )
     vector.save(output)
     show(f"{output}: {vector}")
 
 
 def _only_source(
-    task: str | None, task_file: Path | None, demo: list[str] | None, strict: bool
+    task: str | None,
+    task_file: Path | None,
+    demo: list[str] | None,
+    strict: bool,
+    instructed: bool = False,
 ) -> "Task | None":
     from icl_vectors.tasks.task import Task, load_task
 
     given = [name for name, value in (("--task", task), ("--task-file", task_file)) if value]
-    if len(given) + bool(demo) != 1:
+    if len(given) + bool(demo) != 1 and not (instructed and not given):
         raise IclVectorsError(
             "expected demonstrations from one place: --task NAME, --task-file F, or --demo …"
         )

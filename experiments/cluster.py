@@ -10,12 +10,17 @@ from pydantic import BeforeValidator
 
 from icl_vectors.engine.config import (
     ALL_TASKS,
+    BOTH,
+    DEMONSTRATIONS,
+    INSTRUCTION,
     Flag,
     NotNegative,
     PromptsConfig,
     Tasks,
     TwoOrMore,
     asked,
+    instructed,
+    one_of,
 )
 from icl_vectors.engine.experiment import Experiment, Outcome, in_python
 from icl_vectors.errors import IclVectorsError
@@ -57,6 +62,15 @@ class ClusterConfig(PromptsConfig):
     per_task: TwoOrMore = asked(50, "θ per task.")
     by_layer: Flag = asked(False, "Also the silhouette at every layer.")
     shots: NotNegative = asked(4, "Demonstrations in a prompt.")
+    theta_source: Annotated[str, one_of(DEMONSTRATIONS, INSTRUCTION, BOTH)] = asked(
+        DEMONSTRATIONS, "θ after demonstrations, instruction, or both (compared by cosine)"
+    )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What stands before the arrow where θ is read; the first one's θ are described."""
+        found = (DEMONSTRATIONS, INSTRUCTION)
+        return found if self.theta_source == BOTH else (self.theta_source,)
 
 
 class Cluster(Experiment):
@@ -65,7 +79,8 @@ class Cluster(Experiment):
     Many θ per task: t-SNE and PCA, silhouette, distances, and each task's nearest task.
 
     Do the θ of one task lie together, and apart from those of others (paper, section 4.1)? The
-    points of the maps are in `cluster.csv`.
+    points of the maps are in `cluster.csv`. With --theta-source both, also how near θ after an
+    instruction is to θ after demonstrations.
 
     Example: icl-vectors cluster --output runs/first --layer best
     """
@@ -88,7 +103,10 @@ class Cluster(Experiment):
         return self.config.recorded(layer=self.layer)
 
     def units(self) -> list[Unit]:
-        return [(task.name, self.config.seed) for task in self.config.tasks]
+        config = self.config
+        return [
+            (_name(task, source), config.seed) for source in config.sources for task in config.tasks
+        ]
 
     def measure(self, unit: Unit, context: "Context") -> Outcome:
         """Many θ of one task, in one session."""
@@ -98,12 +116,18 @@ class Cluster(Experiment):
         from icl_vectors.prompts.batches import make_batches
 
         config, model = self.config, self.model
-        task = next(task for task in config.tasks if task.name == unit[0])
+        task, source = next(
+            (task, source)
+            for source in config.sources
+            for task in config.tasks
+            if _name(task, source) == unit[0]
+        )
         counts = {"test": config.per_task, "shots": config.shots, "dummies": config.dummies}
         drawn = sample_prompts(
             task, seed=config.seed, dev=0, unbalanced=config.unbalanced, **counts
         )
-        encoded = context.encode(drawn[1])
+        asked = drawn[1] if source == DEMONSTRATIONS else instructed(task, drawn[1])
+        encoded = context.encode(asked)
 
         def run(size: int) -> "Tensor":
             batches = make_batches(encoded, size, model.way, with_query=False)
@@ -113,23 +137,32 @@ class Cluster(Experiment):
 
         thetas = context.run(run, encoded)  # (prompt, layer, hidden)
         context.require_finite(thetas.isfinite().all(), "states")
-        path = self._path(task)
+        path = self._path(task, source)
         path.parent.mkdir(exist_ok=True)
         write_whole(path, save({"thetas": thetas.contiguous()}))
-        return Outcome({"task": task.name, "seconds": context.seconds}, files=[path])
+        return Outcome({"task": unit[0], "seconds": context.seconds}, files=[path])
 
     def summarise(self, done: Mapping[Unit, Mapping[str, Any]]) -> dict[str, Any]:
         import numpy as np
         import torch
 
-        from icl_vectors.experiments.geometry import describe_clusters, embed, silhouette
+        from icl_vectors.experiments.geometry import (
+            compare_sources,
+            describe_clusters,
+            embed,
+            silhouette,
+        )
 
-        tasks, by_layer = self.config.tasks, self.config.by_layer
+        tasks, by_layer, sources = self.config.tasks, self.config.by_layer, self.config.sources
         self.at.observer.notice("Silhouette, distances, t-SNE and PCA …")
-        thetas = torch.stack([self._read(task) for task in tasks])  # (task, prompt, layer, hidden)
+        of_sources = [
+            torch.stack([self._read(task, source) for task in tasks]) for source in sources
+        ]
+        thetas = of_sources[0]  # (task, prompt, layer, hidden)
         labels = np.repeat(np.arange(len(tasks)), thetas.shape[1])  # (point,)
-        at = thetas[:, :, self.layer if by_layer else 0].numpy()  # (task, prompt, hidden)
-        points = at.reshape(-1, at.shape[-1])  # (point, hidden)
+        at = self.layer if by_layer else 0
+        every = [one[:, :, at].flatten(0, 1).numpy() for one in of_sources]
+        points = every[0]  # (point, hidden)
         names = [task.name for task in tasks]
         found = {
             "layer": self.layer,
@@ -142,8 +175,12 @@ class Cluster(Experiment):
                 str(each): silhouette(thetas[:, :, each].flatten(0, 1).numpy(), labels)
                 for each in range(thetas.shape[2])
             }
-        placed = embed(points, self.config.seed)
-        _write_points(self.folder.path / "cluster.csv", placed, labels, tasks)
+        if len(sources) > 1:
+            shown, told = (one.mean(1).numpy() for one in of_sources)  # (task, layer, hidden)
+            held = range(thetas.shape[2]) if by_layer else [self.layer]
+            found["sources"] = compare_sources(shown, told, names, list(held), at)
+        placed = embed(np.concatenate(every), self.config.seed)
+        _write_points(self.folder.path / "cluster.csv", placed, labels, tasks, sources)
         return {"cluster": found}
 
     @staticmethod
@@ -160,10 +197,11 @@ class Cluster(Experiment):
                 nearest = found["nearest"][task] == other
                 yield {**about, "other": other, "distance": distance, "nearest": nearest}
 
-    def _path(self, task: Task) -> Path:
-        return self.folder.path / "thetas" / f"{task.name}.seed{self.config.seed}.safetensors"
+    def _path(self, task: Task, source: str) -> Path:
+        name = _name(task, source).replace(":", ".")
+        return self.folder.path / "thetas" / f"{name}.seed{self.config.seed}.safetensors"
 
-    def _read(self, task: Task) -> "Float[Tensor, 'prompt layer hidden']":
+    def _read(self, task: Task, source: str) -> "Float[Tensor, 'prompt layer hidden']":
         """θ of one task, as `measure` wrote them.
 
         Raises:
@@ -172,7 +210,7 @@ class Cluster(Experiment):
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        path, expected = self._path(task), (self.config.per_task, self.model.hidden)
+        path, expected = self._path(task, source), (self.config.per_task, self.model.hidden)
         try:
             thetas: Tensor = load_file(path)["thetas"]
         except (SafetensorError, OSError, KeyError) as error:
@@ -182,15 +220,24 @@ class Cluster(Experiment):
         return thetas
 
 
-def _write_points(path: Path, points: dict[str, Any], labels: Any, tasks: Sequence[Task]) -> None:
+def _name(task: Task, source: str) -> str:
+    """A unit's name: the task's, and the source where it is not the usual one."""
+    return task.name if source == DEMONSTRATIONS else f"{task.name}:{source}"
+
+
+def _write_points(
+    path: Path, points: dict[str, Any], labels: Any, tasks: Sequence[Task], sources: Sequence[str]
+) -> None:
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(["task", "category", "index", "tsne_x", "tsne_y", "pca_x", "pca_y"])
+    several = ["source"] if len(sources) > 1 else []
+    rows.writerow(["task", "category", "index", "tsne_x", "tsne_y", "pca_x", "pca_y", *several])
     per_task = len(labels) // len(tasks)
-    for number, label in enumerate(labels):
-        task = tasks[int(label)]
+    drawn = [(source, task) for source in sources for task in tasks for _ in range(per_task)]
+    for number, (source, task) in enumerate(drawn):
         place = [f"{value:.4f}" for kind in ("tsne", "pca") for value in points[kind][number]]
-        rows.writerow([task.name, task.category, number % per_task, *place])
+        about = [task.name, task.category, number % per_task]
+        rows.writerow([*about, *place, *([source] if several else [])])
     write_whole(path, table.getvalue().encode())
 
 

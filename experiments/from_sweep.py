@@ -33,6 +33,7 @@ def swept_entries(
             "test": config.test,
             "dev": config.dev,
             "template": config.template,
+            "chat": config.chat,
         }
         asked = SweepConfig(tasks=tuple(tasks), seeds=(config.seed,), **shared)
         Sweep.run(model, asked, output=at.path, observer=at.observer, provenance=at.provenance)

@@ -57,6 +57,35 @@ def describe_clusters(
     }
 
 
+def compare_sources(
+    demonstrated: Float[ndarray, "task layer hidden"],
+    instructed: Float[ndarray, "task layer hidden"],
+    names: Sequence[str],
+    layers: Sequence[int],
+    at: int,
+) -> dict[str, Any]:
+    """Cosines between mean θ after an instruction and after demonstrations, at each layer.
+
+    `own` is between the two θ of a task, `others` the mean over the θ of other tasks, which is
+    what two θ of one model have in common anyway. `nearest` names, of each task's θ after the
+    instruction at the row `at`, the task whose θ after demonstrations is nearest.
+    """
+    one, other = (
+        part / np.linalg.norm(part, axis=-1, keepdims=True)
+        for part in (instructed.astype(np.float64), demonstrated.astype(np.float64))
+    )
+    cosines = np.einsum("ilh,jlh->lij", one, other)  # (layer, task, task)
+    count = len(names)
+    own = cosines.diagonal(axis1=1, axis2=2)  # (layer, task)
+    others = (cosines.sum(2) - own) / (count - 1)
+    return {
+        "layers": list(layers),
+        "own": {name: [stable(value) for value in own[:, i]] for i, name in enumerate(names)},
+        "others": {name: [stable(value) for value in others[:, i]] for i, name in enumerate(names)},
+        "nearest": {name: names[int(cosines[at, i].argmax())] for i, name in enumerate(names)},
+    }
+
+
 def cosine_distances(points: Float[ndarray, "point hidden"]) -> Float[ndarray, "point point"]:
     """1 − cosine similarity of all pairs, 0 on the diagonal."""
     scaled = points.astype(np.float64)

@@ -51,7 +51,8 @@ class Reproduce(Sweep):
             IclVectorsError, RunError: as the experiments do.
         """
         observer = observer or default_observer()
-        shared = {name: getattr(config, name) for name in ("test", "dev", "seed", "template")}
+        of_all = ("test", "dev", "seed", "template", "chat")
+        shared = {name: getattr(config, name) for name in of_all}
         own: dict[str, Any] = {"dummies": config.dummies, "batch_size": config.batch_size}
         names = {task.name for task in config.tasks}
         pairs = [pair for pair in PAPER_PAIRS.split(",") if set(pair.split(":")) <= names]

@@ -9,11 +9,14 @@ from pydantic import model_validator
 from icl_vectors.engine.config import (
     ALL_TASKS,
     CANDIDATES,
+    DEMONSTRATIONS,
+    INSTRUCTION,
     Layers,
     PromptsConfig,
     Seeds,
     Tasks,
     asked,
+    instructed,
     one_of,
 )
 from icl_vectors.engine.experiment import Experiment, Outcome, in_python
@@ -58,6 +61,9 @@ class SweepConfig(PromptsConfig):
     answer: Annotated[str, one_of("first-token", "generate", "labels")] = asked(
         "first-token", "What is compared: first-token, generate (whole answers), or labels"
     )
+    theta_source: Annotated[str, one_of(DEMONSTRATIONS, INSTRUCTION)] = asked(
+        DEMONSTRATIONS, "What stands before the arrow where θ is read: demonstrations, instruction"
+    )
     choose_layer: Annotated[str, one_of("accuracy", "apart")] = asked(
         "accuracy",
         "The layer by dev accuracy, or by apart: where no dummy gives the answer.",
@@ -90,7 +96,11 @@ class SweepConfig(PromptsConfig):
         """Dev and test prompts of one unit."""
         names = ("dev", "test", "shots", "dummies", "unbalanced")
         counts = {name: getattr(self, name) for name in names}
-        return sample_prompts(self.task(unit), seed=unit[1], **counts)
+        task = self.task(unit)
+        dev, test = sample_prompts(task, seed=unit[1], **counts)
+        if self.reads_demonstrations_alone:
+            return dev, test
+        return instructed(task, dev), instructed(task, test)
 
 
 class Sweep(Experiment):
@@ -224,6 +234,10 @@ class Sweep(Experiment):
             fingerprint=model.fingerprint,
             dtype=model.dtype,
             template=self.config.template.text,
+            turn=self.config.template.turn,
+            instruction=""
+            if self.config.reads_demonstrations_alone
+            else self.config.task(unit).instruction,
             task=unit[0],
             best_layer=int(found["best"]),
             seed=unit[1],

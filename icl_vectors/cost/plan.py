@@ -65,7 +65,12 @@ def plan_sweep(
     run: Any = given[0] if given and hasattr(given[0], "units") else None
     run = run or SweepConfig.make(*given, **options)
     layers, batch_size = parse_layers(run.layers, depth), run.batch_size
-    prompts, tokenizer = _prompts(reference, about, run)
+    tokenizer = _tokenizer(reference, about)
+    run = run if tokenizer is None else run.for_model(tokenizer)
+    prompts: dict[Unit, Any] = {
+        unit: tuple(sized(tokenizer, run.template, part) for part in run.prompts(unit))
+        for unit in run.units
+    }
     compared = parse_methods(methods) if methods is not None else []
     held_against = parse_controls(controls)
     cost = Cost(module, architecture, prompts, layers, batch_size)
@@ -124,16 +129,11 @@ def _dtypes(dtypes: Sequence[str], config: Any) -> list[str]:
     return list(dict.fromkeys([*chosen, *more]))
 
 
-def _prompts(reference: str, about: dict[str, Any], run: Any) -> tuple[dict[Unit, Any], Any]:
-    """Every unit's prompts as tokens, and the tokenizer; None: their numbers are estimated."""
+def _tokenizer(reference: str, about: dict[str, Any]) -> Any:
+    """The model's tokenizer; None where its folder has none: numbers of tokens are estimated."""
     folder = Path(base_of(reference, about["revision"])[0]).expanduser()
     files = [*folder.glob("token*"), *folder.glob("vocab*")] if folder.is_dir() else [folder]
-    tokenizer = load_tokenizer(reference, **about) if files else None
-    found = {
-        unit: tuple(sized(tokenizer, run.template, part) for part in run.prompts(unit))
-        for unit in run.units
-    }
-    return found, tokenizer
+    return load_tokenizer(reference, **about) if files else None
 
 
 def _sent(run: Any) -> dict[Unit, int]:

@@ -5,6 +5,7 @@ help text), and what `run.json` stores of a run, so that the same object repeats
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Annotated, Any, ClassVar, Self
 
@@ -22,7 +23,8 @@ from pydantic import (
 
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.given import plain, whole_number
-from icl_vectors.prompts.sampling import has_few_labels, require_pairs
+from icl_vectors.prompts.chat import in_chat
+from icl_vectors.prompts.sampling import Prompt, has_few_labels, require_pairs
 from icl_vectors.prompts.template import Template, load_template
 from icl_vectors.tasks.choose import check_seeds, gather_tasks
 from icl_vectors.tasks.task import Task
@@ -148,6 +150,17 @@ class Config(BaseModel):
         "{input}→{output}",
         r"A text with {input} and {output} (\n: newline, \t: tab), or: paper.",
     )
+    chat: Flag = asked(False, "Prompts in a user turn, by the tokenizer's chat template.")
+
+    def for_model(self, tokenizer: Any) -> Self:
+        """The same with the template as this tokenizer writes it: in a chat, in its own words.
+
+        Raises:
+            IclVectorsError: a chat is asked for, and there is no chat template.
+        """
+        if not self.chat or self.template.turn.tail:
+            return self
+        return self.model_copy(update={"template": in_chat(self.template, tokenizer)})
 
     @classmethod
     def make(cls, *given: Any, **options: Any) -> Self:
@@ -213,11 +226,18 @@ class Config(BaseModel):
         left_out = {"template", "batch_size"} | self.of_sweep  # the template is the folder's
         found = {**self.model_dump(mode="json", exclude=left_out), **resolved}
         tasks = [*getattr(self, "tasks", ()), *chain(*getattr(self, "pairs", ()))]
+        found["chat"] = self.chat or None  # as in older folders
         if "unbalanced" in found and not any(map(has_few_labels, tasks)):
             found["unbalanced"] = None  # it decides nothing, as in older folders
+        if "theta_source" in found:
+            named = {task.name: task.instruction for task in tasks}
+            alone = found["theta_source"] == DEMONSTRATIONS  # as in older folders
+            found["theta_source"] = None if alone else found["theta_source"]
+            found["instructions"] = None if alone else named
         return found
 
 
+DEMONSTRATIONS, INSTRUCTION, BOTH = "demonstrations", "instruction", "both"
 UNBALANCED = "Do not balance demonstrations over labels (where these are few)."
 
 
@@ -230,10 +250,30 @@ class PromptsConfig(Config):
     unbalanced: Flag = asked(False, UNBALANCED)
 
     @model_validator(mode="after")
+    def _require_instructions(self) -> Self:
+        tasks = () if self.reads_demonstrations_alone else getattr(self, "tasks", ())
+        if without := [task.name for task in tasks if not task.instruction]:
+            raise IclVectorsError(
+                "--theta-source: expected tasks that name their rule, found no instruction in "
+                f"{', '.join(without)}; give its file a column (a key) instruction."
+            )
+        return self
+
+    @property
+    def reads_demonstrations_alone(self) -> bool:
+        """Whether θ is read after demonstrations, not after an instruction."""
+        return getattr(self, "theta_source", DEMONSTRATIONS) == DEMONSTRATIONS
+
+    @model_validator(mode="after")
     def _require_pairs(self) -> Self:
         if tasks := getattr(self, "tasks", None):
             require_pairs(tasks, self.shots, self.dummies)
         return self
+
+
+def instructed(task: Task, prompts: Iterable[Prompt]) -> list[Prompt]:
+    """The prompts with the task's instruction in place of the demonstrations before θ's arrow."""
+    return [replace(prompt, instruction=task.instruction) for prompt in prompts]
 
 
 ALL_TASKS = "Names, comma-separated, or a category, or all (the default)."

@@ -137,7 +137,8 @@ class Experiment(ABC):
 
         opened, watching = as_model(model), observer or default_observer()
         with place(output) as path:
-            experiment = cls(opened, config, Surroundings(path, watching, provenance or {}))
+            asked = config.for_model(opened.tokenizer)
+            experiment = cls(opened, asked, Surroundings(path, watching, provenance or {}))
             data, failures = _run(experiment)
             return Results.of_run(cls, data, path, output is not None, failures)
 

@@ -47,6 +47,7 @@ def identity_of(model: "Model", template: Template) -> dict[str, Any]:
             "hidden_size": model.hidden,
         },
         "template": template.text,
+        "turn": list(template.turn) if template.turn.tail else None,  # of a chat
     }
 
 

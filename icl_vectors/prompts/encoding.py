@@ -29,7 +29,8 @@ class EncodedPrompt:
     """The token ids of one prompt; every sequence of `suffixes` and `alone` ends at an arrow.
 
     Attributes:
-        shared: what query and dummies have in common: BOS and the demonstrations.
+        shared: what query and dummies have in common: BOS and the demonstrations, unless an
+            instruction stands before the dummies.
         suffixes: what follows `shared`: first the query's, then one for each dummy.
         alone: the query without demonstrations, BOS included.
         accepted: first tokens of the accepted answers, read in context, sorted.
@@ -60,8 +61,14 @@ def encode_prompt(tokenizer: Any, template: Template, prompt: Prompt, limit: int
     any_answer = lines[0][1] if lines else prompt.answers[0]
     full = encode_to_arrow(tokenizer, template, template.prompt(lines, prompt.query), any_answer)
     demonstration_arrows(tokenizer, template, prompt, full)  # refuses joined ones
+    named = prompt.instruction
     dummies = [
-        encode_to_arrow(tokenizer, template, template.prompt(lines, dummy), any_answer)
+        encode_to_arrow(
+            tokenizer,
+            template,
+            template.query(dummy, named) if named else template.prompt(lines, dummy),
+            any_answer,
+        )
         for dummy in prompt.dummies
     ]
     alone = encode_to_arrow(tokenizer, template, template.query(prompt.query), any_answer)
@@ -113,9 +120,9 @@ def demonstration_arrows(
     """
     text = template.prompt(prompt.demonstrations, prompt.query)
     tokens, ends = _tokens(tokenizer, text)
-    start, found = 0, []
+    start, found = len(template.turn.head), []
     for input, output in prompt.demonstrations:
-        end = start + len(template.query(input))
+        end = start + len(template.to_arrow(input))
         if end not in ends[: len(ids)] or tokens[: len(ids)] != list(ids):
             raise Joined(template, output)
         found.append(len(ids) - 1 - ends[: len(ids)][::-1].index(end))

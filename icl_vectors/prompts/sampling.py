@@ -24,6 +24,7 @@ class Prompt:
         demonstrations: (input, output) pairs, in the order of the prompt.
         dummies: inputs that stand in for the query when θ is read; never the query.
         answers: accepted outputs for the query.
+        instruction: stands in place of the demonstrations where θ is read; "" where they do.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Prompt:
     answers: tuple[str, ...]
     demonstrations: tuple[tuple[str, str], ...]
     dummies: tuple[str, ...]
+    instruction: str = ""
 
 
 def has_few_labels(task: Task) -> bool:

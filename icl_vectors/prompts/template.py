@@ -6,6 +6,7 @@ The paper's figures write "Apple→Red"; the authors' code "example:Apple->Red" 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.plain_text import fault_of_line
@@ -16,6 +17,20 @@ NEWLINE = "\n"
 ESCAPES = {r"\n": NEWLINE, r"\t": "\t", r"\\": "\\"}  # as they are typed in a shell
 
 
+class Turn(NamedTuple):
+    """The user's turn of a chat, as a tokenizer's chat template writes it; empty without one.
+
+    Attributes:
+        head: what stands before the user's text.
+        tail: what stands after it, up to where the assistant's answer begins.
+        gap: blanks before that answer; they belong to its first token.
+    """
+
+    head: str = ""
+    tail: str = ""
+    gap: str = ""
+
+
 @dataclass(frozen=True)
 class Template:
     """A text `before {input} arrow {output} after`; demonstrations are joined by newline.
@@ -23,9 +38,11 @@ class Template:
     Attributes:
         text: with `{input}` and `{output}` once each; it may have newlines and tabs, so that
             "Q: {input}\\nA: {output}" gives two lines a demonstration.
+        turn: of a chat, that the whole prompt is in; its end then takes the arrow's place.
     """
 
     text: str = DEFAULT_TEMPLATE
+    turn: Turn = Turn()
 
     def __post_init__(self) -> None:
         if fault_of_line(self.text.replace(NEWLINE, "").replace("\t", "")):
@@ -67,20 +84,27 @@ class Template:
     @property
     def gap(self) -> str:
         """Blanks between arrow and answer; they belong to the answer's first token."""
+        if self.turn.tail:
+            return self.turn.gap
         return self.arrow[len(self.arrow.rstrip()) :]
 
     def line(self, input: str, output: str) -> str:
         """One demonstration, with what ends it."""
         return f"{self.before}{input}{self.arrow}{output}{self.after}"
 
-    def query(self, input: str) -> str:
-        """A prompt without demonstrations: it ends at the arrow."""
+    def to_arrow(self, input: str) -> str:
+        """A demonstration's line up to its arrow."""
         return f"{self.before}{input}{self.arrow.rstrip()}"
+
+    def query(self, input: str, instruction: str = "") -> str:
+        """A prompt without demonstrations: it ends at the arrow."""
+        lines = instruction + NEWLINE if instruction else ""
+        return self.turn.head + lines + self.to_arrow(input) + self.turn.tail
 
     def prompt(self, demonstrations: Sequence[tuple[str, str]], query: str) -> str:
         """Demonstrations and query: in-context learning as in section 2 of the paper."""
         lines = "".join(self.line(input, output) for input, output in demonstrations)
-        return lines + self.query(query)
+        return self.turn.head + lines + self.to_arrow(query) + self.turn.tail
 
 
 def load_template(text: str) -> Template:

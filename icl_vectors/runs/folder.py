@@ -118,7 +118,7 @@ class RunFolder:
         Args:
             files: what it wrote by itself; without one of them the unit is run again.
         """
-        asked, answered = [asdict(prompt) for prompt in prompts], list(samples)
+        asked, answered = [_line(prompt) for prompt in prompts], list(samples)
         for line in (line for line in asked if line["task"] != unit[0]):
             line["unit"] = unit[0]
         append_lines(self.path / "prompts.jsonl", asked)
@@ -214,6 +214,12 @@ class RunFolder:
 
     def _write_run(self) -> None:
         write_json(self.path / RUN, self._run)
+
+
+def _line(prompt: Prompt) -> dict[str, Any]:
+    """A prompt as JSON; no instruction, no key, as in older folders."""
+    line = asdict(prompt)
+    return line if prompt.instruction else {key: line[key] for key in line if key != "instruction"}
 
 
 def vector_file(folder: Path, task: str, seed: int) -> Path:

@@ -67,7 +67,8 @@ def read_points(path: Path, missing: list[str]) -> list[Point]:
             tsne, pca = ((float(row[f"{k}_x"]), float(row[f"{k}_y"])) for k in ("tsne", "pca"))
             if not all(map(isfinite, (*tsne, *pca))):
                 raise ValueError
-            found.append(Point(row["task"], row.get("category") or "user", tsne, pca))
+            about = row["task"], row.get("category") or "user"
+            found.append(Point(*about, tsne, pca, row.get("source") or ""))
         except (KeyError, TypeError, ValueError):
             faults += 1
     if faults:

@@ -26,6 +26,7 @@ class Point:
     category: str
     tsne: tuple[float, float]
     pca: tuple[float, float]
+    source: str = ""
 
 
 @dataclass(frozen=True)

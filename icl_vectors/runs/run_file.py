@@ -23,6 +23,7 @@ class RunFile(Model):
     schema_: Literal[1] = Field(1, alias="schema")
     model: dict[str, Any] = {}
     template: Text = ""
+    turn: tuple[Text, Text, Text] | None = None
     experiments: dict[str, ExperimentOfRun] = {}
     versions: dict[str, Any] = {}
     device: Text | None = None

@@ -145,6 +145,20 @@ class Histogram(Model):
         return self
 
 
+class Sources(Model):
+    """Mean θ after an instruction beside mean θ after demonstrations, by cosine.
+
+    Attributes:
+        own, others: of each task at each of `layers`, with its own θ and with those of others.
+        nearest: the task whose θ after demonstrations is nearest.
+    """
+
+    layers: tuple[Count, ...]
+    own: dict[Text, tuple[Number, ...]]
+    others: dict[Text, tuple[Number, ...]]
+    nearest: dict[Text, Text]
+
+
 class Cluster(Model):
     """`cluster`: many θ per task at one block, in cosine distance.
 
@@ -162,6 +176,7 @@ class Cluster(Model):
     distances: Annotated[tuple[tuple[Number, ...], ...], _or(())] = ()
     histogram: Histogram | None = None
     silhouette_by_layer: Annotated[dict[int, Number | None], _or({})] = {}
+    sources: Sources | None = None
 
     @model_validator(mode="after")
     def _is_square(self) -> "Cluster":

@@ -26,6 +26,17 @@ SOURCES = {  # task: (the task of its pairs, the task of the reverse direction, 
         "A verb's base form to its past participle, and back",
     ),
 }
+INSTRUCTIONS = {
+    "letter_case_both": "Write the letter in the other case.",
+    "singular_plural_both": "Write the other number of the noun: its plural, or its singular.",
+    "antonyms_both": "Write the opposite of the word.",
+    "en_fr_both": "Translate the word into the other language, English or French.",
+    "en_es_both": "Translate the word into the other language, English or Spanish.",
+    "en_it_both": "Translate the word into the other language, English or Italian.",
+    "gerund_both": "Write the -ing form of the verb, or its base form.",
+    "past_simple_both": "Write the past tense of the verb, or its base form.",
+    "past_participle_both": "Write the past participle of the verb, or its base form.",
+}
 CATEGORY = "bijection"
 
 
@@ -67,6 +78,7 @@ def bijection(name: str, read: Callable[[str], Mapping[str, Any]]) -> dict[str, 
         "category": CATEGORY,
         "version": 1,
         "description": f"{description}, both ways.",
+        "instruction": INSTRUCTIONS[name],
         "source": f"made from {forth}" + (f" and {back}" if back and back != forth else ""),
         "licence": data["licence"],
         "pairs": pairs,

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.plain_text import fault_of_line
 from icl_vectors.tasks.cells import UnclearCell, answers_of_text
-from icl_vectors.tasks.json_files import Row, bad, rows_of_json, rows_of_lines
+from icl_vectors.tasks.json_files import Row, bad, first_object, rows_of_json, rows_of_lines
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SHOWN = 3  # repeated or, where that is refused, contradicting lines that are named
@@ -25,10 +25,12 @@ class Pairs:
         pairs: input and accepted outputs, each input once.
         notes: what a reader should know: which lines repeat which, which inputs have several
             outputs.
+        instruction: the rule in words; "" where the file has none.
     """
 
     pairs: list[tuple[str, list[str]]]
     notes: tuple[str, ...] = ()
+    instruction: str = ""
 
 
 def read_pairs(path: Path, strict: bool = False) -> Pairs:
@@ -57,7 +59,19 @@ def read_pairs(path: Path, strict: bool = False) -> Pairs:
         raise bad(path, "line 1", "no pairs")
     if strict:
         _refuse_contradictions(path, read)
-    return _merged(path, read)
+    return replace(_merged(path, read), instruction=_instruction(path, text))
+
+
+def _instruction(path: Path, text: str) -> str:
+    """The value `instruction` of the first pair, or beside the pairs, of a file that was read."""
+    if (suffix := path.suffix.lower()) in DELIMITERS:
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=DELIMITERS[suffix])
+        rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or []]
+        first: Any = next(rows, None)
+    else:
+        first = first_object(text)
+    found = first.get("instruction") if isinstance(first, dict) else None
+    return _text(path, "line 1", found) if found else ""
 
 
 def _read_text(path: Path) -> str:

@@ -59,6 +59,16 @@ def rows_of_lines(path: Path, text: str) -> Iterator[Row]:
         yield row_of_object(path, f"line {number}", row)
 
 
+def first_object(text: str) -> Any:
+    """What may name more than a pair: the object that holds the pairs, or the first of them."""
+    if _is_lines(text):
+        return json.loads(text.strip().partition("\n")[0])
+    data = json.loads(text)
+    if isinstance(data, list):
+        return data[0]
+    return data if isinstance(data.get("pairs"), list) else None
+
+
 def row_of_object(path: Path, at: str, row: Any) -> Row:
     """A pair from an object with the keys input and output.
 

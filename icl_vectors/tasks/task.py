@@ -59,6 +59,7 @@ class Task:
 
     Attributes:
         pairs: (input, (output, further accepted outputs …)), in the file's order, inputs unique.
+        instruction: the rule in one line of words, for prompts that name it, or "".
         notes: what a reader of the task's file should know, such as lines that repeat others.
     """
 
@@ -69,6 +70,7 @@ class Task:
     description: str = ""
     source: str = ""
     licence: str = ""
+    instruction: str = ""
     notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
     answers: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
 
@@ -79,6 +81,10 @@ class Task:
             raise IclVectorsError(
                 f"task {in_one_line(str(self.name))[:80]!r}: expected a name that can be that of a "
                 f"file, without /, \\ and control characters, of at most {LONGEST_NAME} bytes."
+            )
+        if fault := fault_of_line(self.instruction):
+            raise IclVectorsError(
+                f"task {self.name!r}: expected an instruction of one line, found {fault}."
             )
         object.__setattr__(self, "answers", dict(self.pairs))
 
@@ -120,7 +126,8 @@ class Task:
         """A user's own task from JSON, JSONL, CSV or TSV; the file's stem is its name.
 
         An input with several outputs accepts all of them, the first is demonstrated; that, and
-        lines that repeat others, stands in `notes`.
+        lines that repeat others, stands in `notes`. The instruction is the column (the key)
+        `instruction` of the first pair, or beside `pairs` in JSON.
 
         Args:
             strict: refuse a file that gives an input different outputs in different places.
@@ -129,7 +136,8 @@ class Task:
             IclVectorsError: the file is damaged; path and line are named.
         """
         found = read_pairs(Path(path), strict)
-        return replace(cls.from_pairs(Path(path).stem, found.pairs), notes=found.notes)
+        task = cls.from_pairs(Path(path).stem, found.pairs)
+        return replace(task, notes=found.notes, instruction=found.instruction)
 
     @classmethod
     def from_frame(

@@ -146,7 +146,7 @@ def apply(
     model = as_model(model)
     asked = check_queries(queries, max_new_tokens, mode, top_k, model)
     put_in = {} if theta is None else what_goes_in(model, theta, layer, scale, force)
-    form = Template(theta.template) if theta else Template()
+    form = theta.form if theta else Template()
     shown = [] if demonstrations is None else demonstrated(demonstrations)
     answers = _answer(
         model,

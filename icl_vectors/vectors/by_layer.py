@@ -13,7 +13,6 @@ from icl_vectors.prompts.batches import make_batches
 from icl_vectors.prompts.encoding import EncodedPrompt, echo_of, encode_prompt, encode_to_arrow
 from icl_vectors.prompts.limits import encode_prompts, positions_limit, require_room
 from icl_vectors.prompts.sampling import Prompt
-from icl_vectors.prompts.template import Template
 from icl_vectors.tasks.task import Demonstrations, demonstrated
 from icl_vectors.turns import takes_turns
 from icl_vectors.vectors.apply import SHORTER, check_queries, likeliest
@@ -86,7 +85,7 @@ def apply_by_layer(
     if demonstrations is not None:
         shown = demonstrated(demonstrations)
         prompts = [replace(one.prompt, demonstrations=tuple(shown), dummies=()) for one in encoded]
-        own = encode_prompts(model, Template(theta.template), prompts)
+        own = encode_prompts(model, theta.form, prompts)
         encoded = [
             replace(one, alone=other.shared + other.suffixes[0])
             for one, other in zip(encoded, own, strict=True)
@@ -116,7 +115,7 @@ def apply_by_layer(
 
 def _encode(model: Model, theta: TaskVector, queries: Sequence[str]) -> Iterator[EncodedPrompt]:
     """Each query after θ's demonstrations, and alone; where it keeps none, alone."""
-    form, tokenizer, limit = Template(theta.template), model.tokenizer, positions_limit(model)
+    form, tokenizer, limit = theta.form, model.tokenizer, positions_limit(model)
     for query in queries:
         prompt = Prompt(
             id=f"query {query[:40]!r}",
@@ -127,6 +126,7 @@ def _encode(model: Model, theta: TaskVector, queries: Sequence[str]) -> Iterator
             answers=tuple(output for _, output in theta.demonstrations[:1]),
             demonstrations=theta.demonstrations,
             dummies=theta.dummies,
+            instruction=theta.instruction,
         )
         if theta.demonstrations:
             yield encode_prompt(tokenizer, form, prompt, limit)

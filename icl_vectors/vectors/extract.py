@@ -1,6 +1,6 @@
 """`extract` is A(S): what the demonstrations teach, as a vector θ at every layer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from icl_vectors.models.load import Model, as_model
 from icl_vectors.models.memory import choose_batch_size, with_smaller_batches
 from icl_vectors.plain_text import fault_of_line
 from icl_vectors.prompts.batches import make_batches
+from icl_vectors.prompts.chat import in_chat
 from icl_vectors.prompts.encoding import EncodedPrompt
 from icl_vectors.prompts.limits import encode_prompts
 from icl_vectors.prompts.sampling import Prompt, sample_prompts
@@ -32,6 +33,7 @@ from icl_vectors.vectors.vector import TaskVector
 HELD_OUT = 2  # demonstrations whose inputs become the dummies where none are given
 LEFT_AT_LEAST = 2  # demonstrations that must remain then
 SEED = 41  # of that draw
+OF_DUMMIES = ("state", "state-mean", "state-mean-add")  # methods that read no demonstration
 
 
 @takes_turns
@@ -50,6 +52,8 @@ def extract(
     prompts: int = 1,
     method: str = "state",
     heads: str | Path | None = None,
+    instruction: str = "",
+    chat: bool = False,
 ) -> TaskVector:
     """θ(S): the states at the last arrow of "demonstrations dummy→", averaged over the dummies.
 
@@ -68,6 +72,8 @@ def extract(
             state-mean-add, function, icv or state-vector, see `icl_vectors.methods`.
         heads: for function, the heads.json of a comparison; without it the heads are ranked on
             these prompts.
+        instruction: one line that stands in place of the demonstrations, which may then be none.
+        chat: the prompts stand in a user's turn, by the tokenizer's chat template.
 
     Returns:
         A vector of shape (layer, hidden), float32.
@@ -77,6 +83,7 @@ def extract(
             whose arrow this tokenizer can't tell.
     """
     model, form = as_model(model), load_template(template)
+    form = in_chat(form, model.tokenizer) if chat else form
     if isinstance(dummies, str):
         raise IclVectorsError(f"dummies {dummies!r}: expected a list of texts: [{dummies!r}].")
     dummies = texts(dummies, "dummies")
@@ -90,9 +97,17 @@ def extract(
                 f"prompts {prompts}: expected 1 with demonstrations of your own; give a Task "
                 "(Task.from_pairs(…)) to draw several prompts from it."
             )
-        asked = [_given(demonstrations, dummies, task, seed)]
+        asked = [_given(demonstrations, dummies, task, seed, bool(instruction))]
+    if fault := fault_of_line(instruction):
+        raise IclVectorsError(f"instruction {instruction!r}: expected one line, found {fault}.")
+    asked = [replace(one, instruction=instruction) for one in asked]
     if method != "state":
         require_method(method)
+        if instruction and method not in OF_DUMMIES:
+            raise IclVectorsError(
+                f"method {method}: expected one that reads θ at the dummies' arrows "
+                f"({', '.join(OF_DUMMIES)}), as an instruction stands in place of demonstrations."
+            )
         require_task(method, prompts, isinstance(demonstrations, Task))
     encoded = encode_prompts(model, form, asked)
     if method == "state":
@@ -113,6 +128,8 @@ def extract(
         fingerprint=model.fingerprint,
         dtype=model.dtype,
         template=form.text,
+        turn=form.turn,
+        instruction=instruction,
         task=task,
         seed=seed,
         demonstrations=only.demonstrations if only else (),
@@ -157,9 +174,13 @@ def _given(
     dummies: Sequence[str],
     task: str,
     seed: int | None,
+    instructed: bool,
 ) -> Prompt:
-    """The one prompt of demonstrations that were given."""
-    pairs = demonstrated(demonstrations, task)
+    """The one prompt of demonstrations that were given; of none where an instruction stands."""
+    none = instructed and isinstance(demonstrations, Sized) and not len(demonstrations)
+    pairs = [] if none else demonstrated(demonstrations, task)
+    if none and not dummies:
+        raise IclVectorsError("instruction: expected dummies to read θ at, found none.")
     if not dummies:
         pairs, dummies = _hold_out(pairs)
     _check_dummies(pairs, dummies)
@@ -169,7 +190,7 @@ def _given(
         seed=seed or 0,
         split="test",
         query=dummies[0],
-        answers=(pairs[0][1],),
+        answers=(pairs[0][1] if pairs else dummies[0],),
         demonstrations=tuple(pairs),
         dummies=tuple(dummies),
     )

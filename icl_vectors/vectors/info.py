@@ -5,6 +5,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from icl_vectors.plain_text import in_one_line
+from icl_vectors.prompts.template import Turn
 
 if TYPE_CHECKING:
     from icl_vectors.vectors.vector import TaskVector
@@ -19,6 +20,8 @@ DESCRIBED = (
     ("fingerprint", "fingerprint"),
     ("dtype", "dtype"),
     ("template", "template"),
+    ("chat", "turn"),
+    ("instruction", "instruction"),
     ("seed", "seed"),
     ("dummies", "dummies"),
     ("package version", "version"),
@@ -32,7 +35,7 @@ def describe(theta: "TaskVector") -> dict[str, Any]:
     """Everything but the numbers, and their norms by layer."""
     about: dict[str, Any] = {field: getattr(theta, field) for _, field in DESCRIBED}
     about |= {"demonstrations": [list(pair) for pair in theta.demonstrations]}
-    about |= {"from_folder": theta.from_folder}
+    about |= {"from_folder": theta.from_folder, "turn": list(theta.turn)}
     about |= {"dummies": list(theta.dummies), "best_layer": theta.best_layer}
     about |= {"hidden": theta.vectors.shape[1], "layers": list(theta.layers)}
     return about | {"norms": [round(norm, 4) for norm in theta.norms()]}
@@ -74,6 +77,8 @@ def _rows(theta: "TaskVector") -> list[tuple[str, str]]:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, Turn):
+        return repr(f"{value.head}…{value.tail}") if value.tail else ""
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.given import plain, whole_number, whole_numbers
+from icl_vectors.prompts.template import Template, Turn
 from icl_vectors.vectors.vector_file import no_vector, read_vector, write_vector
 from icl_vectors.version import VERSION
 
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
     from icl_vectors.models.model import Model
 
 TEXT = ("model", "fingerprint", "dtype", "template", "task", "model_type", "made_by", "version")
-ALIKE = ("fingerprint", "layers", "template", "method")  # what vectors that are computed with share
+ALIKE = (
+    "fingerprint",
+    "layers",
+    "template",
+    "turn",
+    "method",
+)  # what vectors that are computed with share
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +43,10 @@ class TaskVector:
         vectors: outputs of decoder blocks, float32, (layer, hidden).
         layers: the block that each row belongs to, 0-based.
         model, revision, fingerprint, dtype, model_type: the model that formed it.
-        template: the template of the demonstrations.
+        template, turn: of the demonstrations; the turn of a chat that they were in.
         best_layer: the layer that a sweep chose on dev, or None.
         demonstrations, dummies: of one prompt; empty for a mean over prompts.
+        instruction: stood in place of the demonstrations where θ was read; "" where they did.
         made_by: how it was computed from other vectors; "" where it was read from a model.
         version: of the package that made it.
         method: what kind of vector it is, which decides how `apply` injects it; see
@@ -64,6 +72,8 @@ class TaskVector:
     version: str = VERSION
     method: str = "state"
     from_folder: bool | None = None
+    turn: Turn = Turn()
+    instruction: str = ""
 
     __array_ufunc__ = None  # so that NumPy leaves `np.float32(2) * theta` to `__rmul__`
 
@@ -73,6 +83,11 @@ class TaskVector:
                 f"task vector: expected (layer, hidden) with {len(self.layers)} layers, "
                 f"found the shape {tuple(self.vectors.shape)}."
             )
+
+    @property
+    def form(self) -> Template:
+        """How its demonstrations and queries become text."""
+        return Template(self.template, self.turn)
 
     def at(self, layer: int) -> Float[Tensor, " hidden"]:
         """θ at one decoder block; −1 is the last one where the vector holds all from block 0 on.
@@ -234,7 +249,7 @@ def _combined(vectors: Sequence[TaskVector], numbers: Tensor, made_by: str) -> T
         name: getattr(first, name) if len({getattr(one, name) for one in vectors}) == 1 else empty
         for name, empty in (("task", ""), ("best_layer", None), ("seed", None), ("dtype", "mixed"))
     }
-    shared |= {"demonstrations": (), "dummies": (), "version": VERSION}
+    shared |= {"demonstrations": (), "dummies": (), "instruction": "", "version": VERSION}
     return replace(first, vectors=numbers, made_by=made_by, **shared)
 
 
@@ -269,6 +284,8 @@ def _described(metadata: Mapping[str, str]) -> dict[str, Any]:
     described["layers"] = tuple(int(layer) for layer in json.loads(metadata["layers"]))
     for name in ("best_layer", "seed"):
         described[name] = json.loads(metadata[name])
+    described["instruction"] = metadata.get("instruction", "")
+    described["turn"] = Turn(*json.loads(metadata.get("turn", "[]")))
     described["from_folder"] = json.loads(metadata.get("from_folder", "null"))
     revision = metadata["revision"]
     described["revision"] = None if revision == "null" else revision

@@ -9,7 +9,6 @@ from icl_vectors.graph.experiments import run_projection
 from icl_vectors.models.load import as_model
 from icl_vectors.prompts.batches import whole_prompts
 from icl_vectors.prompts.encoding import encode_to_arrow
-from icl_vectors.prompts.template import Template
 from icl_vectors.turns import takes_turns
 from icl_vectors.vectors.apply import check_queries
 from icl_vectors.vectors.injection import held_layers, what_goes_in
@@ -51,7 +50,7 @@ def words(
     asked = check_queries(queries, 1, None, top_k, model)
     chosen = held_layers(model, theta, layers)
     what_goes_in(model, theta, chosen, 1.0, force)  # raises
-    form = Template(theta.template)
+    form = theta.form
     rows = [encode_to_arrow(model.tokenizer, form, form.query(query), None) for query in asked]
     prompts = whole_prompts(rows, model.way)
     found = run_projection(model, theta.only(chosen).vectors, prompts, chosen, top_k)

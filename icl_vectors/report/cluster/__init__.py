@@ -6,6 +6,7 @@ from typing import Any
 from icl_vectors.plain_text import in_one_line
 from icl_vectors.report import paper
 from icl_vectors.report.cluster.maps import distance_histogram, heat_map, maps, silhouette_by_layer
+from icl_vectors.report.cluster.sources import cosines_by_layer, sources_lines, sources_table
 from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY, Claim, Section, graded
 from icl_vectors.report.table import Cell, Column, Table
 from icl_vectors.runs.run import Run
@@ -14,14 +15,17 @@ from icl_vectors.runs.schema import Cluster
 
 def sections(run: Run) -> list[Section]:
     """Maps, distances and nearest tasks."""
-    drawings = [*maps(run), distance_histogram(run), heat_map(run), silhouette_by_layer(run)]
+    drawings = [*maps(run), cosines_by_layer(run.cluster)]
+    drawings += [distance_histogram(run), heat_map(run), silhouette_by_layer(run)]
+    found = run.cluster
+    tables = (nearest_table(found),) if found and found.nearest else ()
     return [
         Section(
             "clusters",
             "The map of vectors",
             (one_cluster_a_task(run.cluster), similar_tasks_are_near(run.cluster)),
             tuple(one for one in drawings if one is not None),
-            (nearest_table(run.cluster),) if run.cluster and run.cluster.nearest else (),
+            (*tables, *((sources_table(found),) if found and found.sources else ())),
         )
     ]
 
@@ -38,6 +42,8 @@ def text(data: Mapping[str, Any]) -> str:
     for task, other in nearest.items():
         mutual = " (mutual)" if nearest[other] == task else ""
         lines.append(f"{in_one_line(task):<27} nearest {in_one_line(other)}{mutual}")
+    if "sources" in found:
+        lines += sources_lines(Cluster.model_validate(found))
     return "\n".join(lines)
 
 

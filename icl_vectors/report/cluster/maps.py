@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DISTANCE = "cosine distance (1 − cosine)"
 COLOUR_MAP = "cividis"
+INSTRUCTION = "instruction"  # the source of hollow marks
 
 
 def maps(run: Run) -> list[Drawing]:
@@ -119,14 +120,15 @@ def _map(
     places: Sequence[tuple[float, float]],
 ) -> Drawing:
     tasks = list(dict.fromkeys(point.task for point in points))
+    hollow = "; hollow: θ after the task's instruction" if cluster.sources else ""
     return Drawing(
         name=f"map_{name}",
         title=f"The map of vectors ({method})",
         caption=(
             f"Every θ at block {cluster.layer} in the plane of {method}, "
             f"n = {len(points)} vectors of {len(tasks)} tasks; colour and marker show the "
-            "category, the name stands at the middle of its task's vectors. Positions have no "
-            "unit. Silhouette score in the full space "
+            f"category{hollow}, the name stands at the middle of its task's vectors. Positions "
+            "have no unit. Silhouette score in the full space "
             f"{cluster.silhouette:.2f}."
         ),
         alternative=f"Scatter plot of {len(points)} vectors of {', '.join(tasks)}.",
@@ -142,19 +144,23 @@ def _draw_map(
     categories = order_categories([point.category for point in points])
     for category in categories:
         colour, marker = category_style(category, categories)
-        chosen = [
-            place for place, point in zip(places, points, strict=True) if point.category == category
-        ]
-        axes.plot(
-            *zip(*chosen, strict=True),
-            linestyle="none",
-            marker=marker,
-            color=colour,
-            markersize=3.2,
-            markeredgewidth=0,
-            alpha=0.75,
-            label=category,
-        )
+        for hollow in (False, True):
+            chosen = [
+                place
+                for place, point in zip(places, points, strict=True)
+                if point.category == category and (point.source == INSTRUCTION) == hollow
+            ]
+            axes.plot(
+                *zip(*chosen, strict=True) if chosen else ([], []),
+                linestyle="none",
+                marker=marker,
+                color=colour,
+                markerfacecolor="none" if hollow else colour,
+                markersize=3.2,
+                markeredgewidth=0.6 if hollow else 0,
+                alpha=0.75,
+                label=None if hollow else category,
+            )
     _label_tasks(axes, points, places)
     axes.set_xlabel(f"{method}, first axis (no unit)")
     axes.set_ylabel(f"{method}, second axis (no unit)")
@@ -169,7 +175,8 @@ def _label_tasks(
 ) -> None:
     centres = {}
     for task in dict.fromkeys(point.task for point in points):
-        own = [place for place, point in zip(places, points, strict=True) if point.task == task]
+        named = zip(places, points, strict=True)
+        own = [place for place, point in named if point.task == task]
         centres[task] = median(x for x, _ in own), median(y for _, y in own)
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     sizes = {task: 0.0165 * len(short(task)) * (right - left) for task in centres}
