@@ -1,6 +1,5 @@
 """Prompts in a user's turn: where the tokenizer's own chat template puts them, and the answer."""
 
-from datetime import date
 from typing import Any
 
 from jinja2 import TemplateError
@@ -8,7 +7,8 @@ from jinja2 import TemplateError
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.prompts.template import Template, Turn
 
-DAY = date(2024, 7, 26)  # for templates that print the day: a run's prompts do not change with it
+DAY = "26 Jul 2024"  # for templates that print the day: a run's prompts do not change with it
+FIXED_DAY = "{% macro strftime_now(form) %}" + DAY + "{% endmacro %}"
 USER, ASSISTANT = "⟪user⟫", "⟪assistant⟫"  # stand for what they say
 EXPECTED = "--chat: expected a tokenizer with a chat template for a user's turn, found"
 
@@ -40,12 +40,15 @@ def in_chat(template: Template, tokenizer: Any) -> Template:
 
 def _render(tokenizer: Any, messages: list[dict[str, str]], **options: Any) -> str:
     try:
+        template = tokenizer.get_chat_template()
+        if "strftime_now" in template:
+            template = FIXED_DAY + template
         found: str = tokenizer.apply_chat_template(
             messages,
+            template,
             tokenize=False,
             enable_thinking=False,
-            date_string=DAY.strftime("%d %b %Y"),
-            strftime_now=DAY.strftime,
+            date_string=DAY,
             **options,
         )
     except (TemplateError, TypeError, ValueError) as error:

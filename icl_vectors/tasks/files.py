@@ -69,7 +69,7 @@ def _instruction(path: Path, text: str) -> str:
         rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or []]
         first: Any = next(rows, None)
     else:
-        first = first_object(text)
+        first = first_object(text, lines=suffix == ".jsonl")
     found = first.get("instruction") if isinstance(first, dict) else None
     return _text(path, "line 1", found) if found else ""
 

@@ -59,9 +59,9 @@ def rows_of_lines(path: Path, text: str) -> Iterator[Row]:
         yield row_of_object(path, f"line {number}", row)
 
 
-def first_object(text: str) -> Any:
+def first_object(text: str, *, lines: bool) -> Any:
     """What may name more than a pair: the object that holds the pairs, or the first of them."""
-    if _is_lines(text):
+    if lines or _is_lines(text):
         return json.loads(text.strip().partition("\n")[0])
     data = json.loads(text)
     if isinstance(data, list):

@@ -118,7 +118,8 @@ def extract(
     if not theta.isfinite().all():
         raise not_finite("the states", model.dtype, model.device)
     only = asked[0] if len(asked) == 1 else None
-    averaged = "" if only else f"mean over {len(asked)} prompts of {shots} demonstrations"
+    shown = "the instruction" if instruction else f"{shots} demonstrations"
+    averaged = "" if only else f"mean over {len(asked)} prompts of {shown}"
     vector = TaskVector(
         vectors=theta,
         layers=tuple(range(model.n_layers)),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from icl_vectors.report.drawing import (
     BLUE,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DISTANCE = "cosine distance (1 − cosine)"
 COLOUR_MAP = "cividis"
 INSTRUCTION = "instruction"  # the source of hollow marks
+Group: TypeAlias = tuple[str, str]  # task, source
 
 
 def maps(run: Run) -> list[Drawing]:
@@ -173,20 +174,22 @@ def _draw_map(
 def _label_tasks(
     axes: "Axes", points: Sequence[Point], places: Sequence[tuple[float, float]]
 ) -> None:
-    centres = {}
-    for task in dict.fromkeys(point.task for point in points):
-        named = zip(places, points, strict=True)
-        own = [place for place, point in named if point.task == task]
-        centres[task] = median(x for x, _ in own), median(y for _, y in own)
+    groups: dict[Group, list[tuple[float, float]]] = {}
+    for place, point in zip(places, points, strict=True):
+        groups.setdefault((point.task, point.source), []).append(place)
+    centres = {
+        group: (median(x for x, _ in own), median(y for _, y in own))
+        for group, own in groups.items()
+    }
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    sizes = {task: 0.0165 * len(short(task)) * (right - left) for task in centres}
+    sizes = {group: 0.0165 * len(short(group[0])) * (right - left) for group in centres}
     placed = _apart(centres, sizes, 0.034 * (top - bottom))
-    for task, (x, y) in placed.items():
-        x = min(max(x, left + sizes[task] / 2), right - sizes[task] / 2)
+    for group, (x, y) in placed.items():
+        x = min(max(x, left + sizes[group] / 2), right - sizes[group] / 2)
         axes.text(
             x,
             y,
-            short(task),
+            short(group[0]),
             fontsize=7,
             ha="center",
             va="center",
@@ -195,16 +198,16 @@ def _label_tasks(
 
 
 def _apart(
-    centres: dict[str, tuple[float, float]], widths: dict[str, float], height: float
-) -> dict[str, tuple[float, float]]:
+    centres: dict[Group, tuple[float, float]], widths: dict[Group, float], height: float
+) -> dict[Group, tuple[float, float]]:
     """Labels from bottom to top, each lifted over those that it would cover."""
-    placed: dict[str, tuple[float, float]] = {}
-    for task, (x, y) in sorted(centres.items(), key=lambda item: (item[1][1], item[0])):
+    placed: dict[Group, tuple[float, float]] = {}
+    for group, (x, y) in sorted(centres.items(), key=lambda item: (item[1][1], item[0])):
         for other, (other_x, other_y) in sorted(placed.items(), key=lambda item: item[1][1]):
-            beside = abs(x - other_x) > (widths[task] + widths[other]) / 2
+            beside = abs(x - other_x) > (widths[group] + widths[other]) / 2
             if not beside and abs(y - other_y) < height:
                 y = other_y + height
-        placed[task] = x, y
+        placed[group] = x, y
     return placed
 
 
