@@ -45,7 +45,7 @@ def _render(tokenizer: Any, messages: list[dict[str, str]], **options: Any) -> s
             template = FIXED_DAY + template
         found: str = tokenizer.apply_chat_template(
             messages,
-            template,
+            chat_template=template,
             tokenize=False,
             enable_thinking=False,
             date_string=DAY,
