@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from icl_vectors.engine.config import ALL_TASKS, PromptsConfig, Tasks, asked
+from icl_vectors.engine.config import ALL_TASKS, PromptsConfig, Seeds, Tasks, asked
 from icl_vectors.engine.experiment import Experiment, in_python, place
-from icl_vectors.engine.results import Results
+from icl_vectors.engine.results import Results, Vectors
 from icl_vectors.experiments.cluster import Cluster
 from icl_vectors.experiments.conflict import Conflict
+from icl_vectors.experiments.summary import summary
 from icl_vectors.experiments.sweep import Sweep
 from icl_vectors.experiments.vocabulary import Vocabulary
 from icl_vectors.notebook import default_observer
 from icl_vectors.observer import Observer
+from icl_vectors.runs.folder import Unit, vector_file
 from icl_vectors.tasks.choose import PAPER_PAIRS
 
 
@@ -20,6 +22,7 @@ class ReproduceConfig(PromptsConfig):
     """What `reproduce` is asked for."""
 
     tasks: Tasks = asked("all", ALL_TASKS)
+    seeds: Seeds = asked(None, "Several seeds: 41,42,…; a folder each, one report.")
 
 
 class Reproduce(Sweep):
@@ -27,7 +30,8 @@ class Reproduce(Sweep):
 
     Sweep, cluster, conflict and vocabulary, with a verdict on every claim.
 
-    Conflicts are run for those of the paper's pairs whose tasks are among `tasks`.
+    Conflicts are run for those of the paper's pairs whose tasks are among `tasks`. With several
+    seeds each is a run of its own, in the folder seedN, and the report gives every claim over all.
 
     Example: icl-vectors reproduce --output runs/paper
     """
@@ -51,32 +55,51 @@ class Reproduce(Sweep):
             IclVectorsError, RunError: as the experiments do.
         """
         observer = observer or default_observer()
-        of_all = ("test", "dev", "seed", "template", "chat")
-        shared = {name: getattr(config, name) for name in of_all}
-        own: dict[str, Any] = {"dummies": config.dummies, "batch_size": config.batch_size}
-        names = {task.name for task in config.tasks}
-        pairs = [pair for pair in PAPER_PAIRS.split(",") if set(pair.split(":")) <= names]
-        parts: list[tuple[type[Experiment], dict[str, Any]]] = [
-            (Sweep, {"tasks": config.tasks, "shots": config.shots, **own})
-        ]
-        if len(names) > 1:
-            parts.append((Cluster, {"tasks": config.tasks, "by_layer": True, **own}))
-        if pairs:
-            parts.append((Conflict, {"pairs": ",".join(pairs), **own}))
-        parts.append((Vocabulary, {"tasks": config.tasks}))
-        failures: Mapping[Any, str] = {}
+        around: dict[str, Any] = {"observer": observer, "provenance": provenance}
         with place(output) as path:
-            for number, (kind, options) in enumerate(parts, 1):
-                observer.notice(f"{number}/{len(parts)} {kind.name}")
-                found = kind.run(
-                    model,
-                    kind.Config(**shared, **options),
-                    output=path,
-                    observer=observer,
-                    provenance=provenance,
-                )
-                failures = found.failures if kind is Sweep else failures
-            return Results.of_run(cls, found.data, path, output is not None, failures)
+            if config.seeds is None:
+                data, failures = _run(model, config, path, **around)
+                return Results.of_run(cls, data, path, output is not None, failures)
+            entries, failures = [], {}
+            for number, seed in enumerate(config.seeds, 1):
+                observer.notice(f"Seed {seed} ({number}/{len(config.seeds)})")
+                one = config.model_copy(update={"seed": seed, "seeds": None})
+                data, failed = _run(model, one, path / f"seed{seed}", **around)
+                entries += data["tasks"]
+                failures |= failed
+            about = {key: data[key] for key in ("schema", "model", "dtype", "n_layers")}
+            data = {**about, "tasks": entries, "summary": summary(entries)}
+            units = [(entry["task"], entry["seed"]) for entry in entries]
+            vectors = Vectors({unit: vector_file(path / f"seed{unit[1]}", *unit) for unit in units})
+            if output is None:
+                return Results(cls, data, None, failures, vectors.read())
+            return Results(cls, data, path, failures, vectors)
+
+
+def _run(
+    model: Any, config: Any, path: Path, **around: Any
+) -> tuple[dict[str, Any], dict[Unit, str]]:
+    """Every experiment with one seed; returns results.json and the units that could not be run."""
+    observer: Observer = around["observer"]
+    of_all = ("test", "dev", "seed", "template", "chat")
+    shared = {name: getattr(config, name) for name in of_all}
+    own: dict[str, Any] = {"dummies": config.dummies, "batch_size": config.batch_size}
+    names = {task.name for task in config.tasks}
+    pairs = [pair for pair in PAPER_PAIRS.split(",") if set(pair.split(":")) <= names]
+    parts: list[tuple[type[Experiment], dict[str, Any]]] = [
+        (Sweep, {"tasks": config.tasks, "shots": config.shots, **own})
+    ]
+    if len(names) > 1:
+        parts.append((Cluster, {"tasks": config.tasks, "by_layer": True, **own}))
+    if pairs:
+        parts.append((Conflict, {"pairs": ",".join(pairs), **own}))
+    parts.append((Vocabulary, {"tasks": config.tasks}))
+    failures: dict[Unit, str] = {}
+    for number, (kind, options) in enumerate(parts, 1):
+        observer.notice(f"{number}/{len(parts)} {kind.name}")
+        found = kind.run(model, kind.Config(**shared, **options), output=path, **around)
+        failures |= found.failures
+    return found.data, failures
 
 
 reproduce = in_python(Reproduce)

@@ -38,7 +38,7 @@ LABELS = {
     "topic": {"business", "politics", "science", "sports"},
     "question_type": {"method", "number", "person", "place", "reason", "time"},
 }
-KEYS = {"name", "category", "version", "description", "source", "licence", "pairs"}
+KEYS = {"instruction", "name", "category", "version", "description", "source", "licence", "pairs"}
 CONTINENTS = {"Africa", "Antarctica", "Asia", "Europe", "North America", "Oceania", "South America"}
 RELIGIONS = {"Buddhism", "Christianity", "Hinduism", "Islam", "Judaism", "Shinto", "Sikhism"}
 ADHERENTS = {

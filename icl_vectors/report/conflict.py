@@ -44,12 +44,13 @@ def text(data: Mapping[str, Any]) -> str:
 
 def answers_follow_theta(conflicts: Sequence[Conflict]) -> Claim:
     """Whether answers follow θ of B against demonstrations of A."""
-    verdict, ours = UNTESTED, "no conflict experiment in this folder"
+    verdict, ours, value = UNTESTED, "no conflict experiment in this folder", None
     if conflicts:
         verdicts = [conflict_verdict(one) for one in conflicts]
         clear = verdicts.count(HOLDS)
         leaning = clear + verdicts.count(WEAKLY)
-        if clear / len(conflicts) >= 0.75:
+        value = clear / len(conflicts)
+        if value >= 0.75:
             verdict = HOLDS
         else:
             verdict = WEAKLY if leaning / len(conflicts) > 0.5 else FAILS
@@ -62,6 +63,7 @@ def answers_follow_theta(conflicts: Sequence[Conflict]) -> Claim:
         verdict,
         "A pair is clear where, with θ of B injected, the 95 % Wilson interval of B lies wholly "
         "above that of A. Clear in ≥ 0.75 of the pairs holds, B above A in more than half weakly.",
+        value,
     )
 
 

@@ -17,7 +17,11 @@ MARKS = {HOLDS: "good", WEAKLY: "warn", FAILS: "bad"}
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim: what the paper says and found, what was found here, and the verdict."""
+    """One claim: what the paper says and found, what was found here, and the verdict.
+
+    Attributes:
+        value: the number that the rule is about; None where it could not be tested.
+    """
 
     name: str
     statement: str
@@ -25,6 +29,7 @@ class Claim:
     ours: str
     verdict: str
     rule: str
+    value: float | None = None
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,18 @@ def task_means(results: Sequence[TaskResult]) -> list[TaskMean]:
     return [_task_mean(group) for group in by_task.values()]
 
 
+def seeds_interval(values: Sequence[float]) -> Interval:
+    """The mean over seeds and its 95 % interval by Student's t; the mean alone of one seed."""
+    from scipy.stats import t
+
+    array = numpy.asarray(values, dtype=float)  # (seed,)
+    mean, n = float(array.mean()), len(array)
+    if n < 2:
+        return Interval(mean)
+    half = float(t.ppf(0.975, n - 1) * array.std(ddof=1) / n**0.5)
+    return Interval(mean, mean - half, mean + half)
+
+
 def mean_interval(values: Sequence[float]) -> Interval:
     """The mean over tasks and its percentile bootstrap interval.
 

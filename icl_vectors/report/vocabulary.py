@@ -34,13 +34,14 @@ def theta_is_not_the_output(vocabulary: Sequence[Vocabulary]) -> Claim:
     """Whether θ's top tokens are something else than the answers."""
     shares = [one.in_outputs for one in vocabulary]
     counted = [share for share in shares if share is not None]
-    verdict = UNTESTED
+    verdict, value = UNTESTED, None
     ours = "no vocabulary experiment in this folder"
     if vocabulary:
         ours = "not counted: read the table"
     if counted:
         apart = sum(share <= FEW_IN_OUTPUTS for share in counted)
-        verdict = graded(apart / len(counted), 0.8, 0.5)
+        value = apart / len(counted)
+        verdict = graded(value, 0.8, 0.5)
         ours = f"{apart} of {len(counted)} projections; whether they name the task: read the table"
     return Claim(
         "θ describes the task",
@@ -52,6 +53,7 @@ def theta_is_not_the_output(vocabulary: Sequence[Vocabulary]) -> Claim:
         f"{FEW_IN_OUTPUTS:.0%} of its top tokens are also answers that the model gave; apart in "
         "≥ 0.80 of the projections holds, ≥ 0.50 weakly. Whether tokens name a task is for the "
         "reader.",
+        value,
     )
 
 

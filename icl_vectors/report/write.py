@@ -18,6 +18,7 @@ from icl_vectors.report.drawing import Drawing, Picture, render
 from icl_vectors.report.dtypes import cosine_figure, precision_tables, read_crossed
 from icl_vectors.report.dtypes.paired import compare_precisions
 from icl_vectors.report.examples import answers_table, examples_table
+from icl_vectors.report.over_seeds import claims_over_seeds
 from icl_vectors.report.page import MOST_SHOWN, page
 from icl_vectors.report.section import Section, claims_table
 from icl_vectors.report.sweep.tables import models_table
@@ -124,8 +125,13 @@ def _together(
     figures = (drawing,) if drawing else ()
     tables = (models_table(runs, labels),)
     whole = Section("together", "All runs together", claims, figures, tables)
+    seeds = claims_over_seeds([(run, sections_of(run)) for run in runs])
     precision = _precision(runs, places, beside)
-    return [*([(beside[0], precision)] if precision else []), (beside[1], whole)]
+    return [
+        *([(beside[0], seeds)] if seeds else []),
+        *([(beside[0], precision)] if precision else []),
+        (beside[1], whole),
+    ]
 
 
 def _claims(section: Section) -> list[Table]:

@@ -1,15 +1,22 @@
 import json
+import shutil
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
+import torch
 
+import icl_vectors as icl
+from icl_vectors.engine.results import Results
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.reproduce import Reproduce, ReproduceConfig
 from icl_vectors.models.load import Model
 from icl_vectors.observer import Observer
+from icl_vectors.report.write import sections_of, write_report
 from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.folder import read_records
+from icl_vectors.runs.reading import read_run
 from icl_vectors.tasks.task import Task
 from tests.experiments.compare import files_without_times
 from tests.listener import Listener
@@ -107,3 +114,62 @@ def test_tasks_too_short_are_refused_before_anything_is_run(llama: Model, tmp_pa
     with pytest.raises(IclVectorsError, match="short has 7"):
         reproduce_small(llama, tmp_path / "run", Listener(), tasks=[MINE, short])
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def of_seeds(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    folder = tmp_path_factory.mktemp("seeds") / "run"
+    found: Results = icl.reproduce(llama, TASKS, seeds="41,42", output=folder, **SMALL)
+    return found
+
+
+def test_several_seeds_are_a_run_each_in_one_frame(
+    of_seeds: Results, folder: Path, llama: Model
+) -> None:
+    assert of_seeds.folder is not None
+    assert {one.name for one in of_seeds.folder.iterdir()} == {"seed41", "seed42"}
+    for name in ("samples.jsonl", "prompts.jsonl", "cluster.csv"):
+        same = [(place / name).read_bytes() for place in (of_seeds.folder / "seed41", folder)]
+        assert same[0] == same[1], "as a run of that seed alone"
+    frame = of_seeds.to_pandas()
+    assert {*frame["seed"]} == {41, 42}
+    own = icl.reproduce(llama, TASKS, seed=42, **SMALL)
+    other = frame[frame["seed"] == 42].reset_index(drop=True)
+    assert other.equals(own.to_pandas().reset_index(drop=True))
+    assert {*of_seeds.vectors} == {(task, seed) for task in TASKS.split(",") for seed in (41, 42)}
+    assert torch.equal(
+        of_seeds.vectors["to_upper", 42].vectors, own.vectors["to_upper", 42].vectors
+    )
+
+
+def test_the_same_command_again_resumes_every_seed(of_seeds: Results, llama: Model) -> None:
+    folder = of_seeds.folder
+    assert folder is not None
+    before = files_without_times(folder / "seed42")
+    shutil.rmtree(folder / "seed41")
+    again = icl.reproduce(llama, TASKS, seeds=[41, 42], output=folder, **SMALL)
+    assert again.data == of_seeds.data
+    assert files_without_times(folder / "seed42") == before
+
+
+def test_every_claim_has_its_value_over_the_seeds(of_seeds: Results) -> None:
+    assert of_seeds.folder is not None
+    page = write_report([of_seeds.folder])
+    text = page.read_text("utf-8")
+    assert "Claim by claim, over seeds" in text and "Every seed" in text
+    places = [of_seeds.folder / name for name in ("seed41", "seed42")]
+    values = [
+        {claim.name: claim for one in sections_of(read_run(place)) for claim in one.claims}
+        for place in places
+    ]
+    table = (of_seeds.folder / "tables" / "claims_over_seeds.md").read_text("utf-8")
+    for name, claim in values[0].items():
+        row = next(line for line in table.splitlines() if line.startswith(f"| {name} |"))
+        other = values[1][name]
+        if claim.value is None or other.value is None:
+            continue
+        mean, half = fmean((claim.value, other.value)), abs(claim.value - other.value) / 2
+        bound = 12.706 * half  # Student's t of one degree of freedom, times SD / √2
+        shown = f"{mean:.2f} \\[{mean - bound:.2f}, {mean + bound:.2f}\\] (n = 2)"
+        assert shown in row
+    assert any(claim.value is not None for claim in values[0].values())

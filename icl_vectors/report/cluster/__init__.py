@@ -64,19 +64,21 @@ def one_cluster_a_task(cluster: Cluster | None) -> Claim:
         verdict,
         "Mean silhouette score of the vectors by task, cosine distance, in the full space (not on "
         "the map): > 0.25 holds, > 0 weakly.",
+        None if cluster is None else cluster.silhouette,
     )
 
 
 def similar_tasks_are_near(cluster: Cluster | None) -> Claim:
     """How many natural pairs of tasks are each other's nearest."""
-    verdict, ours = UNTESTED, "no cluster experiment in this folder"
+    verdict, ours, value = UNTESTED, "no cluster experiment in this folder", None
     if cluster is not None:
         nearest = cluster.nearest
         pairs = [pair for pair in paper.NATURAL_PAIRS if set(pair) <= set(nearest)]
         ours = "none of the pairs was run"
         if pairs and len(nearest) > 2:
             mutual = [(a, b) for a, b in pairs if nearest[a] == b and nearest[b] == a]
-            verdict = graded(len(mutual) / len(pairs), 0.75, 0.5)
+            value = len(mutual) / len(pairs)
+            verdict = graded(value, 0.75, 0.5)
             ours = f"{len(mutual)} of {len(pairs)} pairs"
         elif pairs:
             ours = "only two tasks were run: they are nearest by necessity"
@@ -90,6 +92,7 @@ def similar_tasks_are_near(cluster: Cluster | None) -> Claim:
         f"Of the pairs {listed}, as far as both tasks were run: the share in which each is the "
         "other's nearest task (cosine distance of mean θ): ≥ 0.75 holds, ≥ 0.50 weakly. Not "
         "tested with two tasks or fewer.",
+        value,
     )
 
 

@@ -66,7 +66,7 @@ def _there(drawings: Sequence[Drawing | None]) -> tuple[Drawing, ...]:
 
 def theta_carries_the_task(tasks: Sequence[TaskMean]) -> Claim:
     """Hypothesis / regular, where the model learns in context at all."""
-    verdict, ours = UNTESTED, _too_few(tasks)
+    verdict, ours, value = UNTESTED, _too_few(tasks), None
     if len(tasks) >= FEWEST_TASKS:
         regular = [task.regular.mean for task in tasks]
         recovered = ratio_interval(successes(tasks), regular)
@@ -74,7 +74,8 @@ def theta_carries_the_task(tasks: Sequence[TaskMean]) -> Claim:
         if recovered is None or not _above(learned, 0):
             ours = f"regular − baseline is {learned}: the model does not learn these tasks"
         else:
-            verdict = graded(recovered.value, 0.8, 0.5)
+            value = recovered.value
+            verdict = graded(value, 0.8, 0.5)
             ours = f"{recovered} of regular, {len(tasks)} tasks"
     return Claim(
         "θ carries the task",
@@ -87,16 +88,18 @@ def theta_carries_the_task(tasks: Sequence[TaskMean]) -> Claim:
         f"{NO_SUCCESS} counts as hypothesis 0. Not tested with fewer than "
         f"{FEWEST_TASKS} tasks, or where the 95 % bootstrap interval over tasks of "
         "regular − baseline is not above 0.",
+        value,
     )
 
 
 def theta_beats_baseline(tasks: Sequence[TaskMean]) -> Claim:
     """Hypothesis − baseline over tasks."""
-    verdict, ours = UNTESTED, _too_few(tasks)
+    verdict, ours, value = UNTESTED, _too_few(tasks), None
     if len(tasks) >= FEWEST_TASKS:
         pairs = zip(successes(tasks), tasks, strict=True)
         gain = mean_interval([success - task.baseline.mean for success, task in pairs])
-        verdict = HOLDS if _above(gain, 0) else WEAKLY if gain.value > 0 else FAILS
+        value = gain.value
+        verdict = HOLDS if _above(gain, 0) else WEAKLY if value > 0 else FAILS
         ours = f"+{gain}" if gain.value >= 0 else str(gain)
         ours += f", {len(tasks)} tasks"
     return Claim(
@@ -109,17 +112,19 @@ def theta_beats_baseline(tasks: Sequence[TaskMean]) -> Claim:
         "Mean of hypothesis − baseline over tasks: 95 % bootstrap interval above 0 holds, mean "
         f"above 0 weakly. {NO_SUCCESS} counts as hypothesis 0. "
         f"Not tested with fewer than {FEWEST_TASKS} tasks.",
+        value,
     )
 
 
 def most_tasks_gain(tasks: Sequence[TaskMean]) -> Claim:
     """The share of tasks on which θ alone is clearly over the baseline."""
-    verdict, ours = UNTESTED, _too_few(tasks)
+    verdict, ours, value = UNTESTED, _too_few(tasks), None
     if len(tasks) >= FEWEST_TASKS:
         gaining = [
             task for task in tasks if not task.fails and task.hypothesis.low > task.baseline.high
         ]
-        verdict = graded(len(gaining) / len(tasks), 0.8, 0.5)
+        value = len(gaining) / len(tasks)
+        verdict = graded(value, 0.8, 0.5)
         ours = f"{len(gaining)} of {len(tasks)} tasks ({_by_category(gaining, tasks)})"
     return Claim(
         "in most tasks",
@@ -130,6 +135,7 @@ def most_tasks_gain(tasks: Sequence[TaskMean]) -> Claim:
         "Share of tasks whose 95 % Wilson interval of hypothesis lies wholly above that of "
         "baseline: ≥ 0.80 holds, ≥ 0.50 weakly. "
         f"{NO_SUCCESS} does not count as gaining. Not tested with fewer than {FEWEST_TASKS} tasks.",
+        value,
     )
 
 
@@ -155,6 +161,7 @@ def intermediate_layer(curve: Curve | None, n_layers: int) -> Claim:
         "lowest): 95 % bootstrap interval over tasks within 0.25 to 0.75 holds, only the peak "
         "itself within it weakly. Not tested where no block below 0.25 or none above 0.75 was "
         "swept.",
+        None if verdict == UNTESTED or curve is None else curve.depth.value,
     )
 
 

@@ -23,21 +23,25 @@ def sweep_table(data: Mapping[str, Any]) -> str:
     Where a task has few labels, a column says what the best constant answer earns.
     """
     few = any(map(_has_few_labels, data["tasks"]))
-    header = f"{'task':<27}" + "".join(f"{method:<19}" for method in METHODS)
+    seeds = len({entry["seed"] for entry in data["tasks"]}) > 1
+    names = [
+        in_one_line(entry["task"]) + (f" seed {entry['seed']}" if seeds else "")
+        for entry in data["tasks"]
+    ]
+    width = max(27, *(len(name) + 1 for name in names), 0)
+    header = f"{'task':<{width}}" + "".join(f"{method:<19}" for method in METHODS)
     header += "constant  " if few else ""
     lines = [header + f"layer  {'n':>3}  accuracy by layer (dev)"]
-    for entry in data["tasks"]:
+    for name, entry in zip(names, data["tasks"], strict=True):
         cells = "".join(f"{interval(entry[method]):<19}" for method in METHODS)
         cells += f"{_constant(entry):<10}" if few else ""
-        seed = f" seed {entry['seed']}" if len({e["seed"] for e in data["tasks"]}) > 1 else ""
-        name = in_one_line(entry["task"]) + seed
         distinct = "" if entry["n_distinct"] == entry["n_test"] else "*"
         lines.append(
-            f"{name:<27}{cells}{entry['best_layer']:>5}  {entry['n_test']:>3}"
+            f"{name:<{width}}{cells}{entry['best_layer']:>5}  {entry['n_test']:>3}"
             f"{distinct:1} {spark_line(entry['dev_accuracy_by_layer'])}"
             + (f"  ! {'; '.join(faults)}" if (faults := faults_of(entry)) else "")
         )
-    lines += _remarks(data)
+    lines += _remarks(data, width)
     return "\n".join(lines)
 
 
@@ -54,11 +58,11 @@ def _over_seeds(method: str, found: Mapping[str, float]) -> str:
     return f"{method} {found['mean']:.2f} ± {found['sd']:.2f} {span}"
 
 
-def _remarks(data: Mapping[str, Any]) -> list[str]:
+def _remarks(data: Mapping[str, Any], width: int) -> list[str]:
     summary, lines = data["summary"], []
     if summary["regular"] is not None:
         means = "".join(f"{summary[method]:<19.2f}" for method in METHODS)
-        lines.append(f"{'mean':<27}{means}")
+        lines.append(f"{'mean':<{width}}{means}")
     if summary["recovered"] is not None:
         few = len({entry["task"] for entry in data["tasks"]}) < FEW_TASKS
         lines.append(
