@@ -90,8 +90,8 @@ def schema(
 
     Example: icl-vectors schema results
     """
+    from icl_vectors.runs.results_file import ResultsFile
     from icl_vectors.runs.run_file import RunFile
-    from icl_vectors.runs.schema import ResultsFile
 
     kinds: dict[str, Any] = {"run": RunFile, "results": ResultsFile}
     kinds |= {one: experiment(one).Config for one in experiment_names()}

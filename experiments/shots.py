@@ -22,7 +22,7 @@ from icl_vectors.engine.experiment import Experiment, Outcome, in_python
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.compare.config import Curve
 from icl_vectors.experiments.measures import COMPARISON, METHODS, samples_of, unit_result
-from icl_vectors.experiments.sweep import swept
+from icl_vectors.experiments.swept import swept
 from icl_vectors.layers import parse_layers
 from icl_vectors.plain_text import in_one_line
 from icl_vectors.prompts.sampling import Prompt, require_pairs, sample_prompts

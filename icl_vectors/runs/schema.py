@@ -5,7 +5,7 @@ edited, or damaged: nothing is believed before it is validated.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AliasChoices,
@@ -289,21 +289,3 @@ class MethodSummary(Model):
     jobs: Count = 0
     against: dict[Text, Against]
     beats_controls: StrictBool | None
-
-
-class ResultsFile(Model):
-    """results.json: the parts of the experiments that were run in the folder."""
-
-    schema_: Literal[1] = Field(1, alias="schema")
-    model: Text
-    dtype: Text
-    n_layers: Count
-    tasks: tuple[TaskResult, ...] = ()
-    summary: dict[str, Any] = {}
-    conflict: tuple[Conflict, ...] = ()
-    cluster: Cluster | None = None
-    vocabulary: tuple[Vocabulary, ...] = ()
-    compare: tuple[Compared, ...] = ()
-    compare_summary: tuple[MethodSummary, ...] = ()
-    compare_arrows: tuple[Compared, ...] = ()
-    compare_shots: tuple[Compared, ...] = ()
