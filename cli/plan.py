@@ -15,6 +15,7 @@ from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.discovery import experiment as kind_of
 from icl_vectors.discovery import experiment_names
 from icl_vectors.errors import IclVectorsError, unknown_name
+from icl_vectors.experiments.compare.config import CompareConfig
 from icl_vectors.experiments.sweep import Sweep, SweepConfig
 
 OF_PLAN_ALONE = (
@@ -78,15 +79,17 @@ def _plan(
             "--methods with --seeds or --answer: expected --seed alone; a comparison has one seed "
             "and compares first tokens."
         )
+    about = {"revision": opening.revision, "trust_remote_code": opening.trust_remote_code}
+    compare = None
+    if methods is not None:
+        compare = CompareConfig.make(methods=methods, controls=controls)
     settings: dict[str, Any] = {
-        "methods": methods,
-        "controls": controls,
+        "compare": compare,
         "dtypes": opening.dtypes,
         "memory": parse_memory(memory) if memory is not None else None,
         "calibrate": calibrate,
         "device": opening.device,
-        "revision": opening.revision,
-        "trust_remote_code": opening.trust_remote_code,
+        "source": about,
         "notice": say(quiet or json),
     }
     plans = []

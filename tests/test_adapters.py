@@ -15,6 +15,7 @@ import icl_vectors as icl
 from icl_vectors.cli.main import run
 from icl_vectors.cost.plan import plan_sweep
 from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.sweep import SweepConfig
 from icl_vectors.models import adapters
 from icl_vectors.models.adapters import KINDS
 from icl_vectors.models.load import load_model
@@ -96,7 +97,9 @@ def test_the_command_line_opens_an_adapter_and_run_json_names_its_base(
 
 
 def test_plan_reads_the_base_of_an_adapter(adapter: Path, llama_folder: Path) -> None:
-    of_adapter, of_base = (plan_sweep(str(one), ["to_upper"]) for one in (adapter, llama_folder))
+    of_adapter, of_base = (
+        plan_sweep(str(one), SweepConfig.make(tasks="to_upper")) for one in (adapter, llama_folder)
+    )
     assert {**of_adapter, "model": ""} == {**of_base, "model": ""}
 
 

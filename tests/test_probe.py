@@ -10,6 +10,7 @@ from transformers import AutoConfig
 import icl_vectors as icl
 from icl_vectors.cost.plan import plan_sweep
 from icl_vectors.errors import IclVectorsError
+from icl_vectors.experiments.sweep import SweepConfig
 from icl_vectors.models.architecture import find_architecture
 from icl_vectors.models.load import Model, load_model
 from icl_vectors.models.meta import blueprint
@@ -80,7 +81,9 @@ def test_each_run_of_a_block_in_a_loop_is_a_layer_here_and_without_weights(
     assert model.n_layers == there.n_layers == runs > len({*model.architecture.blocks})
     assert model.way == there.way and not model.way.cached
     assert model.way_reason == there.way_reason == "its blocks run several times in a pass"
-    assert plan_sweep(str(tmp_path / family), ["to_upper"])["n_layers"] == runs
+    assert (
+        plan_sweep(str(tmp_path / family), SweepConfig.make(tasks="to_upper"))["n_layers"] == runs
+    )
 
 
 def test_a_model_whose_states_have_the_tokens_first_is_refused_in_a_line(tmp_path: Path) -> None:

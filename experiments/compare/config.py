@@ -95,7 +95,7 @@ def parse_arrows(given: str | Iterable[str], template: Template) -> tuple[Templa
         IclVectorsError: an arrow is the template's own.
     """
     if not isinstance(given, str):
-        return tuple(Template(text) for text in given)
+        return tuple(replace(template, text=text) for text in given)
     found = []
     for arrow in dict.fromkeys(given.split()):
         text = f"{template.before}{{input}}{arrow}{{output}}{template.after[:-1]}"

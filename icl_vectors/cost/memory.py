@@ -7,11 +7,9 @@ from typing import Any
 import psutil
 import torch
 
-from icl_vectors.cost.prompt_sizes import longest
 from icl_vectors.cost.speed import measure_speed
 from icl_vectors.cost.work import Pass, Shape, passes_of_unit
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.graph.task import GROUP
 from icl_vectors.models.architecture import Architecture, text_config
 from icl_vectors.models.dtypes import QUANTISED, require_computes
 from icl_vectors.models.memory import LARGEST_ON_SERVER, prompts_at_once
@@ -71,17 +69,12 @@ class Cost:
         self.config = text_config(module.config)
         self.layers, self.asked = layers, batch_size
         self.shape = Shape.of(module, architecture)
-        every = [one for both in prompts.values() for part in both for one in part]
-        self.longest = longest(every)
-        self.suffixes = max(len(one.suffixes) for one in every)
+        self.every = [one for both in prompts.values() for part in both for one in part]
         self.most = max(len(part) for both in prompts.values() for part in both)
 
     def of_prompt(self, dtype: str) -> int:
         """Bytes that one prompt of a batch takes."""
-        rows = max(self.suffixes, GROUP)
-        return bytes_of_prompt(
-            self.module, self.architecture, dtype, self.longest, self.suffixes, rows
-        )
+        return bytes_of_prompt(self.module, self.architecture, dtype, self.every)
 
     def in_dtype(self, dtype: str, places: Sequence[Place]) -> dict[str, Any]:
         """Memory in one dtype, and where it fits."""
@@ -146,7 +139,7 @@ class Cost:
                     len(dev),
                     len(test),
                     len(self.layers),
-                    self.suffixes - 1,
+                    max(len(one.suffixes) for one in dev) - 1,
                     self.shape.n_layers,
                     hidden,
                     width,

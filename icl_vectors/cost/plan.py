@@ -1,6 +1,6 @@
 """`plan`: the configuration and the prompts' lengths are read, everything else is computed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,8 @@ from icl_vectors.cost.memory import Cost, best_choice, places_here
 from icl_vectors.cost.methods import costs_of_methods
 from icl_vectors.cost.prompt_sizes import sized
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.experiments.compare.config import parse_controls
-from icl_vectors.experiments.sweep import SweepConfig
+from icl_vectors.experiments.compare.config import CompareConfig
 from icl_vectors.layers import parse_layers
-from icl_vectors.methods.registry import parse_methods
 from icl_vectors.models.adapters import base_of
 from icl_vectors.models.architecture import find_architecture, on_meta
 from icl_vectors.models.dtypes import check_dtype, choose_dtype
@@ -19,6 +17,7 @@ from icl_vectors.models.load import choose_device
 from icl_vectors.models.memory import LARGEST_ON_SERVER
 from icl_vectors.models.meta import blueprint
 from icl_vectors.models.source import load_config, load_tokenizer
+from icl_vectors.prompts.encoding import longest
 from icl_vectors.remote.cost import bytes_up
 from icl_vectors.runs.folder import Unit
 
@@ -29,24 +28,23 @@ NF4_FIRST = "smaller than int8, and its answers do not depend on the batch as in
 
 def plan_sweep(
     reference: str,
-    *given: Any,
+    run: Any,
+    *,
     dtypes: Sequence[str] = ("auto",),
     memory: int | None = None,
     calibrate: bool = False,
     device: str | None = None,
-    revision: str | None = None,
-    trust_remote_code: bool = False,
+    source: Mapping[str, Any] | None = None,
     notice: Callable[[str], None] = lambda text: None,
-    methods: str | None = None,
-    controls: str = "all",
-    **options: Any,
+    compare: CompareConfig | None = None,
 ) -> dict[str, Any]:
-    """What `sweep` with the same arguments would cost; nothing is run, no weight is loaded.
+    """What an experiment would cost; nothing is run, no weight is loaded.
 
     Args:
-        given, options: of the sweep, as `icl_vectors.sweep` takes them; or the configuration of an
-            experiment that is made of sweeps, such as `ShotsConfig`.
-        methods: also what `compare` would cost with these methods and `controls`.
+        run: a `SweepConfig`, or the configuration of an experiment that is made of sweeps, such as
+            `ShotsConfig`.
+        source: `revision` and `trust_remote_code` of the model.
+        compare: also what `compare` would cost with the methods and controls of this one.
         dtypes: "auto" alone tells of the checkpoint's own dtype, bfloat16, nf4 and int8. The first
             that fits is recommended.
         memory: bytes of a GPU to ask about in place of this machine.
@@ -57,13 +55,11 @@ def plan_sweep(
     """
     if device is not None:
         choose_device(device)  # refuses what this machine has not
-    about: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    about = {"revision": None, "trust_remote_code": False, **(source or {})}
     config = load_config(reference, notice=notice, **about)
-    module = blueprint(config, trust_remote_code=trust_remote_code)
+    module = blueprint(config, trust_remote_code=about["trust_remote_code"])
     architecture, _ = on_meta(module, find_architecture(module))
     depth = len(architecture.blocks)
-    run: Any = given[0] if given and hasattr(given[0], "units") else None
-    run = run or SweepConfig.make(*given, **options)
     layers, batch_size = parse_layers(run.layers, depth), run.batch_size
     tokenizer = _tokenizer(reference, about)
     run = run if tokenizer is None else run.for_model(tokenizer)
@@ -71,8 +67,6 @@ def plan_sweep(
         unit: tuple(sized(tokenizer, run.template, part) for part in run.prompts(unit))
         for unit in run.units
     }
-    compared = parse_methods(methods) if methods is not None else []
-    held_against = parse_controls(controls)
     cost = Cost(module, architecture, prompts, layers, batch_size)
     named = _dtypes(dtypes, config)
     of_dtypes = [cost.in_dtype(dtype, places_here(memory)) for dtype in named]
@@ -88,7 +82,7 @@ def plan_sweep(
         "hidden_size": architecture.hidden,
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
         "path": "cached" if architecture.keeps_cache else "whole",
-        "longest_prompt": cost.longest,
+        "longest_prompt": longest(cost.every),
         "tokens_estimated": tokenizer is None,
         "dtypes": of_dtypes,
         "dtype": best[0] if best else None,
@@ -97,17 +91,17 @@ def plan_sweep(
         "work": cost.work(size),
         "remote": cost.remote(named[0], _sent(run)),
         "compare": costs_of_methods(
-            compared,
+            compare.chosen,
             [both for (_, seed), both in prompts.items() if seed == run.units[0][1]],
             tokenizer=tokenizer,
             layers=layers,
             n_layers=depth,
             n_heads=architecture.heads,
             batch_size=size,
-            with_variants=bool(held_against),
+            with_variants=bool(compare.controls),
             way=cost.way,
         )
-        if compared
+        if compare
         else None,
     }
 

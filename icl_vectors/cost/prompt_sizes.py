@@ -32,11 +32,6 @@ def tokens_of_text(tokenizer: Any | None, text: str) -> int:
     return 1 + estimated_tokens(text) if tokenizer is None else len(encode_plain(tokenizer, text))
 
 
-def longest(prompts: Sequence[EncodedPrompt]) -> int:
-    """Tokens of the longest prompt."""
-    return max(len(one.shared) + max(map(len, one.suffixes)) for one in prompts)
-
-
 def estimated_tokens(text: str) -> int:
     """About how many tokens a text has: signs and digits one each, words by their length."""
     return sum(ceil(len(piece) / LETTERS_OF_TOKEN) for piece in PIECES.findall(text))

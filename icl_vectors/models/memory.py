@@ -13,7 +13,6 @@ import psutil
 import torch
 
 from icl_vectors.errors import RunError
-from icl_vectors.graph.task import GROUP
 from icl_vectors.models.load import Model
 from icl_vectors.models.memory_estimate import bytes_of_prompt, is_out_of_memory
 from icl_vectors.prompts.encoding import EncodedPrompt
@@ -121,13 +120,5 @@ def with_smaller_batches(
 
 def _bytes_per_prompt(model: Model, prompts: Sequence[EncodedPrompt]) -> int:
     """What one prompt of a batch needs at most, while its suffixes or its sweep run."""
-    tokens = max(len(prompt.shared) + max(map(len, prompt.suffixes)) for prompt in prompts)
-    suffixes = max(len(prompt.suffixes) for prompt in prompts)
-    return bytes_of_prompt(
-        model.nnsight._module,
-        replace(model.architecture, keeps_cache=model.way.cached, hidden=model.hidden),
-        model.dtype,
-        tokens,
-        suffixes,
-        max(suffixes, GROUP),
-    )
+    architecture = replace(model.architecture, keeps_cache=model.way.cached, hidden=model.hidden)
+    return bytes_of_prompt(model.nnsight._module, architecture, model.dtype, prompts)

@@ -5,15 +5,17 @@ embeddings, norms, the head and experts held as stacked parameters stay in bfloa
 """
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psutil
 import torch
 
 from icl_vectors.errors import IclVectorsError, OutOfMemory
+from icl_vectors.graph.task import GROUP
 from icl_vectors.models.architecture import Architecture, stated, text_config
 from icl_vectors.models.dtypes import QUANTISED
+from icl_vectors.prompts.encoding import EncodedPrompt, longest
 
 FLOAT32, FLOAT16 = 4, 2
 BITS_OF_WEIGHT = {"int8": 8, "nf4": 4, "fp4": 4}
@@ -83,13 +85,12 @@ def _kept_width(block: Any) -> int:
 
 
 def bytes_of_prompt(
-    module: Any, architecture: Architecture, dtype: str, tokens: int, suffixes: int, rows: int
+    module: Any, architecture: Architecture, dtype: str, prompts: Sequence[EncodedPrompt]
 ) -> int:
-    """What one prompt of a batch needs at most, while its suffixes or its sweep run.
-
-    Args:
-        tokens: of the longest prompt; suffixes: query and dummies; rows: logits held at once.
-    """
+    """What one prompt of a batch needs at most, while its suffixes or its sweep run."""
+    tokens = longest(prompts)
+    suffixes = max(len(one.suffixes) for one in prompts)
+    rows = max(suffixes, GROUP)  # of logits held at once
     width, hidden = width_of(dtype), architecture.hidden
     inner = inner_size(text_config(module.config), hidden)
     cache = cache_bytes_of_token(module, architecture, dtype) * tokens * suffixes

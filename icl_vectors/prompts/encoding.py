@@ -47,6 +47,11 @@ class EncodedPrompt:
     first: tuple[int, ...] = ()
 
 
+def longest(prompts: Sequence[EncodedPrompt]) -> int:
+    """Tokens of the longest prompt."""
+    return max(len(one.shared) + max(map(len, one.suffixes)) for one in prompts)
+
+
 def encode_prompt(tokenizer: Any, template: Template, prompt: Prompt, limit: int) -> EncodedPrompt:
     """Token ids of one prompt, with its dummies, its query alone, and its answers' first tokens.
 

@@ -25,7 +25,7 @@ def measure(reference: str, dtype: str, case: str) -> dict[str, Any]:
     from time import perf_counter
 
     from icl_vectors.cost.plan import plan_sweep
-    from icl_vectors.experiments.sweep import sweep
+    from icl_vectors.experiments.sweep import SweepConfig, sweep
     from icl_vectors.models.load import load_model
     from icl_vectors.models.memory import peak_bytes
     from icl_vectors.tasks.task import Task
@@ -35,7 +35,7 @@ def measure(reference: str, dtype: str, case: str) -> dict[str, Any]:
     if shots > 100:  # more pairs than any built-in task has
         task = Task.from_pairs("numbers", {f"{i}": f"{i + 1}" for i in range(1000)})
     settings: dict[str, Any] = {"tasks": [task], "test": prompts, "dev": 4, "shots": shots}
-    planned = plan_sweep(reference, dtypes=[dtype], layers=layers, **settings)
+    planned = plan_sweep(reference, SweepConfig(layers=layers, **settings), dtypes=[dtype])
     model = load_model(reference, dtype=dtype)
     for weight in model.nnsight._module.parameters():
         weight.view(-1)[::512].sum()  # files that are mapped count only when they are read

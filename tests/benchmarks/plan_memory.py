@@ -21,13 +21,15 @@ HEAD = "| model | dtype | planned GB | measured GB | ratio | planned s | measure
 def measure(reference: str, dtype: str, prompts: int) -> dict[str, Any]:
     """Planned and measured peak memory and time of one task, in this process."""
     from icl_vectors.cost.plan import plan_sweep
-    from icl_vectors.experiments.sweep import sweep
+    from icl_vectors.experiments.sweep import SweepConfig, sweep
     from icl_vectors.models.load import load_model
     from icl_vectors.models.memory import forget_peak, peak_bytes
 
     settings: dict[str, Any] = {"tasks": TASK, "dev": prompts, "test": prompts}
     model = load_model(reference, dtype=dtype)
-    planned = plan_sweep(reference, dtypes=[dtype], calibrate=True, batch_size=25, **settings)
+    planned = plan_sweep(
+        reference, SweepConfig(batch_size=25, **settings), dtypes=[dtype], calibrate=True
+    )
     place = planned["dtypes"][0]["places"][-1]
     for weight in model.nnsight._module.parameters():
         weight.view(-1)[::512].sum()  # files that are mapped count only when they are read

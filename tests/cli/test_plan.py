@@ -7,7 +7,9 @@ import pytest
 
 from icl_vectors.cli.main import run
 from icl_vectors.cost.plan import plan_sweep
-from icl_vectors.cost.prompt_sizes import longest, sized
+from icl_vectors.cost.prompt_sizes import sized
+from icl_vectors.experiments.sweep import SweepConfig
+from icl_vectors.prompts.encoding import longest
 from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.prompts.template import Template
 from icl_vectors.runs.files import read_lines
@@ -114,11 +116,11 @@ def test_whole_answers_are_said_not_to_be_counted(command: Command, llama_folder
 
 
 def test_calibration_measures_this_machine(llama_folder: Path) -> None:
-    tasks: dict[str, Any] = {"tasks": ["to_upper"], "dev": 4, "test": 4}
-    found = plan_sweep(str(llama_folder), dtypes=["float32"], calibrate=True, **tasks)
+    tasks = SweepConfig.make(tasks=["to_upper"], dev=4, test=4)
+    found = plan_sweep(str(llama_folder), tasks, dtypes=["float32"], calibrate=True)
     seconds: Any = found["dtypes"][0]["seconds"]
     assert seconds["device"] and 0 < seconds["estimated"] < 60
-    uncalibrated = plan_sweep(str(llama_folder), dtypes=["float32"], **tasks)
+    uncalibrated = plan_sweep(str(llama_folder), tasks, dtypes=["float32"])
     assert "seconds" not in uncalibrated["dtypes"][0]
 
 

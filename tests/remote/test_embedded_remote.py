@@ -7,6 +7,7 @@ from torch.testing import assert_close
 
 import icl_vectors as icl
 from icl_vectors.cost.plan import plan_sweep
+from icl_vectors.experiments.sweep import SweepConfig
 from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.folder import read_json, read_records
 from tests.ndif.server import NdifServer
@@ -36,7 +37,9 @@ def test_the_embedded_model_gives_there_what_it_gives_here(
         name = f"vectors/{task}.seed41.safetensors"
         one, other = (icl.TaskVector.load(folder / name) for folder in (here, there))
         assert_close(other.vectors, one.vectors, atol=1e-5, rtol=1e-5)
-    planned = plan_sweep("gemma-3-270m", TASKS, dtypes=["float32"], **COUNTS)["remote"]
+    planned = plan_sweep(
+        "gemma-3-270m", SweepConfig.make(tasks=TASKS, **COUNTS), dtypes=["float32"]
+    )["remote"]
     done = [record for record in read_records(there) if record["event"] == "done"]
     assert planned["jobs"] == len(done)
     for way in ("bytes_up", "bytes_down"):
