@@ -37,9 +37,8 @@ def test_the_embedded_model_gives_there_what_it_gives_here(
         name = f"vectors/{task}.seed41.safetensors"
         one, other = (icl.TaskVector.load(folder / name) for folder in (here, there))
         assert_close(other.vectors, one.vectors, atol=1e-5, rtol=1e-5)
-    planned = plan_sweep(
-        "gemma-3-270m", SweepConfig.make(tasks=TASKS, **COUNTS), dtypes=["float32"]
-    )["remote"]
+    asked = SweepConfig.make(tasks=TASKS, **COUNTS)
+    planned = plan_sweep("gemma-3-270m", asked, dtypes=["float32"])["remote"]
     done = [record for record in read_records(there) if record["event"] == "done"]
     assert planned["jobs"] == len(done)
     for way in ("bytes_up", "bytes_down"):
