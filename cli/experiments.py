@@ -219,7 +219,7 @@ class Comparison:
         self._dtypes.append(model.dtype)
         self._cross = self._cross or CrossPrecision(folder)
         self._say(f"Reading θ of each test prompt in {model.dtype} …")
-        self._cross.learn(model)
+        self._cross.read_thetas(model)
 
     def finish(self, reopen: Callable[[str], "Model"]) -> bool:
         """θ of each precision in every other; False where there is nothing to compare."""

@@ -48,7 +48,7 @@ class CrossPrecision:
         self._thetas: dict[str, dict[Unit, Tensor]] = {}
         self._cells: list[dict[str, Any]] = []
 
-    def learn(self, model: Model) -> None:
+    def read_thetas(self, model: Model) -> None:
         """Read each test prompt's θ under this model's dtype.
 
         Raises:

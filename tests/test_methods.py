@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.compare.prompts import variant
 from icl_vectors.experiments.compare.summary import cost_of
-from icl_vectors.graph.hooks import places, projection_of
+from icl_vectors.graph.hooks import projection_of
 from icl_vectors.methods.cost import cost_of_ranking, tokens_of
 from icl_vectors.methods.icv import STRENGTHS
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
@@ -209,8 +209,8 @@ def test_shuffled_answers_keep_inputs_and_outputs_and_never_meet_again() -> None
 
 
 def test_a_block_without_one_output_projection_is_refused(tiny: Tiny) -> None:
-    assert len(places(tiny.model, True)["projections"]) == N_LAYERS
-    assert places(tiny.model, False)["projections"] == []
+    assert len(hook_points(tiny.model, True)["projections"]) == N_LAYERS
+    assert hook_points(tiny.model, False)["projections"] == []
     with pytest.raises(IclVectorsError, match="one output projection"):
         projection_of(torch.nn.Linear(2, 2))
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from icl_vectors.graph.passes import apply_theta, learn, read_query
+from icl_vectors.graph.passes import apply_theta, read_query, read_theta
 from icl_vectors.graph.task import NO_INJECTION, run_application
 from icl_vectors.prompts.batches import make_batches, whole_prompts
 from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
@@ -109,7 +109,7 @@ def test_blocks_that_give_tuples_are_told_from_those_that_give_tensors(tiny: Tin
     batch = make_batches(encode(tiny, PROMPTS), 5, model.way)[0]
     with model.nnsight.session():
         with torch.no_grad():
-            theta, _, in_tuple = learn(model.nnsight, model.blocks, model.head, batch)
+            theta, _, in_tuple = read_theta(model.nnsight, model.blocks, model.head, batch)
             found: Any = {"in_tuple": in_tuple, "theta": theta}
             found = found.save()
     assert found["in_tuple"] is isinstance_tuple(tiny)

@@ -34,14 +34,14 @@ class Compare(Experiment):
 
     def __init__(self, model: Any, config: CompareConfig, at: Any) -> None:
         from icl_vectors.experiments.compare.prompts import TaskPrompts
-        from icl_vectors.graph.hooks import places
+        from icl_vectors.graph.hooks import hook_points
         from icl_vectors.methods.ranking import read_ranking
 
         super().__init__(model, config, at)
         self.layers = parse_layers(config.layers, model.n_layers)
         self.ranking = read_ranking(config.heads, model.n_layers, model.n_heads)
         if any(method.attention for method in config.chosen):
-            places(model, attention=True)  # refuses models whose attention can't be read
+            hook_points(model, attention=True)  # refuses models whose attention can't be read
         self.prompts = {task.name: TaskPrompts.make(model, config, task) for task in config.tasks}
 
     def configuration(self) -> dict[str, Any]:

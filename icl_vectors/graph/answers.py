@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from icl_vectors.graph.generate import write_answers
-from icl_vectors.graph.passes import learn_at
+from icl_vectors.graph.passes import read_theta_at
 from icl_vectors.prompts.batches import Batch, Part
 from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
@@ -50,7 +50,9 @@ def run_answers(
             written: dict[str, Any] = {"regular": [], "baseline": [], "hypothesis": []}
             fine = []
             for batch, prompts, queries in zip(batches, whole, alone, strict=True):
-                theta = learn_at(language_model, blocks, head, batch, layer)  # (prompt, hidden)
+                theta = read_theta_at(
+                    language_model, blocks, head, batch, layer
+                )  # (prompt, hidden)
                 ways: tuple[tuple[str, list[Part], dict[int, Tensor]], ...] = (
                     ("regular", prompts, {}),
                     ("baseline", queries, {}),

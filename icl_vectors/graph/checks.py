@@ -11,9 +11,9 @@ import torch
 from icl_vectors.graph.passes import (
     apply_theta,
     largest_difference,
-    learn,
     read_arrow,
     read_query,
+    read_theta,
     read_whole,
 )
 from icl_vectors.graph.task import NO_INJECTION
@@ -55,7 +55,7 @@ def run_checks(
     last = beside_none[-1]
     with model.session(job):
         with torch.no_grad():
-            theta, logits, in_tuple = learn(language_model, blocks, head, together)
+            theta, logits, in_tuple = read_theta(language_model, blocks, head, together)
             before = read_query(language_model, head, together)
             own, changed, put = [], [], logits
             for way in [*of_sweep, *beside_none]:
@@ -72,7 +72,7 @@ def run_checks(
 
             batched, uncached = [], []
             for row, one in enumerate(apart):
-                own_theta, own_logits, _ = learn(language_model, blocks, head, one)
+                own_theta, own_logits, _ = read_theta(language_model, blocks, head, one)
                 before = read_query(language_model, head, one)
                 own_put = apply_theta(
                     language_model, blocks, head, one, before, own_theta[:, last], last, in_tuple

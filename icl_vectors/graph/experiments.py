@@ -10,12 +10,12 @@ from torch import Tensor
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.graph.passes import (
     apply_theta,
-    learn,
-    learn_at,
     project,
     read_arrow,
     read_arrows,
     read_query,
+    read_theta,
+    read_theta_at,
 )
 from icl_vectors.graph.task import NO_INJECTION
 from icl_vectors.prompts.batches import Batch, Part
@@ -44,9 +44,9 @@ def run_many_thetas(
             thetas = []
             for batch in batches:
                 if layer is None:
-                    theta, _, _ = learn(language_model, blocks, head, batch)
+                    theta, _, _ = read_theta(language_model, blocks, head, batch)
                 else:
-                    theta = learn_at(language_model, blocks, head, batch, layer)[:, None]
+                    theta = read_theta_at(language_model, blocks, head, batch, layer)[:, None]
                 thetas.append(theta.float().cpu())
                 if progress is not None:
                     progress("θ", batch["prompts"])
@@ -83,7 +83,7 @@ def run_conflict(
         with torch.no_grad():
             answers, fine = [], []
             for batch_b, batch_a in zip(of_b, of_a, strict=True):
-                theta, _, in_tuple = learn(language_model, blocks, head, batch_b)
+                theta, _, in_tuple = read_theta(language_model, blocks, head, batch_b)
                 before = read_query(language_model, head, batch_a)
                 both = [NO_INJECTION, layer]
                 logits = apply_theta(
@@ -177,7 +177,7 @@ def run_by_layer(
         with torch.no_grad():
             values, tokens, own, fine = [], [], [], []
             for batch in batches:
-                _, shown, in_tuple = learn(language_model, blocks, head, batch)
+                _, shown, in_tuple = read_theta(language_model, blocks, head, batch)
                 before = read_query(language_model, head, batch)
                 states, plain = read_arrow(language_model, blocks, head, batch, before, [0])
                 put = theta.to(states).expand(len(states), -1, -1)  # (prompt, layer, hidden)

@@ -14,7 +14,7 @@ NORMS_AFTER_ATTENTION = {  # named so only where another norm follows the feed-f
 }
 
 
-def places(model: "Model", attention: bool) -> dict[str, Any]:
+def hook_points(model: "Model", attention: bool) -> dict[str, Any]:
     """Envoys and counts for the functions of a method, as plain values.
 
     Keys:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_vectors.graph.passes import apply_theta, learn, read_query
+from icl_vectors.graph.passes import apply_theta, read_query, read_theta
 
 
 def likeliest(logits: Tensor, batch: dict[str, Any], rest: Any = 0.0) -> tuple[Tensor, Any]:
@@ -56,7 +56,7 @@ def rest_demonstrated(model: Any, blocks: list[Any], head: Any, batch: dict[str,
     """`rest` after demonstrations and query or dummies, (prompt, suffix, label)."""
     rest: Any = 0.0
     for further in further_of(batch):
-        rest = rest + following(learn(model, blocks, head, further)[1], further)
+        rest = rest + following(read_theta(model, blocks, head, further)[1], further)
     return rest
 
 

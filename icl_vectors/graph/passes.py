@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 
-def learn(
+def read_theta(
     model: Any, blocks: list[Any], head: Any, batch: dict[str, Any]
 ) -> tuple[Tensor, Tensor, bool]:
     """A(S): θ at every layer from the dummy queries, and what is answered to each of them.
@@ -57,8 +57,10 @@ def learn(
     return theta, split_rows(in_order(batch["suffixes"], answers), *by_prompt), in_tuple
 
 
-def learn_at(model: Any, blocks: list[Any], head: Any, batch: dict[str, Any], layer: int) -> Tensor:
-    """θ at one layer, (prompt, hidden): as `learn`, but blocks above it are not run."""
+def read_theta_at(
+    model: Any, blocks: list[Any], head: Any, batch: dict[str, Any], layer: int
+) -> Tensor:
+    """θ at one layer, (prompt, hidden): as `read_theta`, but blocks above it are not run."""
     past: dict[str, Any] = {}
     if batch["shared"] is not None:
         with model.trace(batch["shared"], use_cache=True):

@@ -19,7 +19,7 @@ from icl_vectors.graph.passes import (
 )
 
 
-def look_closer(model: Any, at: dict[str, Any], query: list[dict[str, Any]]) -> dict[str, Any]:
+def probe_blocks(model: Any, at: dict[str, Any], query: list[dict[str, Any]]) -> dict[str, Any]:
     """`at` with what only a forward pass shows: do blocks give tuples, in which dtype, where?"""
     blocks, head = at["blocks"], at["head"]
     with model.trace(query[0]["inputs"], use_cache=False):
@@ -32,7 +32,7 @@ def look_closer(model: Any, at: dict[str, Any], query: list[dict[str, Any]]) -> 
     return {**at, "in_tuple": in_tuple, "like": like}
 
 
-def look(at: dict[str, Any], layer: int, what: str) -> Tensor:
+def activation(at: dict[str, Any], layer: int, what: str) -> Tensor:
     """What one block shows in a trace on the cached path, (row, token, width).
 
     Args:
@@ -76,7 +76,7 @@ def read_arrows_of(
         with model.trace(batch["shared"], use_cache=True):
             if places is not None:
                 for layer in range(layers):
-                    seen = look(at, layer, what)
+                    seen = activation(at, layer, what)
                     each = torch.arange(prompts)[:, None]
                     demonstrated.append(seen[each, places].to(at["like"].device).float())
             head.skip(head.input[:, -1:])  # no logits are needed here
@@ -91,7 +91,7 @@ def read_arrows_of(
                 if what == "state":
                     seen = state_of(at["blocks"][layer].output, part)[rows, arrows].flatten(1)
                 else:
-                    seen = look(at, layer, what)[rows, arrows]  # (row, width)
+                    seen = activation(at, layer, what)[rows, arrows]  # (row, width)
                 dummies.append(seen.to(at["like"].device).float())
             head.skip(head.input[:, -1:])
         found.append(torch.stack(dummies, 1))  # (row, layer, width)

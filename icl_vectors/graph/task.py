@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from icl_vectors.graph.generate import write_answers
-from icl_vectors.graph.hooks import places
+from icl_vectors.graph.hooks import hook_points
 from icl_vectors.graph.labels import likeliest, rest_applied, rest_demonstrated, right_of
-from icl_vectors.graph.passes import apply_theta, joined, learn, read_query
+from icl_vectors.graph.passes import apply_theta, joined, read_query, read_theta
 from icl_vectors.prompts.batches import Batch, Part, layer_groups
 from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
@@ -65,7 +65,7 @@ def run_task(
             hits = torch.zeros(len(candidates), dtype=torch.long)
             dev_swept, dev_own = [], []
             for batch in dev:
-                theta, logits, in_tuple = learn(language_model, blocks, head, batch)
+                theta, logits, in_tuple = read_theta(language_model, blocks, head, batch)
                 rest = rest_demonstrated(language_model, blocks, head, batch)
                 own, largest = likeliest(logits, batch, rest)  # (prompt, dummy)
                 fine_logits.append(largest.values.isfinite().all())
@@ -102,7 +102,7 @@ def run_task(
             sums = []
             test_own, test_answers, test_first, test_scores = [], [], [], []
             for batch in test:
-                theta, logits, in_tuple = learn(language_model, blocks, head, batch)
+                theta, logits, in_tuple = read_theta(language_model, blocks, head, batch)
                 rest = rest_demonstrated(language_model, blocks, head, batch)
                 own, of_own = likeliest(logits, batch, rest)  # (prompt, 1 + dummy)
                 regular = logits[:, :1].float()  # (prompt, 1, vocab)
@@ -190,7 +190,7 @@ def run_application(
         (prompt, vocab).
     """
     language_model, blocks, head = model.nnsight, model.blocks, model.head
-    projections = tuple(places(model, mode == "attention")["projections"])
+    projections = tuple(hook_points(model, mode == "attention")["projections"])
     with model.session(job):
         with torch.no_grad():
             tokens, logits = write_answers(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from icl_vectors.graph.passes import in_order, like_state, state_of
-from icl_vectors.graph.read import look
+from icl_vectors.graph.read import activation
 from icl_vectors.methods.cost import cost_of_few_shot
 from icl_vectors.methods.method import Candidate, Method, as_made, by_layers
 from icl_vectors.methods.state import read
@@ -29,7 +29,7 @@ def start(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> list[Tensor]
     with model.trace(part["inputs"], use_cache=False):
         states = []
         for layer in range(len(at["blocks"])):
-            states.append(look(at, layer, "state"))
+            states.append(activation(at, layer, "state"))
         at["head"].skip(at["head"].input[:, -1:])
     return states
 

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_vectors.graph.hooks import places
+from icl_vectors.graph.hooks import hook_points
 from icl_vectors.graph.labels import likeliest, right_of
-from icl_vectors.graph.read import look_closer
+from icl_vectors.graph.read import probe_blocks
 from icl_vectors.methods.function import indirect_effects
 from icl_vectors.methods.harness import (
     answer_whole,
@@ -69,7 +69,7 @@ def run_method(
         distribution, and the likeliest token, (prompt,) each; vectors: mean over the test prompts,
         (…, hidden); finite.
     """
-    nnsight, at = model.nnsight, {**places(model, method.attention), **settings}
+    nnsight, at = model.nnsight, {**hook_points(model, method.attention), **settings}
     read, make, start, put_in = method.read, method.make, method.start, method.put_in
     is_pooled = method.pooled
     candidates = [candidate for group in groups for candidate in group]
@@ -79,7 +79,7 @@ def run_method(
     with model.session(job):
         with torch.no_grad():
             fine: list[Any] = []
-            at = look_closer(nnsight, at, first)
+            at = probe_blocks(nnsight, at, first)
             pool = pooled(read, nnsight, at, contexts) if is_pooled else None
 
             dev_answers = []
@@ -156,11 +156,11 @@ def run_vectors(
     job: Job | None = None,
 ) -> Tensor:
     """A method's vectors of each prompt, float32, (prompt, …, hidden)."""
-    nnsight, at = model.nnsight, {**places(model, method.attention), **settings}
+    nnsight, at = model.nnsight, {**hook_points(model, method.attention), **settings}
     read, make, is_pooled = method.read, method.make, method.pooled
     with model.session(job):
         with torch.no_grad():
-            at = look_closer(nnsight, at, batches[0]["query"])
+            at = probe_blocks(nnsight, at, batches[0]["query"])
             pool = pooled(read, nnsight, at, batches) if is_pooled else None
             parts = [
                 vectors_for(read, make, nnsight, at, batch, pool).float().cpu() for batch in batches
@@ -188,12 +188,12 @@ def run_ranking(
         contexts: sound prompts, whose heads are averaged.
         corrupted: prompts with shuffled answers, "alone" up to their arrow, with their `mix`.
     """
-    nnsight, at, read = model.nnsight, places(model, True), method.read
+    nnsight, at, read = model.nnsight, hook_points(model, True), method.read
     progress = progress if model.host is None else None
     first = corrupted[0]["query"]
     with model.session(job):
         with torch.no_grad():
-            at = look_closer(nnsight, at, first)
+            at = probe_blocks(nnsight, at, first)
             pool = pooled(read, nnsight, at, contexts)  # (context, 2, layer, width)
             effects = []
             for batch in corrupted:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from icl_vectors.errors import IclVectorsError, first_line
-from icl_vectors.graph.passes import apply_theta, learn, read_query
+from icl_vectors.graph.passes import apply_theta, read_query, read_theta
 from icl_vectors.models.architecture import ROWS, TOKENS, as_run, block_runs, on_meta
 from icl_vectors.models.model import Model
 from icl_vectors.prompts.batches import Way, make_batches
@@ -97,7 +97,7 @@ def _found(model: Model, way: Way) -> tuple[Tensor, Tensor]:
     groups = [[NO_INJECTION], sorted({last // 2, last})]
     with nnsight.session():
         with torch.no_grad():
-            theta, answers, in_tuple = learn(nnsight, blocks, head, batch)
+            theta, answers, in_tuple = read_theta(nnsight, blocks, head, batch)
             before = read_query(nnsight, head, batch)
             found: Any = [answers]
             for layers in groups:

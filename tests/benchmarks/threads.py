@@ -73,12 +73,12 @@ def largest_two(model: Any, batch: dict[str, Any], groups: list[list[int]]) -> A
     """The two largest logits after every arrow of a batch, (prompt, way, 2)."""
     import torch
 
-    from icl_vectors.graph.passes import apply_theta, learn, read_query
+    from icl_vectors.graph.passes import apply_theta, read_query, read_theta
 
     language_model, blocks, head = model.nnsight, model.blocks, model.head
     with model.session():
         with torch.no_grad():
-            theta, own, in_tuple = learn(language_model, blocks, head, batch)
+            theta, own, in_tuple = read_theta(language_model, blocks, head, batch)
             before = read_query(language_model, head, batch)
             ways = [own[:, :1].float()]
             for group in groups:

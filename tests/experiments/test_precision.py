@@ -41,7 +41,7 @@ def run(models: dict[str, Model], tmp_path_factory: pytest.TempPathFactory) -> P
 def crossed(models: dict[str, Model], run: Path) -> dict[str, Any]:
     cross = CrossPrecision(run)
     for model in models.values():
-        cross.learn(model)
+        cross.read_thetas(model)
     for model in models.values():
         cross.inject(model)
     return cross.results()
@@ -93,7 +93,7 @@ def test_theta_of_another_precision_differs_but_points_the_same_way(
 ) -> None:
     cross = CrossPrecision(run)
     for dtype in ("float32", "nf4"):
-        cross.learn(models[dtype])
+        cross.read_thetas(models[dtype])
     for unit, theta in cross._thetas["float32"].items():
         other = cross._thetas["nf4"][unit]
         assert not torch.equal(theta, other)
@@ -102,4 +102,4 @@ def test_theta_of_another_precision_differs_but_points_the_same_way(
 
 def test_another_model_is_refused(run: Path, llama: Model) -> None:
     with pytest.raises(IclVectorsError, match="expected the same checkpoint in another dtype"):
-        CrossPrecision(run).learn(llama)
+        CrossPrecision(run).read_thetas(llama)
