@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.compare.prompts import variant
 from icl_vectors.experiments.compare.summary import cost_of
-from icl_vectors.graph.hooks import projection_of
+from icl_vectors.graph.hooks import hook_points, projection_of
 from icl_vectors.methods.cost import cost_of_ranking, tokens_of
 from icl_vectors.methods.icv import STRENGTHS
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT

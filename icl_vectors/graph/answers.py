@@ -50,9 +50,8 @@ def run_answers(
             written: dict[str, Any] = {"regular": [], "baseline": [], "hypothesis": []}
             fine = []
             for batch, prompts, queries in zip(batches, whole, alone, strict=True):
-                theta = read_theta_at(
-                    language_model, blocks, head, batch, layer
-                )  # (prompt, hidden)
+                # (prompt, hidden)
+                theta = read_theta_at(language_model, blocks, head, batch, layer)
                 ways: tuple[tuple[str, list[Part], dict[int, Tensor]], ...] = (
                     ("regular", prompts, {}),
                     ("baseline", queries, {}),
