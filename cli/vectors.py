@@ -179,7 +179,7 @@ def extract(
         str,
         typer.Option(
             "--method",
-            help="state, state-mean, state-mean-add, function, icv or state-vector.",
+            help="state, state-mean, state-mean-add, function, icv, state-vector, learned, linear.",
         ),
     ] = "state",
     heads: Annotated[
@@ -216,6 +216,7 @@ def extract(
             raise IclVectorsError(f"--{name} {found}: expected {least} or more.")
     arrow = load_template(template).arrow
     pairs = [_parse_demonstration(text, arrow) for text in demo or []]
+    from icl_vectors.cli.progress import Watcher
     from icl_vectors.vectors.extract import extract as run_extract
     from icl_vectors.vectors.extract_methods import require_method, require_task
 
@@ -223,21 +224,23 @@ def extract(
         require_method(method)
         require_task(method, prompts, source is not None)
     opened = opening.opener(quiet).open(model, only_dtype(opening.dtypes))
-    vector = run_extract(
-        opened,
-        source or pairs,
-        dummy or [],
-        layers=layer,
-        template=template,
-        seed=seed if source else None,
-        shots=shots,
-        draw_dummies=dummies,
-        prompts=prompts,
-        method=method,
-        heads=heads,
-        instruction=instruction,
-        chat=chat,
-    )
+    with Watcher(quiet) as watcher:
+        vector = run_extract(
+            opened,
+            source or pairs,
+            dummy or [],
+            layers=layer,
+            template=template,
+            seed=seed if source else None,
+            shots=shots,
+            draw_dummies=dummies,
+            prompts=prompts,
+            method=method,
+            heads=heads,
+            instruction=instruction,
+            chat=chat,
+            observer=watcher,
+        )
     vector.save(output)
     show(f"{output}: {vector}")
 

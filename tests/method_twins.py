@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from icl_vectors.methods.learned import OPTIONS
+from icl_vectors.methods.linear import RIDGES
 from icl_vectors.methods.prepare import Contexts
 from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.prompts.template import Template
@@ -15,11 +18,20 @@ from tests.benchmarks.random_model import random_prompts
 from tests.tiny import N_LAYERS, N_TOKENS, Tiny
 from tests.twins import methods as twin
 from tests.twins import plain
-from tests.twins.prompts import ARROW, Prompt, dummy_ids, query_ids, regular_ids
+from tests.twins.prompts import (
+    ARROW,
+    Prompt,
+    accepted_tokens,
+    dummy_ids,
+    query_ids,
+    regular_ids,
+)
 
 DEV = random_prompts(4, n_tokens=N_TOKENS, seed=5)
 TEST = random_prompts(3, n_tokens=N_TOKENS, seed=6)
 SETTINGS: dict[str, Any] = {"ranked": [(2, 1), (0, 3), (2, 0), (3, 2), (1, 1)], "counts": [1, 2, 4]}
+HALF = len(DEV) // 2  # of dev is fitted on, by methods that fit something
+LAYERS = [0, 2, 3]
 Found: TypeAlias = tuple[
     Tensor, Callable[..., Tensor]
 ]  # vectors; logits for a candidate and what is after
@@ -138,6 +150,65 @@ def multi(tiny: Tiny, prompt: Prompt) -> Found:
     )
 
 
+@cache
+def trained_vectors(tiny: Tiny) -> Tensor:
+    """θ of every option at every block of `LAYERS`, elsewhere the mean θ, the same for all."""
+    first = mean_theta(tiny, DEV[:HALF]).mean(0)
+    later = {one["query"] for one in [*DEV[HALF:], *TEST]}
+    pairs = {one["query"]: one["answers"] for one in DEV[:HALF]}
+    for one in DEV[:HALF]:
+        pairs |= {x: [y] for x, y in one["demonstrations"] if x not in pairs}
+    rows = [
+        (query_ids(tiny.tokenizer, asked), sorted(accepted_tokens(tiny.tokenizer, asked)))
+        for x, answers in pairs.items()
+        if x not in later
+        for asked in [Prompt(demonstrations=[], query=x, answers=answers, dummies=[])]
+    ]
+    vectors = first.repeat(len(OPTIONS), 1, 1)
+    for layer in LAYERS:
+        for rate in {rate for rate, _ in OPTIONS}:
+            most = max(steps for _, steps in OPTIONS)
+            found = twin.trained(tiny.plain, rows, layer, first[layer], rate, most)
+            for number, option in enumerate(OPTIONS):
+                if option[0] == rate:
+                    vectors[number, layer] = found[option[1]]
+    return vectors
+
+
+def learned(tiny: Tiny, prompt: Prompt) -> Found:
+    vectors, ids = trained_vectors(tiny), query_ids(tiny.tokenizer, prompt)
+    return vectors, lambda layer, *option, after=(): twin.with_states_at(
+        tiny.plain,
+        [*ids, *after],
+        layer,
+        [len(ids) - 1],
+        vectors[OPTIONS.index(option), layer][None],
+    )
+
+
+def linear(tiny: Tiny, prompt: Prompt) -> Found:
+    alone, shown = (
+        torch.stack([plain.states(tiny.plain, of(tiny.tokenizer, one)) for one in DEV[:HALF]])
+        for of in (query_ids, regular_ids)
+    )
+    ids = query_ids(tiny.tokenizer, prompt)
+    own = plain.states(tiny.plain, ids)
+    vectors = torch.stack(
+        [
+            torch.stack(
+                [
+                    twin.ridge(alone[:, layer], (shown - alone)[:, layer], strength, own[layer])
+                    for layer in range(N_LAYERS)
+                ]
+            )
+            for strength in RIDGES
+        ]
+    )
+    return vectors, lambda layer, strength, after=(): twin.with_added(
+        tiny.plain, [*ids, *after], layer, vectors[RIDGES.index(strength), layer], len(ids) - 1
+    )
+
+
 def arrows(tiny: Tiny, ids: Sequence[int]) -> list[int]:
     """The arrows of a prompt, by their token (the words of this tokenizer are whole)."""
     arrow = tiny.tokenizer.convert_tokens_to_ids(ARROW)
@@ -152,4 +223,6 @@ TWINS: dict[str, Callable[[Tiny, Prompt], Found]] = {
     "icv": icv,
     "state-vector": state_vector,
     "multi": multi,
+    "learned": learned,
+    "linear": linear,
 }

@@ -24,6 +24,7 @@ from icl_vectors.prompts.encoding import encode_prompt
 from icl_vectors.prompts.sampling import sample_prompts
 from icl_vectors.prompts.template import Template
 from icl_vectors.tasks.task import load_task
+from tests.method_batches import batches_of
 
 
 def run(model: Model) -> dict[str, Any]:
@@ -58,14 +59,10 @@ def compare_by(name: str, model: Model) -> dict[str, Any]:
         for prompts in sample_prompts(load_task("to_upper"), dev=3, test=3)
     )
     settings = {"ranked": [(1, 2), (0, 1)], "counts": [1, 2]}
-    on_dev, on_test = (
-        method_batches(model, Template(), method, part, Contexts(dev), 2, 41)
-        for part in (dev, test)
-    )
+    batches = batches_of(model, method, dev, test)
     groups = method.candidates([0, 2], settings)
-    contexts = on_dev if method.pooled else []
     variants = [variant(), variant(noise=3)]
-    found = run_method(model, method, settings, contexts, on_dev, on_test, groups, variants)
+    found = run_method(model, method, settings, *batches, groups, variants)
     measured = torch.stack([column for one in found.pop("measured") for column in one])
     return {**found, "measured": measured}
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.compare.prompts import variant
 from icl_vectors.graph.task import run_task
-from icl_vectors.methods.prepare import Contexts, method_batches
 from icl_vectors.methods.registry import METHODS
 from icl_vectors.methods.session import run_method
 from icl_vectors.prompts.batches import Way, make_batches
@@ -19,6 +18,7 @@ from icl_vectors.prompts.encoding import EncodedPrompt
 from icl_vectors.prompts.labels import Labels, require_labels
 from icl_vectors.prompts.template import Template
 from icl_vectors.tasks.task import Task, load_task
+from tests.method_batches import batches_of
 from tests.method_twins import DEV, SETTINGS, TEST, TWINS, encode
 from tests.tiny import N_LAYERS, Tiny
 from tests.twins import plain
@@ -108,16 +108,12 @@ def test_the_sweep_answers_with_the_label_of_plain_pytorch(
 def test_a_method_answers_with_the_label_of_plain_pytorch(tiny: Tiny, name: str) -> None:
     labels, method = labels_for(tiny, ALL_SHARE), METHODS[name]
     dev, test = given(labels, encode(tiny, DEV)), given(labels, encode(tiny, TEST))
-    on_dev, on_test = (
-        method_batches(tiny.model, Template(), method, part, Contexts(dev), 2, 41, labels)
-        for part in (dev, test)
-    )
+    batches = batches_of(tiny.model, method, dev, test, labels)
     groups = method.candidates(LAYERS, SETTINGS)
-    contexts = on_dev if method.pooled else []
-    found = run_method(tiny.model, method, SETTINGS, contexts, on_dev, on_test, groups, [variant()])
+    found = run_method(tiny.model, method, SETTINGS, *batches, groups, [variant()])
     candidates = [candidate for group in groups for candidate in group]
     with torch.no_grad():
-        for row, prompt in enumerate(DEV):
+        for row, prompt in enumerate(DEV[-len(found["dev"]) :]):
             _, put_in = TWINS[name](tiny, prompt)
             answers = [expected(labels, put_in, *one) for one in candidates]
             assert found["dev"][row].tolist() == answers

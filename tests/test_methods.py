@@ -11,16 +11,23 @@ from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.compare.prompts import variant
 from icl_vectors.experiments.compare.summary import cost_of
 from icl_vectors.graph.hooks import hook_points, projection_of
-from icl_vectors.methods.cost import cost_of_ranking, tokens_of
+from icl_vectors.methods.cost import BACKWARD, cost_of_ranking, tokens_of
 from icl_vectors.methods.icv import STRENGTHS
+from icl_vectors.methods.learned import OPTIONS
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
-from icl_vectors.methods.prepare import Contexts, method_batches, shuffled
+from icl_vectors.methods.prepare import (
+    Contexts,
+    method_batches,
+    shuffled,
+    split_dev,
+)
 from icl_vectors.methods.registry import METHODS
 from icl_vectors.methods.session import run_method, run_ranking
 from icl_vectors.prompts.encoding import encode_prompt
 from icl_vectors.prompts.template import Template
 from tests.benchmarks.package import as_prompt
-from tests.method_twins import DEV, SETTINGS, TEST, TWINS, encode, usable
+from tests.method_batches import batches_of
+from tests.method_twins import DEV, LAYERS, SETTINGS, TEST, TWINS, encode, usable
 from tests.tiny import N_LAYERS, Tiny
 from tests.twins import methods as twin
 from tests.twins import plain
@@ -28,7 +35,6 @@ from tests.twins.blocks import decoder_blocks
 from tests.twins.prompts import dummy_ids, query_ids, regular_ids
 
 CLOSE: dict[str, Any] = {"rtol": 2e-4, "atol": 2e-4}
-LAYERS = [0, 2, 3]
 EVERY_METHOD = pytest.mark.parametrize("name", list(METHODS))
 
 
@@ -36,16 +42,11 @@ def run(tiny: Tiny, name: str, **more: Any) -> dict[str, Any]:
     """What the package finds, in batches of two, with the test prompts' own vectors."""
     method = METHODS[name]
     dev, test = encode(tiny, DEV), encode(tiny, TEST)
-    on_dev, on_test = (
-        method_batches(tiny.model, Template(), method, part, Contexts(dev), 2, 41)
-        for part in (dev, test)
-    )
+    batches = batches_of(tiny.model, method, dev, test)
     groups = method.candidates(LAYERS, SETTINGS)
-    contexts = on_dev if method.pooled else []
-    found = run_method(
-        tiny.model, method, SETTINGS, contexts, on_dev, on_test, groups, [variant(**more)]
-    )
-    return {**found, "groups": groups, "batches": (on_dev, on_test), "encoded": (dev, test)}
+    found = run_method(tiny.model, method, SETTINGS, *batches, groups, [variant(**more)])
+    encoded = split_dev(method, dev)[1], test
+    return {**found, "groups": groups, "batches": batches, "encoded": encoded}
 
 
 @EVERY_METHOD
@@ -55,7 +56,8 @@ def test_a_method_equals_its_plain_twin(tiny: Tiny, name: str) -> None:
     vectors = []
     with torch.no_grad():
         hits = [0] * len(candidates)
-        for row, (prompt, one) in enumerate(zip(DEV, found["encoded"][0], strict=True)):
+        dev = found["encoded"][0]
+        for row, (prompt, one) in enumerate(zip(DEV[-len(dev) :], dev, strict=True)):
             _, put_in = TWINS[name](tiny, prompt)
             answers = [int(put_in(*candidate).argmax()) for candidate in candidates]
             assert found["dev"][row].tolist() == answers
@@ -136,17 +138,22 @@ def test_a_method_computes_what_it_says(tiny: Tiny, name: str) -> None:
         state = output[0] if isinstance(output, tuple) else output
         seen.append(state.shape[0] * state.shape[1])
 
+    def count_twice(module: Any, given: Any, slope: Any) -> None:
+        seen.append(BACKWARD * given[0].shape[0] * given[0].shape[1])
+
     blocks = decoder_blocks(tiny.model.nnsight._module)
     handles = [block.register_forward_hook(count) for block in blocks]
+    parts: list[Any] = [block.mlp for block in blocks]  # of blocks that are passed by, none runs
+    handles += [part.register_full_backward_hook(count_twice) for part in parts]
     try:
         found = run(tiny, name)
     finally:
         for handle in handles:
             handle.remove()
     counted = sum(seen)
-    method, (dev, test) = METHODS[name], found["batches"]
+    method, (contexts, dev, test) = METHODS[name], found["batches"]
     chosen = [c for group in found["groups"] for c in group][found["chosen"]]
-    cost = cost_of(method, found["groups"], chosen, dev, test, N_LAYERS)
+    cost = cost_of(method, found["groups"], chosen, contexts, dev, test, N_LAYERS)
     skipped = skipped_tokens(name, found, chosen)
     regular = sum(tokens_of(batch, "whole") for batch in test) * N_LAYERS
     looked = tokens_of(dev[0], "query") * N_LAYERS  # one block is run, the rest skipped
@@ -155,10 +162,13 @@ def test_a_method_computes_what_it_says(tiny: Tiny, name: str) -> None:
 
 def skipped_tokens(name: str, found: dict[str, Any], chosen: Any) -> int:
     """Tokens that pass by a block whose output is injected: hooks see them, it does not run."""
-    dev, test = found["batches"]
+    contexts, dev, test = found["batches"]
     if name in ("icv", "state-vector"):
         return 0
     total = 0
+    for one in contexts[0].get("taught", []) if contexts else ():
+        rates, most = {rate for rate, _ in OPTIONS}, max(steps for _, steps in OPTIONS)
+        total += one["prompts"] * len(rates) * most * sum(layer + 1 for layer in LAYERS)
     for batches, groups in ((dev, found["groups"]), (test, [[chosen]])):
         for batch in batches:
             total += N_LAYERS if name == "function" else 0  # the trace that calls the projections

@@ -30,6 +30,7 @@ from tests.twins.prompts import token_ids
 FAMILIES = ("jamba", "mistral3", "dory")  # a hybrid, text and images, blocks in a loop
 QUERIES = ["Spain", "Peru", "United Kingdom"]
 STATES = "state,state-mean,state-mean-add,icv,multi"
+EVERY = f"{STATES},learned,linear"
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -62,7 +63,7 @@ def everything(model: Model, place: Path) -> dict[str, Any]:
         "conflict": icl.conflict(model, "next_letter:to_upper", **asked),
         "cluster": icl.cluster(model, tasks, per_task=4, output=place / "b", **asked),
         "vocabulary": icl.vocabulary(model, tasks, **few),
-        "compare": icl.compare(model, tasks, methods=STATES, controls="all", **asked),
+        "compare": icl.compare(model, tasks, methods=EVERY, controls="all", **asked),
     }
     parts = {"sweep": "tasks"}
     return {name: results.data[parts.get(name, name)] for name, results in found.items()}
@@ -116,7 +117,7 @@ def test_the_cost_of_a_method_is_what_the_blocks_really_see(
                 [variant()],
             )  # fmt: skip
         chosen = [one for group in groups for one in group][found["chosen"]]
-        cost = sum(cost_of(method, groups, chosen, on_dev, on_test, 4).values())
+        cost = sum(cost_of(method, groups, chosen, on_dev, on_dev, on_test, 4).values())
         regular = sum(tokens_of(batch, "whole") for batch in on_test) * 4
         first = tokens_of({"query": on_dev[0]["query"][:1]}, "query")  # what a session looks at
         assert cost + regular + first * (1 if model.way.cached else 4) == sum(seen)

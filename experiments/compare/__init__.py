@@ -35,14 +35,20 @@ class Compare(Experiment):
     def __init__(self, model: Any, config: CompareConfig, at: Any) -> None:
         from icl_vectors.experiments.compare.prompts import TaskPrompts
         from icl_vectors.graph.hooks import hook_points
-        from icl_vectors.methods.ranking import read_ranking
+        from icl_vectors.models.probe import require_gradients
+        from icl_vectors.runs.ranking import read_ranking
 
         super().__init__(model, config, at)
         self.layers = parse_layers(config.layers, model.n_layers)
         self.ranking = read_ranking(config.heads, model.n_layers, model.n_heads)
+        for name in (method.name for method in config.chosen if method.gradients):
+            require_gradients(model, name)
         if any(method.attention for method in config.chosen):
             hook_points(model, attention=True)  # refuses models whose attention can't be read
         self.prompts = {task.name: TaskPrompts.make(model, config, task) for task in config.tasks}
+        for method in config.chosen:
+            for own in self.prompts.values() if "taught" in method.inputs else ():
+                own.taught(method, own.dev)  # refuses tasks that leave nothing to train on
 
     def configuration(self) -> dict[str, Any]:
         by_labels = self.config.answer == "labels"
@@ -102,7 +108,7 @@ class Compare(Experiment):
         import torch
 
         from icl_vectors.methods.function import counts_of
-        from icl_vectors.methods.ranking import best_first
+        from icl_vectors.runs.ranking import best_first
 
         config, model = self.config, self.model
         if not any(method.heads for method in config.chosen):

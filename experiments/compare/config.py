@@ -136,7 +136,8 @@ class CompareConfig(PromptsConfig):
     tasks: Tasks = asked("all", ALL_TASKS)
     methods: Annotated[Names, BeforeValidator(parse_method_names)] = asked(
         "all",
-        "all, or of state, state-mean, state-mean-add, function, icv, state-vector, multi",
+        "all: state, state-mean, state-mean-add, function, icv, state-vector, multi; or some of "
+        "them, learned (trained) and linear (fitted).",
     )
     controls: Annotated[Names, BeforeValidator(parse_controls)] = asked(
         "all", "all, none, or of random, shuffled, other-task, task-mean."
@@ -156,6 +157,12 @@ class CompareConfig(PromptsConfig):
     def _require_enough(self) -> Self:
         require_pairs(self.tasks, max([self.shots, *self.curve]), self.dummies)
         parse_arrows(self.arrows, self.template)
+        fitted = [method.name for method in self.chosen if method.fit is not None]
+        if fitted and self.dev < 2:
+            raise IclVectorsError(
+                f"--dev {self.dev} with --methods {fitted[0]}: expected 2 or more, half to fit on "
+                "and half to choose on."
+            )
         if self.answer == "labels":
             require_labels(self.tasks)
         return self

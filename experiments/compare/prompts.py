@@ -10,10 +10,14 @@ from icl_vectors.experiments.compare.config import CompareConfig
 from icl_vectors.methods.method import Candidate, Method
 from icl_vectors.methods.prepare import (
     Contexts,
+    add_taught,
     corrupted_prompts,
     method_batches,
     prompts_at_once,
     shuffled,
+    split_dev,
+    taught,
+    with_answers_of_others,
 )
 from icl_vectors.models.memory import choose_batch_size
 from icl_vectors.models.model import Model
@@ -99,6 +103,20 @@ class TaskPrompts:
             labels,
         )
 
+    def contexts(self, method: Method, dev: Sequence[EncodedPrompt], size: int) -> list[Batch]:
+        """The dev prompts that a method averages over or is fitted on, if it does, as batches."""
+        used, _ = split_dev(method, dev)
+        batches = self.batches(method, used, size, contexts=dev) if used else []
+        if batches and "taught" in method.inputs:
+            pairs = self.taught(method, dev)
+            add_taught(batches, self.model, self.config.template, pairs, size)
+        return batches
+
+    def taught(self, method: Method, dev: Sequence[EncodedPrompt]) -> list[Prompt]:
+        """The pairs that a method is trained on."""
+        parts = (*split_dev(method, dev), self.test)
+        return taught(*([one.prompt for one in part] for part in parts))
+
     def corrupted(self, method: Method, size: int, most: int) -> list[Batch]:
         """Some dev prompts with shuffled answers, whole up to their arrow as "queries alone"."""
         whole = corrupted_prompts(self.model, self.config.template, self.dev[:most])
@@ -136,7 +154,7 @@ class TaskPrompts:
         dev, test = (self.encode(prompts) for prompts in self.config.prompts(self.task, shots))
         reads = self.batches(method, test, size, contexts=dev)
         return variant(
-            contexts=self.batches(method, dev, size, contexts=dev) if method.pooled else None,
+            contexts=self.contexts(method, dev, size) if method.pooled else None,
             reads=reads,
             puts=reads if "whole" in method.inputs else None,
         )
@@ -149,13 +167,11 @@ class TaskPrompts:
         return self.test
 
     def _shuffled(self, method: Method, size: int) -> Variant:
-        def wrong(prompts: Sequence[EncodedPrompt]) -> list[Batch]:
-            changed = [shuffled(one.prompt) for one in prompts]
-            return self.batches(method, self.encode(changed), size)
-
-        if method.pooled:
-            return variant(contexts=wrong(self.dev))
-        return variant(reads=wrong(self.test))
+        if not method.pooled:
+            wrong = self.encode([shuffled(one.prompt) for one in self.test])
+            return variant(reads=self.batches(method, wrong, size))
+        moved = with_answers_of_others([shuffled(one.prompt) for one in self.dev])
+        return variant(contexts=self.contexts(method, self.encode(moved), size))
 
 
 def _asking(one: EncodedPrompt, dummy: int) -> EncodedPrompt:

@@ -18,6 +18,7 @@ from icl_vectors.scoring import accuracy, exact_mcnemar, mean
 
 MEANS = ("log_probability", "rank", "total_variation", "divergence")
 SIGNIFICANT = 0.05
+EXTRACTED = ("state-mean", "state")  # what methods that fit something are compared with
 Lines = dict[str, dict[str, Mapping[str, Any]]]  # samples by method and prompt
 
 
@@ -76,23 +77,31 @@ def cost_of(
     method: Method,
     groups: Sequence[Sequence[Candidate]],
     chosen: Candidate,
+    contexts: Sequence[Batch],
     dev: Sequence[Batch],
     test: Sequence[Batch],
     blocks: int,
 ) -> dict[str, int]:
     """Layer-tokens of the vectors of the test prompts and of their answers, and of the choice.
 
-    The contexts of a pooled method are read once and count to its vectors. The regular answers,
+    The contexts of a pooled method are read once and count to its vectors; what is fitted on them
+    counts so for the chosen candidate, and to the choice for the others. The regular answers,
     which every method is held against, count to none.
     """
     on_test = [method.cost(batch, [chosen], blocks) for batch in test]
     on_dev = [[method.cost(batch, group, blocks) for group in groups] for batch in dev]
     reading_dev = sum(costs[0][0] for costs in on_dev)
-    reading = reading_dev if method.pooled else sum(cost[0] for cost in on_test)
+    of_own = not method.pooled or method.fit is not None
+    reading = sum(cost[0] for cost in on_test) if of_own else reading_dev
+    fitted = of_all = 0
+    if method.fit_cost is not None:
+        every = [candidate for group in groups for candidate in group]
+        fitted = sum(method.fit_cost(batch, [chosen], blocks) for batch in contexts)
+        of_all = sum(method.fit_cost(batch, every, blocks) for batch in contexts)
     choosing = sum(costs[0][1] + sum(cost[2] for cost in costs) for costs in on_dev)
     return {
-        "layer_tokens": reading + sum(cost[1] + cost[2] for cost in on_test),
-        "layer_tokens_choosing": choosing + (0 if method.pooled else reading_dev),
+        "layer_tokens": fitted + reading + sum(cost[1] + cost[2] for cost in on_test),
+        "layer_tokens_choosing": of_all - fitted + choosing + (reading_dev if of_own else 0),
     }
 
 
@@ -159,7 +168,8 @@ def summarise(
                 entry |= _of_labels(labels, entry, by_method)
     found: dict[str, Any] = {"compare": entries}
     counted = [entry for entry in entries if not entry.get("begin_alike")]
-    found["compare_summary"] = list(_summary(counted, by_method))
+    fitted = [method.name for method in config.chosen if method.fit is not None]
+    found["compare_summary"] = list(_summary(counted, by_method, fitted))
     if config.templates:
         found["compare_arrows"] = arrows
     if config.curve:
@@ -190,7 +200,9 @@ def _of_labels(labels: Mapping[str, Any], entry: Mapping[str, Any], lines: Lines
     return found
 
 
-def _summary(entries: Sequence[Mapping[str, Any]], lines: Lines) -> Iterator[dict[str, Any]]:
+def _summary(
+    entries: Sequence[Mapping[str, Any]], lines: Lines, fitted: Sequence[str]
+) -> Iterator[dict[str, Any]]:
     right = {
         name: {id: bool(line["correct"]) for id, line in own.items()} for name, own in lines.items()
     }
@@ -207,6 +219,11 @@ def _summary(entries: Sequence[Mapping[str, Any]], lines: Lines) -> Iterator[dic
             for other in others
             if other in by_method
         }
+        beside = {
+            other: _paired(right.get(name, {}), right.get(other, {}), by_method[other])
+            for other in EXTRACTED
+            if name in fitted and other in by_method
+        }
         held = [against[other] for other in against if other != "regular"]
         beats = _beats(held)
         yield {
@@ -221,6 +238,7 @@ def _summary(entries: Sequence[Mapping[str, Any]], lines: Lines) -> Iterator[dic
             },
             "seconds": round(sum(entry["seconds"] for entry in own), 2),
             "against": against,
+            **({"beside": beside} if beside else {}),
             "beats_controls": beats if controls else None,
         }
 

@@ -1,8 +1,8 @@
 """The units of a comparison: ranking the heads, one method on one task, a method's controls."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from safetensors import SafetensorError
@@ -15,18 +15,20 @@ from icl_vectors.experiments.compare.summary import answers_of, cost_of, entry_o
 from icl_vectors.experiments.few_labels import dummy_answers, prompt_measures
 from icl_vectors.methods.cost import cost_of_ranking
 from icl_vectors.methods.function import FUNCTION
-from icl_vectors.methods.method import Method
+from icl_vectors.methods.method import Candidate, Method
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
-from icl_vectors.methods.prepare import corrupted_at_once
-from icl_vectors.methods.ranking import RANKING_PROMPTS
+from icl_vectors.methods.prepare import corrupted_at_once, split_dev
 from icl_vectors.methods.session import run_method, run_ranking
 from icl_vectors.runs.files import write_whole
+from icl_vectors.runs.ranking import RANKING_PROMPTS
 from icl_vectors.runs.validation import damaged
 from icl_vectors.tasks.task import Task
 
 if TYPE_CHECKING:
     from icl_vectors.engine.context import Context
     from icl_vectors.experiments.compare import Compare
+
+Groups: TypeAlias = Sequence[Sequence[Candidate]]
 
 
 def heads(task: Task, comparison: "Compare", context: "Context") -> Outcome:
@@ -56,15 +58,17 @@ def method(task: Task, method: Method, comparison: "Compare", context: "Context"
     is_regular = method is REGULAR
     further = config.further_shots if is_regular else []
     groups = method.candidates(comparison.layers, comparison.settings)
+    _, chosen_on = split_dev(method, own.dev)
 
     def run(size: int) -> dict[str, Any]:
-        dev = [] if plain else own.batches(method, own.dev, size)
+        dev = [] if plain else own.batches(method, chosen_on, size)
+        contexts = own.contexts(method, own.dev, size) if method.fit else dev
         test = own.batches(method, own.test, size)
         found = run_method(
             model,
             method,
             comparison.settings,
-            dev if method.pooled else [],
+            contexts if method.pooled else [],
             dev,
             test,
             groups,
@@ -73,21 +77,26 @@ def method(task: Task, method: Method, comparison: "Compare", context: "Context"
                 *(own.at_shots(method, shots, size) for shots in further),
                 *(own.of_dummies(method, size) if is_regular else []),
             ],
-            _progress(comparison, context),
+            _progress(context, method, groups, chosen_on, own.test),
             context.job(f"batches of {size}"),
         )
         chosen = [one for group in groups for one in group][found["chosen"]]
-        return {**found, "cost": cost_of(method, groups, chosen, dev, test, model.n_layers)}
+        return {
+            **found,
+            "cost": cost_of(method, groups, chosen, contexts, dev, test, model.n_layers),
+        }
 
     found = context.run(run, own.test, own.size_for(groups))
     _require_finite(context, found)
     result: dict[str, Any] = {"task": task.name, "method": method.name}
-    result |= {**entry_of(method, groups, found, own.dev, own.test), **found["cost"]}
+    result |= {**entry_of(method, groups, found, chosen_on, own.test), **found["cost"]}
     jobs = len(context.jobs.spent().get("jobs", []))
     result |= {"seconds": context.seconds, "jobs": jobs}
     if method.heads:
         ranked = comparison.folder.done.get((f"{task.name}:heads", config.seed), {})
         result["ranking"] = int(ranked.get("layer_tokens", 0))
+    if "taught" in method.inputs:
+        result["n_taught"] = len(own.taught(method, own.dev))
     if further:
         curve = zip(further, found["measured"][2:], strict=False)  # dummies follow
         result["shots"] = [{"shots": n, **answers_of(one, own.test)} for n, one in curve]
@@ -111,6 +120,7 @@ def controls(task: Task, method: Method, comparison: "Compare", context: "Contex
     own, model, config = comparison.prompts[task.name], comparison.model, comparison.config
     before = comparison.folder.done[f"{task.name}:{method.name}", config.seed]
     given = _given(comparison, task, method)
+    groups: list[list[Candidate]] = [[tuple(before["candidate"])]]
 
     def run(size: int) -> dict[str, Any]:
         variants = own.variants(method, given, size)
@@ -119,12 +129,12 @@ def controls(task: Task, method: Method, comparison: "Compare", context: "Contex
             model,
             method,
             comparison.settings,
-            own.batches(method, own.dev, size) if method.pooled else [],
+            own.contexts(method, own.dev, size),
             [],
             test,
-            [[tuple(before["candidate"])]],
+            groups,
             list(variants.values()),
-            _progress(comparison, context),
+            _progress(context, method, groups, own.dev, own.test),
             context.job(f"batches of {size}"),
         )
         return {**found, "names": list(variants)}
@@ -163,8 +173,11 @@ def _read(path: Path) -> Tensor:
     return vectors
 
 
-def _progress(comparison: "Compare", context: "Context") -> Callable[[str, int], None]:
-    return context.progress(dev=comparison.config.dev, test=comparison.config.test)
+def _progress(
+    context: "Context", method: Method, groups: Groups, dev: Sequence[Any], test: Sequence[Any]
+) -> Callable[[str, int], None]:
+    fitted = {"fit": sum(map(len, groups))} if method.fit else {}
+    return context.progress(**fitted, dev=len(dev), test=len(test))
 
 
 def _require_finite(context: "Context", found: Mapping[str, Any]) -> None:

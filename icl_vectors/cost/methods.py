@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
-from icl_vectors.cost.prompt_sizes import tokens_of_text
+from icl_vectors.cost.prompt_sizes import sized, tokens_of_text
 from icl_vectors.experiments.compare.summary import cost_of
 from icl_vectors.methods.cost import cost_of_ranking
 from icl_vectors.methods.function import FUNCTION, counts_of
 from icl_vectors.methods.method import Method
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
-from icl_vectors.methods.prepare import corrupted_at_once, prompts_at_once
-from icl_vectors.methods.ranking import RANKING_PROMPTS
+from icl_vectors.methods.prepare import corrupted_at_once, prompts_at_once, split_dev, taught
 from icl_vectors.prompts.batches import Batch, Way, make_batches, whole_prompts
 from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.template import Template
+from icl_vectors.runs.ranking import RANKING_PROMPTS
 
 Prompts = Sequence[EncodedPrompt]
 
@@ -23,6 +25,7 @@ def costs_of_methods(
     tasks: Sequence[tuple[Prompts, Prompts]],
     *,
     tokenizer: Any | None,
+    template: Template,
     layers: Sequence[int],
     n_layers: int,
     n_heads: int,
@@ -48,9 +51,16 @@ def costs_of_methods(
         size = prompts_at_once(batch_size, groups)
         total = {"layer_tokens": 0, "layer_tokens_choosing": 0, "ranking": 0}
         for dev, test in tasks:
-            on_dev = [] if plain else _batches(tokenizer, dev, size, way)
-            on_test = _batches(tokenizer, test, size, way)
-            cost = cost_of(method, groups, groups[0][0], on_dev, on_test, n_layers)
+            fitted_on, chosen_on = split_dev(method, dev)
+            on_dev = [] if plain else _batches(tokenizer, chosen_on, size, way)
+            contexts = _batches(tokenizer, fitted_on, size, way) if method.fit else on_dev
+            if "taught" in method.inputs:
+                parts = ([one.prompt for one in part] for part in (fitted_on, chosen_on, test))
+                encoded = sized(tokenizer, template, taught(*parts))
+                contexts[0]["taught"] = make_batches(encoded, size, way, with_query=False)
+            given = contexts, on_dev, _batches(tokenizer, test, size, way)
+            costs = [cost_of(method, groups, one, *given, n_layers) for one in groups[0]]
+            cost = max(costs, key=itemgetter("layer_tokens"))
             total = {key: value + cost.get(key, 0) for key, value in total.items()}
             if method.heads:
                 total["ranking"] += _ranking(dev, batch_size, n_heads, n_layers, way)

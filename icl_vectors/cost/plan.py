@@ -94,6 +94,7 @@ def plan_sweep(
             compare.chosen,
             [both for (_, seed), both in prompts.items() if seed == run.units[0][1]],
             tokenizer=tokenizer,
+            template=run.template,
             layers=layers,
             n_layers=depth,
             n_heads=architecture.heads,

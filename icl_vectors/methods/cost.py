@@ -6,6 +6,8 @@ Each function is a method's `cost`: layer-tokens of reading a batch, of starting
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+BACKWARD = 2  # passes that a backward pass counts as
+
 
 def cost_of_replacing(
     batch: Mapping[str, Any], candidates: Sequence[Any], blocks: int
@@ -49,6 +51,41 @@ def cost_of_few_shot(
         return _reading(batch, blocks), 0, whole * blocks * len(candidates)
     again = sum(blocks - 1 - int(layer) for (layer, *_) in candidates)
     return _reading(batch, blocks), whole * blocks, whole * again
+
+
+def cost_of_learned(
+    batch: Mapping[str, Any], candidates: Sequence[Any], blocks: int
+) -> tuple[int, int, int]:
+    """As replacing, but nothing is read of the prompts that get the vectors."""
+    return 0, *cost_of_replacing(batch, candidates, blocks)[1:]
+
+
+def cost_of_linear(
+    batch: Mapping[str, Any], candidates: Sequence[Any], blocks: int
+) -> tuple[int, int, int]:
+    """As adding; the query's own states are what the map is given."""
+    _, started, putting = cost_of_adding(batch, candidates, blocks)
+    return started, started, putting
+
+
+def cost_of_training(batch: Mapping[str, Any], candidates: Sequence[Any], blocks: int) -> int:
+    """Mean θ, the queries once, and each block's and rate's steps; backward counts twice."""
+    taught = batch.get("taught", [])
+    once = _reading(batch, blocks) + sum(tokens_of(one, "before") for one in taught) * blocks
+    most: dict[tuple[int, float], int] = {}
+    for layer, rate, steps in candidates:
+        most[layer, rate] = max(steps, most.get((layer, rate), 0))
+    ran = {layer: blocks - layer - 1 if is_cached(batch) else blocks for layer, _ in most}
+    passes = sum(
+        steps * (ran[layer] + BACKWARD * (blocks - layer - 1)) for (layer, _), steps in most.items()
+    )
+    return once + sum(tokens_of(one, "arrow") for one in taught) * passes
+
+
+def cost_of_regression(batch: Mapping[str, Any], candidates: Sequence[Any], blocks: int) -> int:
+    """Each context's query once with its demonstrations and once without."""
+    tokens = sum(tokens_of(batch, key) for key in ("whole", "before", "arrow"))
+    return tokens * blocks
 
 
 def cost_of_ranking(batch: Mapping[str, Any], heads: int, blocks: int) -> int:

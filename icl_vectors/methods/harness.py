@@ -14,9 +14,16 @@ from icl_vectors.graph.passes import read_whole
 
 
 def pooled(
-    read: Callable[..., Tensor], model: Any, at: dict[str, Any], batches: Sequence[dict[str, Any]]
-) -> Tensor:
-    """What a method sees in all contexts, (context, …)."""
+    read: Callable[..., Tensor],
+    fit: Callable[..., Any] | None,
+    model: Any,
+    at: dict[str, Any],
+    batches: Sequence[dict[str, Any]],
+    progress: Callable[[str, int], None] | None = None,
+) -> Any:
+    """What a method sees in all contexts, (context, …), or what it fits on them."""
+    if fit is not None:
+        return fit(model, at, batches, progress)
     return torch.cat([read(model, at, batch) for batch in batches])
 
 
@@ -26,15 +33,21 @@ def vectors_for(
     model: Any,
     at: dict[str, Any],
     batch: dict[str, Any],
-    pool: Tensor | None,
+    pool: Any,
 ) -> Tensor:
     """A method's vectors for each prompt of a batch, (prompt, …, hidden).
 
     Of its own demonstrations, or of the contexts that the batch's `mix` (prompt, slot, context)
-    names; with several slots their axis follows that of the prompts.
+    names; with several slots their axis follows that of the prompts. Without `mix`, of what was
+    fitted and of what is read of the prompt.
     """
+    vectors: Tensor
     if pool is None:
-        return make(model, at, read(model, at, batch))
+        vectors = make(model, at, read(model, at, batch))
+        return vectors
+    if "mix" not in batch:
+        vectors = make(model, at, (pool, read(model, at, batch)))
+        return vectors
     mixed = torch.einsum("psc,c...->ps...", batch["mix"].to(pool), pool)
     return make(model, at, mixed[:, 0] if mixed.shape[1] == 1 else mixed)
 
@@ -52,7 +65,7 @@ def vectors_of(
     model: Any,
     at: dict[str, Any],
     batch: dict[str, Any],
-    pool: Tensor | None,
+    pool: Any,
     own: Any,
 ) -> Tensor:
     """A variant's vectors for one test batch, (prompt, …, hidden); see `run_method`.

@@ -16,18 +16,25 @@ class Method:
 
     Attributes:
         read: (model, at, batch) → what is seen at the arrows, (prompt, …).
-        make: (model, at, seen) → the vectors, (prompt, …, hidden).
+        make: (model, at, seen) → the vectors, (prompt, …, hidden). Where there is a `fit`, `seen`
+            is a pair: what was fitted, and what was read of the prompts that get the vectors.
         start: (model, at, batch) → what of the prompts is run once, before anything is injected.
         put_in: (model, at, batch, started, vectors, candidates) → logits, (prompt, candidate,
             vocab).
         candidates: (layers, options) → groups of choices for dev, in the order that ties fall.
         names: of the hyper-parameters of a candidate.
-        inputs: what it needs of a batch beyond the demonstrations, dummies and query.
+        inputs: what it needs of a batch beyond the demonstrations, dummies and query; `taught` of
+            its contexts, see `prepare.add_taught`.
         pooled: vectors are averaged over the contexts of the dev prompts, else each prompt has its
             own.
         slots: whether each prompt gets one vector for every arrow of its prompt.
         attention: whether it looks into the blocks' attention.
         heads: whether it needs the ranking of the attention heads.
+        fit: (model, at, contexts, progress) → what is fitted on the first half of dev, the
+            choice then being made on the other half; `at["candidates"]` are those asked for.
+            None: contexts are averaged, or not looked at.
+        fit_cost: (batch, candidates, number of blocks) → layer-tokens of fitting on one batch.
+        gradients: whether fitting needs gradients, which a server is not asked for.
         mode: how a vector that was kept is injected: "replace" or "add" at one block.
         title, source: for readers; the paper.
         cost: (batch, candidates, number of blocks) → layer-tokens of reading one batch, of
@@ -47,6 +54,9 @@ class Method:
     slots: bool = False
     attention: bool = False
     heads: bool = False
+    fit: Callable[..., Any] | None = None
+    fit_cost: Callable[[Mapping[str, Any], Sequence[Candidate], int], int] | None = None
+    gradients: bool = False
     mode: str = "replace"
     title: str = ""
     source: str = ""

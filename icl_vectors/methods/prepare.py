@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.prompts.template import Template
 
 ROWS_A_PROMPT = 18  # rows of one token; where they do not fit, batches are halved
+T = TypeVar("T")
 HEADS_A_PROMPT = 4  # heads patched at once that the memory computed for a prompt surely holds
 
 
@@ -55,6 +56,18 @@ class Contexts:
         return weights
 
 
+def split_dev(method: Method, dev: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
+    """The dev prompts that a method's vectors come from, and those that it chooses on.
+
+    All of them for both, but nothing for methods that use each prompt's own demonstrations, and
+    halves where something is fitted: what was fitted is chosen on other prompts.
+    """
+    if method.fit is None:
+        return (dev if method.pooled else []), dev
+    half = len(dev) // 2
+    return dev[:half], dev[half:]
+
+
 def method_batches(
     model: Model,
     template: Template,
@@ -75,7 +88,7 @@ def method_batches(
         pairs: parts of each demonstration's input and output alone,
             (prompt × demonstration × 2, token).
         query: parts of the query alone, (prompt, token).
-        mix: (prompt, slot, context), see `Contexts`.
+        mix: (prompt, slot, context), see `Contexts`; of methods that average over contexts.
         labels: where labels are compared, see `Labels.add`.
     """
     batches = make_batches(prompts, size, model.way, with_query=False)
@@ -86,7 +99,7 @@ def method_batches(
         batch.update(_extra(model, template, method, part))
         for further in batch["labels"]["further"] if labels is not None else ():
             further.update(_further(model, part, batch, further["beginning"]))
-        if contexts is not None and method.pooled:
+        if contexts is not None and method.pooled and method.fit is None:
             slots = len(part[0].prompt.demonstrations) + 1 if method.slots else 0
             batch["mix"] = torch.stack([contexts.mix(one.prompt, slots, seed) for one in part])
     return batches
@@ -154,6 +167,40 @@ def corrupted_at_once(size: int, n_heads: int) -> int:
     return max(1, min(size, size * HEADS_A_PROMPT // n_heads))
 
 
+def add_taught(
+    batches: Sequence[Batch], model: Model, template: Template, pairs: Sequence[Prompt], size: int
+) -> None:
+    """Give the first of some batches of contexts the key `taught`: pairs to train on, batches."""
+    encoded = encode_prompts(model, template, pairs)
+    batches[0]["taught"] = make_batches(encoded, size, model.way, with_query=False)
+
+
+def taught(
+    contexts: Sequence[Prompt], chosen_on: Sequence[Prompt] = (), test: Sequence[Prompt] = ()
+) -> list[Prompt]:
+    """Every distinct input that some contexts ask or demonstrate, as a query with its answers.
+
+    What is asked on test is left out; so is what is chosen on, unless nothing else is left.
+
+    Raises:
+        IclVectorsError: test asks everything.
+    """
+    found = {one.query: replace(one, demonstrations=()) for one in contexts}
+    for one in contexts:
+        for input, output in one.demonstrations:
+            alone = replace(one, query=input, answers=(output,), demonstrations=())
+            found.setdefault(input, alone)
+    asked, tested = ({one.query for one in part} for part in (chosen_on, test))
+    kept = [one for input, one in found.items() if input not in tested]
+    if not kept:
+        raise IclVectorsError(
+            f"task {contexts[0].task}: expected inputs to train on that are not asked on test, "
+            f"found that test asks all {len(found)} of the contexts; lower --test, or leave the "
+            "task or --methods learned out."
+        )
+    return [one for one in kept if one.query not in asked] or kept
+
+
 def corrupted_prompts(
     model: Model, template: Template, prompts: Sequence[EncodedPrompt]
 ) -> list[EncodedPrompt]:
@@ -176,6 +223,14 @@ def shuffled(prompt: Prompt) -> Prompt:
     }
     pairs = [(input, outputs[place]) for place, (input, _) in enumerate(prompt.demonstrations)]
     return replace(prompt, demonstrations=tuple(pairs))
+
+
+def with_answers_of_others(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """The same prompts, each with the accepted answers of the next one in a drawn order."""
+    order = list(range(len(prompts)))
+    random.Random("".join(one.id for one in prompts)).shuffle(order)
+    others = {place: prompts[by] for place, by in zip(order, order[1:] + order[:1], strict=True)}
+    return [replace(one, answers=others[place].answers) for place, one in enumerate(prompts)]
 
 
 def _inputs_of(prompt: Prompt) -> set[str]:

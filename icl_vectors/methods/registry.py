@@ -6,6 +6,8 @@ from importlib.metadata import entry_points
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.methods.function import FUNCTION
 from icl_vectors.methods.icv import ICV
+from icl_vectors.methods.learned import LEARNED
+from icl_vectors.methods.linear import LINEAR
 from icl_vectors.methods.method import Method
 from icl_vectors.methods.multi import MULTI
 from icl_vectors.methods.state import STATE, STATE_MEAN, STATE_MEAN_ADD
@@ -14,7 +16,11 @@ from icl_vectors.remote import by_value
 
 GROUP = "icl_vectors.methods"  # the entry points by which an installed package adds methods
 METHODS: dict[str, Method] = {
-    one.name: one for one in (STATE, STATE_MEAN, STATE_MEAN_ADD, FUNCTION, ICV, STATE_VECTOR, MULTI)
+    one.name: one
+    for one in (
+        *(STATE, STATE_MEAN, STATE_MEAN_ADD, FUNCTION, ICV, STATE_VECTOR, MULTI),
+        *(LEARNED, LINEAR),
+    )
 }
 OWN = tuple(METHODS)
 
@@ -64,13 +70,15 @@ def find_method(name: str, what: str = "method") -> Method:
 def parse_methods(text: str) -> list[Method]:
     """Methods from "all" or names with commas between them, each once.
 
+    "all" are those that fit nothing; the others are asked for by name.
+
     Raises:
         IclVectorsError: an unknown name, or none.
     """
     _load_plug_ins()
     names = [part.strip() for part in text.split(",") if part.strip()]
     if names == ["all"]:
-        return list(METHODS.values())
+        return [one for one in METHODS.values() if one.fit is None]
     if not names:
         raise IclVectorsError("--methods: expected names of methods, or all, found none.")
     return [find_method(name, "--methods") for name in dict.fromkeys(names)]

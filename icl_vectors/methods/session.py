@@ -54,7 +54,7 @@ def run_method(
 
     Args:
         settings: what the method needs to know (`ranked` heads, `counts` of heads).
-        contexts: what pooled methods average over.
+        contexts: what pooled methods average over, or are fitted on.
         dev: none where nothing is to be chosen: `groups` then holds one candidate.
         variants: each a way to get vectors for the test prompts, with the keys
             contexts: other batches to pool, or None: those above; reads: other batches to read
@@ -69,10 +69,10 @@ def run_method(
         distribution, and the likeliest token, (prompt,) each; vectors: mean over the test prompts,
         (…, hidden); finite.
     """
-    nnsight, at = model.nnsight, {**hook_points(model, method.attention), **settings}
-    read, make, start, put_in = method.read, method.make, method.start, method.put_in
-    is_pooled = method.pooled
     candidates = [candidate for group in groups for candidate in group]
+    at = {**hook_points(model, method.attention), **settings, "candidates": candidates}
+    nnsight, is_pooled, fit = model.nnsight, method.pooled, method.fit
+    read, make, start, put_in = method.read, method.make, method.start, method.put_in
     progress = progress if model.host is None else None
     first = (dev or test)[0]["query"]
 
@@ -80,7 +80,7 @@ def run_method(
         with torch.no_grad():
             fine: list[Any] = []
             at = probe_blocks(nnsight, at, first)
-            pool = pooled(read, nnsight, at, contexts) if is_pooled else None
+            pool = pooled(read, fit, nnsight, at, contexts, progress) if is_pooled else None
 
             dev_answers = []
             hits = torch.zeros(len(candidates), dtype=torch.long)
@@ -108,7 +108,7 @@ def run_method(
             pools = [
                 pool
                 if variant["contexts"] is None
-                else pooled(read, nnsight, at, variant["contexts"])
+                else pooled(read, fit, nnsight, at, variant["contexts"], progress)
                 for variant in variants
             ]
             needs_own = any(uses_own(variant) for variant in variants)
@@ -154,14 +154,16 @@ def run_vectors(
     settings: dict[str, Any],
     batches: Sequence[Batch],
     job: Job | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """A method's vectors of each prompt, float32, (prompt, …, hidden)."""
     nnsight, at = model.nnsight, {**hook_points(model, method.attention), **settings}
-    read, make, is_pooled = method.read, method.make, method.pooled
+    read, make, is_pooled, fit = method.read, method.make, method.pooled, method.fit
+    progress = progress if model.host is None else None
     with model.session(job):
         with torch.no_grad():
             at = probe_blocks(nnsight, at, batches[0]["query"])
-            pool = pooled(read, nnsight, at, batches) if is_pooled else None
+            pool = pooled(read, fit, nnsight, at, batches, progress) if is_pooled else None
             parts = [
                 vectors_for(read, make, nnsight, at, batch, pool).float().cpu() for batch in batches
             ]
@@ -194,7 +196,7 @@ def run_ranking(
     with model.session(job):
         with torch.no_grad():
             at = probe_blocks(nnsight, at, first)
-            pool = pooled(read, nnsight, at, contexts)  # (context, 2, layer, width)
+            pool = pooled(read, None, nnsight, at, contexts)  # (context, 2, layer, width)
             effects = []
             for batch in corrupted:
                 means = torch.einsum("psc,clw->plw", batch["mix"].to(pool), pool[:, 0])

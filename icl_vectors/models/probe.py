@@ -1,4 +1,4 @@
-"""What an open model shows of itself: may prompts be cached and padded, and blocks be skipped?
+"""What an open model shows of itself: may prompts be cached, blocks be skipped, θ be trained?
 
 Two short prompts of made-up tokens are run as a sweep runs them, cached and whole. Where both give
 the same, prompts are cached; else whole prompts are run, which asks nothing of a model but a state
@@ -14,6 +14,7 @@ from torch import Tensor
 from icl_vectors.errors import IclVectorsError, first_line
 from icl_vectors.graph.passes import apply_theta, read_query, read_theta
 from icl_vectors.models.architecture import ROWS, TOKENS, as_run, block_runs, on_meta
+from icl_vectors.models.memory_estimate import is_out_of_memory
 from icl_vectors.models.model import Model
 from icl_vectors.prompts.batches import Way, make_batches
 from icl_vectors.prompts.encoding import EncodedPrompt
@@ -68,6 +69,34 @@ def unprobed(model: Model) -> Model:
     model = replace(model, architecture=architecture)
     reason = LOOPS if architecture.has_loops else "it does not keep keys and values alone"
     return replace(model, way=replace(model.way, cached=False), way_reason=reason)
+
+
+def require_gradients(model: Model, method: str) -> None:
+    """Refuse a method that is trained where no gradients are to be had; asked before it runs.
+
+    Raises:
+        IclVectorsError: the model is on a server, or no gradient reaches an injected state.
+    """
+    needed = f"method {method!r}: expected a model"
+    if model.host is not None:
+        raise IclVectorsError(
+            f"{needed} on this machine, found one on {model.host}, and no server says whether it "
+            "computes gradients; leave --remote out, or use linear."
+        )
+    try:
+        reaches = _gradient_reaches(model)
+    except Exception as error:  # whatever a family's own kernels make of a backward pass
+        if is_out_of_memory(error):
+            raise
+        raise IclVectorsError(
+            f"{needed} that gives gradients, found none through {model.config.model_type} in "
+            f"{model.dtype} ({first_line(error, 100)}); use --dtype float32 or bfloat16, or linear."
+        ) from error
+    if not reaches:
+        raise IclVectorsError(
+            f"{needed} that gives gradients, found that an injected state changes nothing in "
+            f"{model.config.model_type}; use another method."
+        )
 
 
 def _difference(model: Model, expected: Tensor) -> str:
@@ -163,3 +192,24 @@ def _refused(model: Model, what: str) -> IclVectorsError:
         f"model type {kind!r}: {what}; expected a decoder whose blocks each give a state "
         "(row, token, hidden), in order."
     )
+
+
+def _gradient_reaches(model: Model) -> bool:
+    """Whether logits have a gradient in a state that is injected in the middle of the model."""
+    [batch] = make_batches(_prompts(model), len(SHARED), model.way, with_query=False)
+    nnsight, blocks, head = model.nnsight, model.blocks, model.head
+    middle = [model.n_layers // 2]
+    with nnsight.session():
+        with torch.no_grad():
+            theta, _, in_tuple = read_theta(nnsight, blocks, head, batch)
+            before = read_query(nnsight, head, batch)
+            with torch.enable_grad():
+                given = theta[:, middle].float().requires_grad_()  # (prompt, 1, hidden)
+                injected = given.to(theta.dtype)
+                logits = apply_theta(
+                    nnsight, blocks, head, batch, before, injected, middle, in_tuple
+                )
+                [slope] = torch.autograd.grad(logits.float().logsumexp(-1).sum(), given)
+            found: Any = slope.abs().max().cpu()
+            found = found.save()
+    return bool(found > 0)

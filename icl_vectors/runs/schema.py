@@ -276,6 +276,7 @@ class MethodSummary(Model):
 
     Attributes:
         beats_controls: null where it has none, or too few prompts differ.
+        beside: of methods that fit something, the extracted ones.
     """
 
     method: Text
@@ -288,4 +289,5 @@ class MethodSummary(Model):
     seconds: Number
     jobs: Count = 0
     against: dict[Text, Against]
+    beside: dict[Text, Against] = {}
     beats_controls: StrictBool | None

@@ -13,6 +13,8 @@ from icl_vectors.graph.experiments import run_many_thetas
 from icl_vectors.layers import parse_layers
 from icl_vectors.models.load import Model, as_model
 from icl_vectors.models.memory import choose_batch_size, with_smaller_batches
+from icl_vectors.notebook import default_observer
+from icl_vectors.observer import Observer
 from icl_vectors.plain_text import fault_of_line
 from icl_vectors.prompts.batches import make_batches
 from icl_vectors.prompts.chat import in_chat
@@ -54,6 +56,7 @@ def extract(
     heads: str | Path | None = None,
     instruction: str = "",
     chat: bool = False,
+    observer: Observer | None = None,
 ) -> TaskVector:
     """θ(S): the states at the last arrow of "demonstrations dummy→", averaged over the dummies.
 
@@ -69,11 +72,14 @@ def extract(
         draw_dummies: dummies of such a prompt.
         prompts: how many such prompts θ is averaged over, each with draws of its own.
         method: what kind of vector; `apply` injects it as its paper does. state, state-mean,
-            state-mean-add, function, icv or state-vector, see `icl_vectors.methods`.
+            state-mean-add, function, icv, state-vector, learned or linear, see
+            `icl_vectors.methods`.
         heads: for function, the heads.json of a comparison; without it the heads are ranked on
             these prompts.
         instruction: one line that stands in place of the demonstrations, which may then be none.
         chat: the prompts stand in a user's turn, by the tokenizer's chat template.
+        observer: for learned, is told of each block that is trained; a bar in a notebook where
+            None.
 
     Returns:
         A vector of shape (layer, hidden), float32.
@@ -113,7 +119,10 @@ def extract(
     if method == "state":
         found: MethodVectors = (_state(model, encoded), None, "")
     else:
-        found = vectors_by_method(model, form, method, encoded, heads)
+        kept = parse_layers(layers, model.n_layers)
+        found = vectors_by_method(
+            model, form, method, encoded, heads, kept, observer or default_observer()
+        )
     theta, best_layer, made_by = found
     if not theta.isfinite().all():
         raise not_finite("the states", model.dtype, model.device)

@@ -1,6 +1,7 @@
 """Vectors of other methods than one state, to be kept and applied; see `icl_vectors.methods`."""
 
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -9,25 +10,34 @@ from torch import Tensor
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.methods.function import FUNCTION
+from icl_vectors.methods.learned import OPTIONS
+from icl_vectors.methods.linear import RIDGES
 from icl_vectors.methods.prepare import (
     Contexts,
+    add_taught,
     corrupted_at_once,
     corrupted_prompts,
     method_batches,
+    taught,
 )
-from icl_vectors.methods.ranking import RANKING_PROMPTS, best_first, read_ranking
 from icl_vectors.methods.registry import find_method
 from icl_vectors.methods.session import run_ranking, run_vectors
 from icl_vectors.methods.state_vector import FORMS
 from icl_vectors.models.memory import choose_batch_size, with_smaller_batches
 from icl_vectors.models.model import Model
+from icl_vectors.models.probe import require_gradients
+from icl_vectors.observer import Observer
 from icl_vectors.prompts.encoding import EncodedPrompt
 from icl_vectors.prompts.template import Template
+from icl_vectors.runs.ranking import RANKING_PROMPTS, best_first, read_ranking
 
 SHARE_OF_HEADS = 10 / 448  # Todd et al. take 10 of GPT-J's 448
 FEWEST_HEADS = 2
 STRENGTH = 0.01  # of an in-context vector, in the size of the states of all layers
 FORM = "inner"
+LEARNED_BY = (0.003, 10)  # rate and steps of a learned vector
+RIDGE = 1.0
+FITTED: dict[str, tuple[float | int, ...]] = {"learned": LEARNED_BY, "linear": (RIDGE,)}
 MethodVectors: TypeAlias = tuple[Tensor, int | None, str]  # (layer, hidden); its layer; how made
 
 
@@ -37,17 +47,35 @@ def vectors_by_method(
     method: str,
     encoded: Sequence[EncodedPrompt],
     heads: str | Path | None,
+    layers: Sequence[int],
+    observer: Observer,
 ) -> MethodVectors:
-    """A method's mean vectors, (layer, hidden), their default layer, and how they were made."""
+    """A method's mean vectors, (layer, hidden), their default layer, and how they were made.
+
+    Args:
+        layers: that will be kept; where something is fitted, it is fitted there.
+    """
     settings, made_by = _settings(model, template, method, encoded, heads)
     chosen = find_method(method)
+    if chosen.gradients:
+        require_gradients(model, method)
+    option = FITTED.get(method, ())
+    settings |= {"candidates": [(layer, *option) for layer in layers]}
 
     def run(size: int) -> Tensor:
         contexts = Contexts(encoded) if chosen.pooled else None
         batches = method_batches(model, template, chosen, encoded, contexts, size, 0)
-        for batch in batches:  # no query is to be answered: every context counts
+        for batch in batches if chosen.fit is None else ():  # no query: every context counts
             batch["mix"] = torch.full((batch["prompts"], 1, len(encoded)), 1 / len(encoded))
-        return run_vectors(model, chosen, settings, batches)
+        if "taught" in chosen.inputs:
+            add_taught(batches, model, template, taught([one.prompt for one in encoded]), size)
+        done = count()
+
+        def told(phase: str, candidates: int) -> None:
+            for _ in range(candidates):
+                observer.phase(method, 0, phase, next(done) + 1, len(layers))
+
+        return run_vectors(model, chosen, settings, batches, progress=told)
 
     largest = choose_batch_size(model, encoded)
     seen, _ = with_smaller_batches(run, largest, lambda text: None)  # (prompt, …, hidden)
@@ -58,6 +86,11 @@ def vectors_by_method(
         return found * STRENGTH, None, f"strength {STRENGTH}"
     if method == "state-vector":
         return found[FORMS.index(FORM)], model.n_layers // 2, f"form {FORM}"
+    if method == "learned":
+        rate, steps = LEARNED_BY
+        return found[OPTIONS.index(LEARNED_BY)], None, f"rate {rate}, {steps} steps"
+    if method == "linear":
+        return found[RIDGES.index(RIDGE)], None, f"ridge {RIDGE}, the mean over the queries"
     if found.ndim != 2:
         raise IclVectorsError(
             f"method {method!r}: expected a vector for each block to keep, (layer, hidden), found "
@@ -80,14 +113,14 @@ def _settings(
         return {}, ""
     n_heads = model.n_heads
     total = model.n_layers * n_heads
-    count = min(total, max(FEWEST_HEADS, round(total * SHARE_OF_HEADS)))
+    most = min(total, max(FEWEST_HEADS, round(total * SHARE_OF_HEADS)))
     known = read_ranking(heads, model.n_layers, n_heads)
     found = known or best_first(_effects(model, template, encoded, n_heads))
     ranked = [one[:2] for one in found]
-    if len(ranked) < count:
-        raise IclVectorsError(f"--heads {heads}: expected {count} heads, found {len(ranked)}.")
-    named = ", ".join(f"{layer}.{head}" for layer, head in ranked[:count])
-    return {"ranked": ranked, "counts": [count]}, f"heads {named}"
+    if len(ranked) < most:
+        raise IclVectorsError(f"--heads {heads}: expected {most} heads, found {len(ranked)}.")
+    named = ", ".join(f"{layer}.{head}" for layer, head in ranked[:most])
+    return {"ranked": ranked, "counts": [most]}, f"heads {named}"
 
 
 def _effects(

@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.from_sweep import best_layer_of_mean
-from icl_vectors.methods.ranking import read_ranking
 from icl_vectors.models.meta import blueprint
 from icl_vectors.models.source import read_config
 from icl_vectors.report.table import to_latex, to_markdown
 from icl_vectors.runs.files import to_json
 from icl_vectors.runs.folder import RunFolder, read_records, read_results
+from icl_vectors.runs.ranking import read_ranking
 from icl_vectors.runs.reading import read_run
 from icl_vectors.runs.validation import require_entries
 from icl_vectors.tasks.task import Task

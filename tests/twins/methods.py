@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tests.twins.blocks import decoder_blocks, watched
-from tests.twins.plain import logits, theta
+from tests.twins.plain import forward, logits, theta
 
 PROJECTIONS = {
     "llama": "self_attn.o_proj",
@@ -126,7 +126,49 @@ def with_states_at(
             state[0, list(places)] = vectors
 
     with watched(model, put):
-        return logits(model, ids)
+        return forward(model, ids) if vectors.requires_grad else logits(model, ids)
+
+
+def trained(
+    model: PreTrainedModel,
+    pairs: Sequence[tuple[list[int], list[int]]],
+    layer: int,
+    first: Tensor,
+    rate: float,
+    most: int,
+) -> dict[int, Tensor]:
+    """θ after each of `most` steps of torch's own Adam, at one block, (hidden,).
+
+    Args:
+        pairs: ids of "query→", and of the tokens that may follow.
+    """
+    theta_ = first.clone().requires_grad_()
+    size = float(first.pow(2).mean().sqrt())
+    adam = torch.optim.Adam([theta_], lr=rate * size, betas=(0.9, 0.999), eps=1e-12)
+    found = {}
+    for step in range(1, most + 1):
+        with torch.enable_grad():
+            losses = []
+            for ids, accepted in pairs:
+                scores = with_states_at(model, ids, layer, [-1], theta_[None]).log_softmax(-1)
+                losses.append(-scores[accepted].exp().sum().log())
+            [theta_.grad] = torch.autograd.grad(torch.stack(losses).mean(), theta_)
+        adam.step()
+        found[step] = theta_.detach().clone()
+    return found
+
+
+def ridge(states: Tensor, effects: Tensor, strength: float, state: Tensor) -> Tensor:
+    """What a ridge regression of effects on states estimates at another state, (hidden,).
+
+    In its primal form, with the map W (hidden, hidden) itself; states and effects are (n, hidden).
+    """
+    centred, moved = (one.double() - one.double().mean(0) for one in (states, effects))
+    variance = centred.pow(2).sum(-1).mean()
+    gram = centred.T @ centred + strength * variance * torch.eye(states.shape[1])
+    weights = torch.linalg.solve(gram, centred.T @ moved)
+    estimated: Tensor = effects.double().mean(0) + (state - states.double().mean(0)) @ weights
+    return estimated.float()
 
 
 def last_states(model: PreTrainedModel, ids: list[int]) -> Tensor:

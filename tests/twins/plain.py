@@ -24,6 +24,11 @@ def theta(model: PreTrainedModel, prompt_ids_of_dummies: list[list[int]]) -> Ten
 @torch.no_grad()
 def logits(model: PreTrainedModel, ids: list[int]) -> Tensor:
     """The logits of the token after the last one."""
+    return forward(model, ids)
+
+
+def forward(model: PreTrainedModel, ids: list[int]) -> Tensor:
+    """The same, through which gradients flow back."""
     batch = torch.tensor([ids], device=model.device)  # (1, token)
     output: Tensor = model(input_ids=batch, use_cache=False).logits  # (1, token, vocab)
     return output[0, -1]  # (vocab)

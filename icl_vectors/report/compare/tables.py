@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from statistics import fmean
 
+from icl_vectors.report.compare.gap import gap_table
 from icl_vectors.report.section import FAILS, HOLDS, MARKS
 from icl_vectors.report.statistics import Interval, mean_interval, ratio_interval
 from icl_vectors.report.table import Cell, Column, Table, number, span
@@ -17,7 +18,8 @@ def comparison_tables(found: Comparison) -> list[Table]:
     """The tables for which the comparison has data."""
     tables = []
     if found.summary:
-        tables += [methods_table(found), controls_table(found)]
+        gap = gap_table(found)
+        tables += [methods_table(found), controls_table(found), *([gap] if gap else [])]
     tables.append(tasks_of_methods_table(found))
     if any(map(_has_few_labels, found.entries)):
         tables.append(labels_table(found))
@@ -97,8 +99,9 @@ def methods_table(found: Comparison) -> Table:
         "likeliest accepted first token (mean, median; means over tasks). TV, KL: total "
         "variation and Kullback–Leibler divergence (nats) from the regular prompt's next-token "
         "distribution. Layer-tokens: one token through one block, for the vectors and answers of "
-        "the test prompts; to choose: for the choice on dev, and for function also the ranking of "
-        "the heads. Seconds are of both, with the regular answers that are measured beside.",
+        "the test prompts; to choose: for the choice on dev, for function also the ranking of the "
+        "heads, for learned the training at all other candidates (a backward pass counts as two). "
+        "Seconds are of both, with the regular answers that are measured beside.",
     )
 
 

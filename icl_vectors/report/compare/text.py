@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from icl_vectors.plain_text import in_one_line
+from icl_vectors.report.compare.gap import gap_lines
 from icl_vectors.runs.schema import FEW_LABELS
 
 HEAD = (
@@ -52,7 +53,7 @@ def text(data: Mapping[str, Any]) -> str:
         first = summary[0]
         tasks = "1 task" if first["n_tasks"] == 1 else f"{first['n_tasks']} tasks"
         lines += ["", f"{tasks}, {first['n']} test prompts in all."]
-    return "\n".join([*lines, *_few_labels(data["compare"])])
+    return "\n".join([*lines, *gap_lines(data), *_few_labels(data["compare"])])
 
 
 def _few_labels(entries: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,0 +1,115 @@
+"""What is between vectors and in-context learning: the extraction, and that it is one vector."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from icl_vectors.report.statistics import Interval, mean_interval
+from icl_vectors.report.table import Cell, Column, Table, number
+from icl_vectors.runs.run import REGULAR, Comparison
+from icl_vectors.runs.schema import Against, Compared, MethodSummary
+
+LEARNED = "learned"
+HEAD = (
+    "beside extracted vectors, paired (means over tasks, from three on with 95 % bootstrap "
+    "interval; prompts won:lost; McNemar's p)"
+)
+
+
+class Gap(NamedTuple):
+    """A fitted method between an extracted one and in-context learning.
+
+    Attributes:
+        gained: over the extracted one, mean over tasks; left: to regular, likewise.
+        paired, to_regular: the same on the prompts.
+    """
+
+    method: MethodSummary
+    extracted: str
+    n_tasks: int
+    gained: Interval
+    left: Interval
+    paired: Against
+    to_regular: Against
+
+
+def gaps(entries: Sequence[Compared], summary: Sequence[MethodSummary]) -> Iterator[Gap]:
+    """Every fitted method beside every extracted one, where both and regular were run."""
+    shares: dict[str, dict[str, float]] = {}
+    for entry in entries:
+        if not entry.begin_alike:
+            shares.setdefault(entry.method, {})[entry.task] = entry.accuracy
+    for one in summary:
+        for extracted, paired in one.beside.items():
+            own, base, regular = (shares.get(n, {}) for n in (one.method, extracted, REGULAR))
+            tasks = [task for task in own if task in base and task in regular]
+            if tasks and REGULAR in one.against:
+                gained = mean_interval([own[task] - base[task] for task in tasks])
+                left = mean_interval([regular[task] - own[task] for task in tasks])
+                to_regular = one.against[REGULAR]
+                yield Gap(one, extracted, len(tasks), gained, left, paired, to_regular)
+
+
+def gap_table(found: Comparison) -> Table | None:
+    """The gaps as a table; None where nothing was fitted."""
+    rows = [
+        (
+            Cell(one.method.method),
+            number(one.method.accuracy),
+            Cell(one.extracted),
+            number(one.paired.accuracy),
+            Cell(_signed(one.gained), one.gained.value),
+            Cell(_counts(one.paired), one.paired.p),
+            number(one.to_regular.accuracy),
+            Cell(_signed(one.left), one.left.value),
+            Cell(_counts(one.to_regular), one.to_regular.p),
+        )
+        for one in gaps(found.entries, found.summary)
+    ]
+    if not rows:
+        return None
+    first = found.summary[0]
+    columns = (
+        *("accuracy", "extracted", "its accuracy", "gained over it", "won : lost; p"),
+        *("regular", "left to regular", "won : lost; p "),
+    )
+    return Table(
+        "gap",
+        "Between extracted vectors and in-context learning",
+        (Column("method"), *(Column(name, name != "extracted") for name in columns)),
+        tuple(rows),
+        f"{first.n_tasks} tasks, {first.n} test prompts. What learned gains over an extracted "
+        "vector is the extraction's fault: the same single state is replaced, only θ differs. What "
+        "is then left to regular is the single vector's, as far as training found the best one. "
+        "linear gives every query a vector of its own. Differences: means over tasks, from three "
+        "tasks on with 95 % bootstrap interval over tasks; won : lost: prompts that only the "
+        "method or only the other got right, McNemar's exact two-sided p.",
+    )
+
+
+def gap_lines(data: Mapping[str, Any]) -> list[str]:
+    """The same for the terminal, a line each."""
+    summary = [MethodSummary.model_validate(o) for o in data["compare_summary"] if o.get("beside")]
+    entries = [Compared.model_validate(one) for one in data["compare"] if not one.get("of")]
+    if not summary:
+        return []
+    lines = ["", HEAD]
+    for one in gaps(entries, summary):
+        is_learned = one.method.method == LEARNED
+        fault, rest = (" (the extraction's fault)", " (one vector's)") if is_learned else ("", "")
+        lines.append(
+            f"{one.method.method:<16}beside {one.extracted}: {_signed(one.gained)} gained{fault}, "
+            f"{_counts(one.paired)}; {_signed(one.left)} left to regular{rest}, "
+            f"{_counts(one.to_regular)}"
+        )
+    return lines
+
+
+def _signed(one: Interval) -> str:
+    if one.low is None or one.high is None:
+        return f"{one.value:+.2f}"
+    return f"{one.value:+.2f} [{one.low:+.2f}, {one.high:+.2f}]"
+
+
+def _counts(one: Against) -> str:
+    p = "p < .001" if one.p < 0.001 else f"p = {one.p:.3f}"
+    return f"{one.won} : {one.lost}; {p}"
