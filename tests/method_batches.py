@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from icl_vectors.methods.method import Method
 from icl_vectors.methods.prepare import Contexts, add_taught, method_batches, split_dev, taught
+from icl_vectors.methods.session import Batches
 from icl_vectors.models.load import Model
-from icl_vectors.prompts.batches import Batch
 from icl_vectors.prompts.encoding import EncodedPrompt
 from icl_vectors.prompts.labels import Labels
 from icl_vectors.prompts.template import Template
@@ -20,7 +20,7 @@ def batches_of(
     test: Prompts,
     labels: Labels | None = None,
     size: int = 2,
-) -> tuple[list[Batch], list[Batch], list[Batch]]:
+) -> Batches:
     """Batches of `size` prompts: the contexts, those of dev that are chosen on, and test."""
     fitted_on, chosen_on = split_dev(method, dev)
     contexts, on_dev, on_test = (
@@ -30,4 +30,4 @@ def batches_of(
     if "taught" in method.inputs:
         parts = ([one.prompt for one in part] for part in (fitted_on, chosen_on, test))
         add_taught(contexts, model, Template(), taught(*parts), size)
-    return contexts, on_dev, on_test
+    return Batches(contexts, on_dev, on_test)

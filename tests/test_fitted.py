@@ -55,7 +55,7 @@ def data(folder: Path) -> dict[str, Any]:
 
 def learned(model: Model, tiny: Tiny, size: int = 2) -> dict[str, Any]:
     batches = batches_of(model, LEARNED, encode(tiny, DEV), encode(tiny, TEST), size=size)
-    return run_method(model, LEARNED, {}, *batches, LEARNED.candidates([1, 3], {}), [variant()])
+    return run_method(model, LEARNED, {}, batches, LEARNED.candidates([1, 3], {}), [variant()])
 
 
 def test_weights_are_frozen_while_it_trains_and_then_as_before(tiny: Tiny) -> None:

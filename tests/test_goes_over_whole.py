@@ -62,7 +62,7 @@ def compare_by(name: str, model: Model) -> dict[str, Any]:
     batches = batches_of(model, method, dev, test)
     groups = method.candidates([0, 2], settings)
     variants = [variant(), variant(noise=3)]
-    found = run_method(model, method, settings, *batches, groups, variants)
+    found = run_method(model, method, settings, batches, groups, variants)
     measured = torch.stack([column for one in found.pop("measured") for column in one])
     return {**found, "measured": measured}
 

@@ -110,7 +110,7 @@ def test_a_method_answers_with_the_label_of_plain_pytorch(tiny: Tiny, name: str)
     dev, test = given(labels, encode(tiny, DEV)), given(labels, encode(tiny, TEST))
     batches = batches_of(tiny.model, method, dev, test, labels)
     groups = method.candidates(LAYERS, SETTINGS)
-    found = run_method(tiny.model, method, SETTINGS, *batches, groups, [variant()])
+    found = run_method(tiny.model, method, SETTINGS, batches, groups, [variant()])
     candidates = [candidate for group in groups for candidate in group]
     with torch.no_grad():
         for row, prompt in enumerate(DEV[-len(found["dev"]) :]):

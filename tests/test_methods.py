@@ -22,7 +22,7 @@ from icl_vectors.methods.prepare import (
     split_dev,
 )
 from icl_vectors.methods.registry import METHODS
-from icl_vectors.methods.session import run_method, run_ranking
+from icl_vectors.methods.session import Batches, run_method, run_ranking
 from icl_vectors.prompts.encoding import encode_prompt
 from icl_vectors.prompts.template import Template
 from tests.benchmarks.package import as_prompt
@@ -44,7 +44,7 @@ def run(tiny: Tiny, name: str, **more: Any) -> dict[str, Any]:
     dev, test = encode(tiny, DEV), encode(tiny, TEST)
     batches = batches_of(tiny.model, method, dev, test)
     groups = method.candidates(LAYERS, SETTINGS)
-    found = run_method(tiny.model, method, SETTINGS, *batches, groups, [variant(**more)])
+    found = run_method(tiny.model, method, SETTINGS, batches, groups, [variant(**more)])
     encoded = split_dev(method, dev)[1], test
     return {**found, "groups": groups, "batches": batches, "encoded": encoded}
 
@@ -110,9 +110,8 @@ def test_all_heads_of_a_block_together_are_its_attention(tiny: Tiny) -> None:
     method, dev = METHODS["function"], encode(tiny, DEV)
     batches = method_batches(tiny.model, Template(), method, dev, Contexts(dev), 2, 41)
     groups = method.candidates([0], settings)
-    found = run_method(
-        tiny.model, method, settings, batches, [], batches, [groups[0][:1]], [variant()]
-    )
+    asked = Batches(batches, [], batches)
+    found = run_method(tiny.model, method, settings, asked, [groups[0][:1]], [variant()])
     sums = found["vectors"].diff(dim=0, prepend=torch.zeros(1, found["vectors"].shape[1]))
     expected = torch.zeros(len(DEV), N_LAYERS, tiny.plain.config.hidden_size)
     with torch.no_grad():
@@ -200,9 +199,8 @@ def test_regular_and_zero_shot_put_nothing_in(tiny: Tiny) -> None:
     test = encode(tiny, TEST)
     for method, ids_of in ((REGULAR, regular_ids), (ZERO_SHOT, query_ids)):
         batches = method_batches(tiny.model, Template(), method, test, None, 2, 41)
-        found = run_method(
-            tiny.model, method, {}, [], [], batches, method.candidates([], {}), [variant()]
-        )
+        asked, groups = Batches([], [], batches), method.candidates([], {})
+        found = run_method(tiny.model, method, {}, asked, groups, [variant()])
         expected = [plain.next_token(tiny.plain, ids_of(tiny.tokenizer, one)) for one in TEST]
         assert found["measured"][1][0].tolist() == expected
     assert_close(found["measured"][0][3], torch.zeros(len(TEST)))

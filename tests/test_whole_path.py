@@ -15,7 +15,7 @@ from icl_vectors.experiments.compare.summary import cost_of
 from icl_vectors.methods.cost import tokens_of
 from icl_vectors.methods.prepare import Contexts, method_batches
 from icl_vectors.methods.registry import METHODS
-from icl_vectors.methods.session import run_method
+from icl_vectors.methods.session import Batches, run_method
 from icl_vectors.models.load import Model
 from icl_vectors.prompts.limits import encode_prompts
 from icl_vectors.prompts.sampling import sample_prompts
@@ -112,10 +112,8 @@ def test_the_cost_of_a_method_is_what_the_blocks_really_see(
         )
         groups = method.candidates(range(4), {})
         with counted(model.nnsight._module) as seen:
-            found = run_method(
-                model, method, {}, on_dev if method.pooled else [], on_dev, on_test, groups,
-                [variant()],
-            )  # fmt: skip
+            batches = Batches(on_dev if method.pooled else [], on_dev, on_test)
+            found = run_method(model, method, {}, batches, groups, [variant()])
         chosen = [one for group in groups for one in group][found["chosen"]]
         cost = sum(cost_of(method, groups, chosen, on_dev, on_dev, on_test, 4).values())
         regular = sum(tokens_of(batch, "whole") for batch in on_test) * 4

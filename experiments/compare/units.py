@@ -18,7 +18,7 @@ from icl_vectors.methods.function import FUNCTION
 from icl_vectors.methods.method import Candidate, Method
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
 from icl_vectors.methods.prepare import corrupted_at_once, split_dev
-from icl_vectors.methods.session import run_method, run_ranking
+from icl_vectors.methods.session import Batches, run_method, run_ranking
 from icl_vectors.runs.files import write_whole
 from icl_vectors.runs.ranking import RANKING_PROMPTS
 from icl_vectors.runs.validation import damaged
@@ -68,9 +68,7 @@ def method(task: Task, method: Method, comparison: "Compare", context: "Context"
             model,
             method,
             comparison.settings,
-            contexts if method.pooled else [],
-            dev,
-            test,
+            Batches(contexts if method.pooled else [], dev, test),
             groups,
             [
                 variant(),
@@ -129,9 +127,7 @@ def controls(task: Task, method: Method, comparison: "Compare", context: "Contex
             model,
             method,
             comparison.settings,
-            own.contexts(method, own.dev, size),
-            [],
-            test,
+            Batches(own.contexts(method, own.dev, size), [], test),
             groups,
             list(variants.values()),
             _progress(context, method, groups, own.dev, own.test),

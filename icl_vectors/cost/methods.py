@@ -6,31 +6,28 @@ from operator import itemgetter
 from typing import Any
 
 from icl_vectors.cost.prompt_sizes import sized, tokens_of_text
+from icl_vectors.experiments.compare.config import CompareConfig
 from icl_vectors.experiments.compare.summary import cost_of
 from icl_vectors.methods.cost import cost_of_ranking
 from icl_vectors.methods.function import FUNCTION, counts_of
-from icl_vectors.methods.method import Method
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
 from icl_vectors.methods.prepare import corrupted_at_once, prompts_at_once, split_dev, taught
 from icl_vectors.prompts.batches import Batch, Way, make_batches, whole_prompts
 from icl_vectors.prompts.encoding import EncodedPrompt
-from icl_vectors.prompts.template import Template
 from icl_vectors.runs.ranking import RANKING_PROMPTS
 
 Prompts = Sequence[EncodedPrompt]
 
 
 def costs_of_methods(
-    methods: Sequence[Method],
+    compare: CompareConfig,
     tasks: Sequence[tuple[Prompts, Prompts]],
     *,
     tokenizer: Any | None,
-    template: Template,
     layers: Sequence[int],
     n_layers: int,
     n_heads: int,
     batch_size: int,
-    with_variants: bool,
     way: Way,
 ) -> list[dict[str, Any]]:
     """For regular, zero-shot and each method: layer-tokens over all tasks, and jobs on a server.
@@ -40,12 +37,13 @@ def costs_of_methods(
     but for their jobs.
 
     Args:
+        compare: its methods, template and whether it has controls count.
         tasks: dev and test prompts of each task.
         tokenizer: None where lengths are estimated.
     """
     settings = {"counts": counts_of(n_layers * n_heads)}
     found = []
-    for method in (REGULAR, ZERO_SHOT, *methods):
+    for method in (REGULAR, ZERO_SHOT, *compare.chosen):
         plain = method in (REGULAR, ZERO_SHOT)
         groups = method.candidates(layers, settings)
         size = prompts_at_once(batch_size, groups)
@@ -56,7 +54,7 @@ def costs_of_methods(
             contexts = _batches(tokenizer, fitted_on, size, way) if method.fit else on_dev
             if "taught" in method.inputs:
                 parts = ([one.prompt for one in part] for part in (fitted_on, chosen_on, test))
-                encoded = sized(tokenizer, template, taught(*parts))
+                encoded = sized(tokenizer, compare.template, taught(*parts))
                 contexts[0]["taught"] = make_batches(encoded, size, way, with_query=False)
             given = contexts, on_dev, _batches(tokenizer, test, size, way)
             costs = [cost_of(method, groups, one, *given, n_layers) for one in groups[0]]
@@ -64,7 +62,7 @@ def costs_of_methods(
             total = {key: value + cost.get(key, 0) for key, value in total.items()}
             if method.heads:
                 total["ranking"] += _ranking(dev, batch_size, n_heads, n_layers, way)
-        jobs = len(tasks) * (1 + int(with_variants and not plain) + int(method.heads))
+        jobs = len(tasks) * (1 + int(bool(compare.controls) and not plain) + int(method.heads))
         found.append({"method": method.name, **total, "jobs": jobs})
     return found
 

@@ -91,15 +91,13 @@ def plan_sweep(
         "work": cost.work(size),
         "remote": cost.remote(named[0], _sent(run)),
         "compare": costs_of_methods(
-            compare.chosen,
+            compare.model_copy(update={"template": run.template}),
             [both for (_, seed), both in prompts.items() if seed == run.units[0][1]],
             tokenizer=tokenizer,
-            template=run.template,
             layers=layers,
             n_layers=depth,
             n_heads=architecture.heads,
             batch_size=size,
-            with_variants=bool(compare.controls),
             way=cost.way,
         )
         if compare

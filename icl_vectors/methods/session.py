@@ -9,7 +9,7 @@ methods' own functions.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,13 +38,24 @@ Progress = Callable[[str, int], None]
 MEASURES = ("answer", "log_probability", "rank", "total_variation", "divergence", "token")
 
 
+class Batches(NamedTuple):
+    """The prompts of one method on one task.
+
+    Attributes:
+        contexts: what pooled methods average over, or are fitted on.
+        dev: none where nothing is to be chosen: there is one candidate then.
+    """
+
+    contexts: Sequence[Batch]
+    dev: Sequence[Batch]
+    test: Sequence[Batch]
+
+
 def run_method(
     model: Model,
     method: Method,
     settings: dict[str, Any],
-    contexts: Sequence[Batch],
-    dev: Sequence[Batch],
-    test: Sequence[Batch],
+    batches: Batches,
     groups: Sequence[list[Candidate]],
     variants: Sequence[dict[str, Any]],
     progress: Progress | None = None,
@@ -54,8 +65,7 @@ def run_method(
 
     Args:
         settings: what the method needs to know (`ranked` heads, `counts` of heads).
-        contexts: what pooled methods average over, or are fitted on.
-        dev: none where nothing is to be chosen: `groups` then holds one candidate.
+        groups: of candidates that are injected in one trace.
         variants: each a way to get vectors for the test prompts, with the keys
             contexts: other batches to pool, or None: those above; reads: other batches to read
             from, or None: the test's own; puts: batches of the same prompts to inject, or None;
@@ -69,6 +79,7 @@ def run_method(
         distribution, and the likeliest token, (prompt,) each; vectors: mean over the test prompts,
         (…, hidden); finite.
     """
+    contexts, dev, test = batches
     candidates = [candidate for group in groups for candidate in group]
     at = {**hook_points(model, method.attention), **settings, "candidates": candidates}
     nnsight, is_pooled, fit = model.nnsight, method.pooled, method.fit

@@ -7,7 +7,6 @@ from icl_vectors.cost.methods import costs_of_methods
 from icl_vectors.cost.prompt_sizes import sized
 from icl_vectors.experiments.compare import compare
 from icl_vectors.experiments.compare.config import CompareConfig
-from icl_vectors.methods.registry import METHODS
 from icl_vectors.models.load import Model
 from icl_vectors.prompts.template import Template
 
@@ -31,15 +30,13 @@ def test_the_plan_counts_what_is_run(llama: Model) -> None:
     data = compare(llama, TASKS, controls="random", **ASKED).data
     plan = plan_of(TASKS)
     costs = costs_of_methods(
-        plan.chosen,
+        plan.model_copy(update={"controls": ("random",)}),
         prompts_of(llama, plan),
         tokenizer=llama.tokenizer,
-        template=plan.template,
         layers=range(4),
         n_layers=4,
         n_heads=4,
         batch_size=4,
-        with_variants=True,
         way=llama.way,
     )
     summary = {one["method"]: one for one in data["compare_summary"]}
@@ -57,15 +54,13 @@ def test_the_plan_counts_whole_prompts_where_nothing_is_kept(llama: Model) -> No
     summary = {one["method"]: one for one in results.data["compare_summary"]}
     plan = plan_of(TASKS)
     costs = costs_of_methods(
-        [METHODS[name] for name in ("state", "icv", "multi")],
+        plan.model_copy(update={"methods": ("state", "icv", "multi"), "controls": ()}),
         prompts_of(llama, plan),
         tokenizer=llama.tokenizer,
-        template=plan.template,
         layers=range(4),
         n_layers=4,
         n_heads=4,
         batch_size=4,
-        with_variants=False,
         way=whole.way,
     )
     for cost in costs:
