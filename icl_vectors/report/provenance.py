@@ -38,7 +38,7 @@ def summary_line(run: Run) -> str:
         f"{means['hypothesis']:.2f}, regular {means['regular']:.2f}."
     )
     enough = len(tasks) >= FEWEST_TASKS and sum(task.n_test for task in tasks) >= FEWEST_PROMPTS
-    if enough and means["regular"]:
+    if enough and means["regular"] > means["baseline"]:
         recovered = fmean(successes(tasks)) / means["regular"]
         zero = ", tasks without success counted as 0" if any(task.fails for task in tasks) else ""
         line += f" θ alone recovers {recovered:.0%} of in-context learning{zero}."

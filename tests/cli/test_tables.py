@@ -52,6 +52,14 @@ def test_the_table_holds_intervals_means_and_the_share_recovered() -> None:
     assert len(lines) == 4
 
 
+def test_no_share_of_in_context_learning_where_the_model_does_not_learn() -> None:
+    summary = {"baseline": 0.03, "hypothesis": 0.02, "regular": 0.002, "recovered": 10.0}
+    about = {"model": "m", "dtype": "float32", "n_layers": 3, "tasks": [entry()]}
+    lines = sweep_table({**about, "summary": summary}).splitlines()
+    assert not any("recovers" in line for line in lines)
+    assert "Regular is not above the baseline: m does not learn these tasks" in lines[3]
+
+
 def test_remarks_stand_below_where_they_are_needed() -> None:
     assert table(entry(n_distinct=26))[-1].startswith("* fewer distinct queries than n")
     assert table(entry(copies_dummies=True))[-1].startswith("! with θ the model repeats a dummy")
