@@ -8,8 +8,8 @@
 without demonstrations; the weights are frozen. What is gained over the mean θ is what extraction
 missed; what is then still missing to in-context learning, one vector at one place does not give.
 
-The paper adds its vector to the state; here it replaces the state as `state-mean` does, so that
-the two differ in training alone.
+The paper adds its vector to the state; here it replaces the state as `state-mean` does, which it is
+held against.
 """
 
 from collections.abc import Callable, Mapping, Sequence

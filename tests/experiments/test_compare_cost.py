@@ -67,3 +67,31 @@ def test_the_plan_counts_whole_prompts_where_nothing_is_kept(llama: Model) -> No
         run = summary[cost["method"]]
         for key in ("layer_tokens", "layer_tokens_choosing"):
             assert cost[key] == run[key], (cost, run)
+
+
+def test_the_plan_counts_what_is_fitted(llama: Model) -> None:
+    asked: dict[str, Any] = {"dev": 6, "test": 4}
+    tasks, methods = ["antonyms", "country_capital"], "learned,linear"
+    config = CompareConfig.make(tasks, methods, **asked)
+    for model in (llama, replace(llama, way=replace(llama.way, cached=False))):
+        data = compare(model, tasks, methods, controls="", batch_size=6, **asked).data
+        costs = costs_of_methods(
+            config.chosen,
+            prompts_of(model, config),
+            tokenizer=model.tokenizer,
+            template=Template(),
+            layers=range(4),
+            n_layers=4,
+            n_heads=4,
+            batch_size=6,
+            with_variants=False,
+            way=model.way,
+        )
+        summary = {one["method"]: one for one in data["compare_summary"]}
+        for cost in costs:
+            run, keys = summary[cost["method"]], ("layer_tokens", "layer_tokens_choosing")
+            assert run["layer_tokens"] <= cost["layer_tokens"] <= 2.5 * run["layer_tokens"]
+            both, planned = (sum(one[key] for key in keys) for one in (run, cost))
+            assert both <= planned <= 1.1 * both, cost
+            if cost["method"] == "linear":
+                assert cost["layer_tokens_choosing"] == run["layer_tokens_choosing"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.compare import compare
 from icl_vectors.models.load import Model
 from icl_vectors.runs.files import read_lines
@@ -51,3 +52,21 @@ def test_a_method_on_a_task_is_one_job_and_its_controls_another(
     assert len(done) == 2 * (1 + 2 + 2 * 2)  # heads, regular and zero-shot, methods and controls
     summary = {one["method"]: one["jobs"] for one in found.data["compare_summary"]}
     assert summary == {"regular": 2, "zero-shot": 2, "state": 2, "function": 2}
+
+
+def test_linear_is_fitted_there_and_learned_is_refused(
+    remote_llama: Model, llama: Model, tmp_path: Path, trust: str
+) -> None:
+    asked: dict[str, Any] = {"dev": 6, "test": 4, "layers": "1,3"}
+    tasks = ["antonyms", "country_capital"]
+    there, here = (
+        compare(model, tasks, "linear", output=tmp_path / name, **asked).data["compare"]
+        for model, name in ((remote_llama, "there"), (llama, "here"))
+    )
+    for theirs, mine in zip(there, here, strict=True):
+        about = {key: mine.get(key) for key in ("task", "method", *FIGURES)}
+        assert {key: theirs.get(key) for key in about} == about
+        assert theirs["log_probability"] == pytest.approx(mine["log_probability"], abs=2e-4)
+    with pytest.raises(IclVectorsError, match="'learned': expected a model on this machine"):
+        compare(remote_llama, tasks, "learned", output=tmp_path / "learned", **asked)
+    assert not (tmp_path / "learned").exists()
