@@ -105,7 +105,7 @@ class Page:
         latest: Any = {"trigger_mode": "always_last", **HIDDEN}
         gr.on(changed, self._prompt, of_prompt, self.prompt, **latest)
         run = self._guarded(self._run, 6, otherwise=[PARTS.hint(), "", "", "", None])
-        rest, press = self._guarded(self._rest, 5), self._guarded(self._press, 2)
+        rest, press = self._guarded(self._rest, 5, clears=False), self._guarded(self._press, 2)
         done = self.go.click(run, [self.model_name, *asked], [*shown, self.complaint], **SHOWN)
         of_found = [self.model_name, self.found]
         done.success(rest, of_found, [self.words, *self.saves, self.complaint], **SHOWN)
@@ -116,11 +116,13 @@ class Page:
         function: Callable[..., Sequence[Any] | None],
         outputs: int,
         otherwise: Sequence[Any] | None = None,
+        clears: bool = True,
     ) -> Callable[..., Any]:
         """A handler whose last output says in one line what is wrong; None changes nothing.
 
         Args:
             otherwise: its other outputs then; None leaves the page as it is.
+            clears: takes what was said before away; not where another run may have begun.
         """
         left: list[Any] = list(otherwise or [gr.skip()] * (outputs - 1))
 
@@ -132,7 +134,8 @@ class Page:
                 return [*left, PARTS.complaint(str(error), next(self.number))]
             if found is None:
                 return [gr.skip()] * outputs
-            return [*found[: outputs - 1], PARTS.complaint("", next(self.number))]
+            said = PARTS.complaint("", next(self.number)) if clears else gr.skip()
+            return [*found[: outputs - 1], said]
 
         return handle
 
@@ -145,15 +148,14 @@ class Page:
     def _draw(self, source: Any, seed: float | None) -> list[Any] | None:
         if not source:
             return None
-        known = source in known_tasks()
-        task = icl.load_task(source) if known else icl.Task.from_file(source)
+        task = (icl.load_task if source in known_tasks() else icl.Task.from_file)(source)
         drawn, queries = bench.draw(task, SHOTS, DUMMIES, int(seed or 0))
         return [[list(pair) for pair in drawn.pairs], "\n".join(drawn.dummies), "\n".join(queries)]
 
     def _prompt(self, rows: Any, dummies: str, queries: str, template: str, name: str) -> str:
-        shown = Bench.of(rows, dummies)
+        typed = Bench.of(rows, dummies), bench.lines(queries), template
         try:
-            tokens = bench.tokens_of(self._model(name), shown, bench.lines(queries), template)
+            tokens = bench.tokens_of(self._model(name), *typed)
         except IclVectorsError as error:
             return str(PARTS.complaint(str(error)))
         return str(PARTS.prompt(tokens, name.strip() or self.reference))
@@ -191,10 +193,9 @@ class Page:
             return None
         number, layer = map(int, str(event.at).split(":"))
         query = found.asked.queries[number]
-        frame = found.frame
-        row = frame[(frame["query"] == query) & (frame["layer"] == layer)].iloc[0]
+        top = found.frame.set_index(["query", "layer"])["top"][query, layer]
         whole = bench.answer(self._model(name), found, query, layer)
-        return [PARTS.details(query, layer, row["top"], whole)]
+        return [PARTS.details(query, layer, top, whole)]
 
 
 class _BenchParts:
