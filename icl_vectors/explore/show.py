@@ -43,8 +43,7 @@ def table(found: Found) -> str:
     """Queries × blocks: the first token answered with θ injected there."""
     of_b = found.asked.use == CONFLICT
     first, last = ("in A's prompt", "after B's") if of_b else ("baseline", "regular")
-    by_query = found.frame.groupby("query", sort=False)
-    rows = [own.to_dict("records") for _, own in by_query]
+    rows = [own.to_dict("records") for _, own in found.frame.groupby("query", sort=False)]
     best = _best(found.frame)
     return str(PARTS.table(best, rows, first, last, found.asked.together, found.together))
 
