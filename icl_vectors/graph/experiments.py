@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from icl_vectors.errors import IclVectorsError
@@ -207,10 +207,8 @@ def run_by_layer(
     return dict(found)
 
 
-def most_probable(
-    logits: Float[Tensor, "*row vocab"], top: int
-) -> tuple[Float[Tensor, "*row top"], Int[Tensor, "*row top"]]:
-    """Probabilities and the likeliest tokens, as of a softmax that is nowhere written out."""
+def most_probable(logits: Tensor, top: int) -> tuple[Tensor, Tensor]:
+    """Probabilities and the likeliest tokens, (…, top), as of a softmax that is not written out."""
     logits = logits.float()
     largest = logits.topk(top, -1)
     probabilities = (largest.values - logits.logsumexp(-1, keepdim=True)).exp()
