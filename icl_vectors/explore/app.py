@@ -15,6 +15,8 @@ import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.explore import bench, show
 from icl_vectors.explore.bench import ALONE, USES, Asked, Bench, Found
+from icl_vectors.explore.show import PARTS
+from icl_vectors.prompts.template import DEFAULT_TEMPLATE
 from icl_vectors.tasks.task import known_tasks
 
 STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
@@ -35,7 +37,6 @@ EXAMPLE = Bench(
     ("Kenya", "Cuba"),
 )
 QUERIES = "Spain\nGermany\nGreece"
-TEMPLATE = "{input}→{output}"
 HIDDEN: Any = {"show_progress": "hidden", "api_visibility": "private"}
 SHOWN: Any = {"api_visibility": "private"}
 
@@ -59,11 +60,11 @@ class Page:
 
     def _lay_out_the_rest(self) -> None:
         self.queries = gr.Textbox(QUERIES, label="Queries, one a line", lines=3, elem_id="queries")
-        self.prompt = gr.HTML(show.opening(self.reference), elem_id="prompt")
+        self.prompt = gr.HTML(PARTS.opening(self.reference), elem_id="prompt")
         self.go = gr.Button("Answers by block", variant="primary", elem_id="go")
         self.complaint = gr.HTML(elem_id="complaint")
         with gr.Accordion("Template, model and injection", open=False, elem_id="how"):
-            self.template = gr.Textbox(TEMPLATE, label="Template", elem_id="template")
+            self.template = gr.Textbox(DEFAULT_TEMPLATE, label="Template", elem_id="template")
             self.model_name = gr.Textbox(self.reference, label="Model", elem_id="model")
             self.mode = gr.Radio(["replace", "add"], value="replace", label="θ at the arrow")
             self.scale = gr.Number(1.0, label="θ is multiplied by")
@@ -75,7 +76,7 @@ class Page:
             self.b = _BenchParts("B", Bench((), ()))
 
     def _lay_out_what_is_found(self) -> None:
-        self.table = gr.HTML(show.HINT, elem_id="table", js_on_load=PRESS)
+        self.table = gr.HTML(PARTS.hint(), elem_id="table", js_on_load=PRESS)
         self.details = gr.HTML(elem_id="details")
         self.cosines = gr.HTML(elem_id="cosines")
         with gr.Accordion("θ in words", open=False, elem_id="in-words"):
@@ -93,49 +94,35 @@ class Page:
         asked = [*self.a.typed, *self.b.typed, self.use, self.queries, self.template]
         asked += [self.mode, self.scale, self.layers, self.together]
         shown = [self.table, self.details, self.cosines, self.code, self.found]
-        of_prompt: list[Any] = [*self.a.typed, self.queries, self.template, self.model_name]
         for parts, queries in ((self.a, [self.queries]), (self.b, [])):
             drawn = [*parts.typed, *queries, self.complaint]
             draw = self._guarded(self._draw, len(drawn))
             parts.task.input(draw, [parts.task, parts.seed], drawn, **HIDDEN)
             parts.seed.input(draw, [parts.task, parts.seed], drawn, **HIDDEN)
             parts.file.upload(draw, [parts.file, parts.seed], drawn, **HIDDEN)
-        gr.on(
-            [self.blocks.load, *(one.change for one in of_prompt)],
-            self._prompt,
-            of_prompt,
-            self.prompt,
-            trigger_mode="always_last",
-            **HIDDEN,
-        )
-        self.go.click(
-            self._guarded(self._run, 6, otherwise=[show.HINT, "", "", "", None]),
-            [self.model_name, *asked],
-            [*shown, self.complaint],
-            **SHOWN,
-        ).success(
-            self._guarded(self._rest, 5),
-            [self.model_name, self.found],
-            [self.words, *self.saves, self.complaint],
-            **SHOWN,
-        )
-        self.table.click(
-            self._guarded(self._press, 2),
-            [self.model_name, self.found],
-            [self.details, self.complaint],
-            **SHOWN,
-        )
+        of_prompt: list[Any] = [*self.a.typed, self.queries, self.template, self.model_name]
+        changed = [self.blocks.load, *(one.change for one in of_prompt)]
+        latest: Any = {"trigger_mode": "always_last", **HIDDEN}
+        gr.on(changed, self._prompt, of_prompt, self.prompt, **latest)
+        run = self._guarded(self._run, 6, otherwise=[PARTS.hint(), "", "", "", None])
+        rest, press = self._guarded(self._rest, 5, clears=False), self._guarded(self._press, 2)
+        done = self.go.click(run, [self.model_name, *asked], [*shown, self.complaint], **SHOWN)
+        of_found = [self.model_name, self.found]
+        done.success(rest, of_found, [self.words, *self.saves, self.complaint], **SHOWN)
+        self.table.click(press, of_found, [self.details, self.complaint], **SHOWN)
 
     def _guarded(
         self,
         function: Callable[..., Sequence[Any] | None],
         outputs: int,
         otherwise: Sequence[Any] | None = None,
+        clears: bool = True,
     ) -> Callable[..., Any]:
         """A handler whose last output says in one line what is wrong; None changes nothing.
 
         Args:
             otherwise: its other outputs then; None leaves the page as it is.
+            clears: takes what was said before away; not where another run may have begun.
         """
         left: list[Any] = list(otherwise or [gr.skip()] * (outputs - 1))
 
@@ -144,10 +131,11 @@ class Page:
             try:
                 found = function(*typed)
             except IclVectorsError as error:
-                return [*left, show.complaint(str(error), next(self.number))]
+                return [*left, PARTS.complaint(str(error), next(self.number))]
             if found is None:
                 return [gr.skip()] * outputs
-            return [*found[: outputs - 1], show.complaint("", next(self.number))]
+            said = PARTS.complaint("", next(self.number)) if clears else gr.skip()
+            return [*found[: outputs - 1], said]
 
         return handle
 
@@ -160,18 +148,17 @@ class Page:
     def _draw(self, source: Any, seed: float | None) -> list[Any] | None:
         if not source:
             return None
-        known = source in known_tasks()
-        task = icl.load_task(source) if known else icl.Task.from_file(source)
+        task = (icl.load_task if source in known_tasks() else icl.Task.from_file)(source)
         drawn, queries = bench.draw(task, SHOTS, DUMMIES, int(seed or 0))
         return [[list(pair) for pair in drawn.pairs], "\n".join(drawn.dummies), "\n".join(queries)]
 
     def _prompt(self, rows: Any, dummies: str, queries: str, template: str, name: str) -> str:
-        shown = Bench.of(rows, dummies)
+        typed = Bench.of(rows, dummies), bench.lines(queries), template
         try:
-            tokens = bench.tokens_of(self._model(name), shown, bench.lines(queries), template)
+            tokens = bench.tokens_of(self._model(name), *typed)
         except IclVectorsError as error:
-            return show.complaint(str(error))
-        return show.prompt(tokens, name.strip() or self.reference)
+            return str(PARTS.complaint(str(error)))
+        return str(PARTS.prompt(tokens, name.strip() or self.reference))
 
     def _run(self, name: str, *typed: Any) -> list[Any]:
         rows_a, dummies_a, rows_b, dummies_b, use, queries, template, mode, scale, *blocks = typed
@@ -180,7 +167,7 @@ class Page:
             b=Bench.of(rows_b, dummies_b),
             use=use,
             queries=tuple(dict.fromkeys(bench.lines(queries))),
-            template=template or TEMPLATE,
+            template=template or DEFAULT_TEMPLATE,
             mode=mode,
             scale=1.0 if scale is None else float(scale),
             layers=blocks[0].strip() or "all",
@@ -188,7 +175,7 @@ class Page:
         )
         found = bench.run(self._model(name), asked)
         code = show.code(asked, name.strip() or self.reference)
-        return [show.table(found), "", show.cosines(found.cosines), code, found]
+        return [show.table(found), "", PARTS.cosines(found.cosines), code, found]
 
     def _rest(self, name: str, found: Found | None) -> list[Any] | None:
         if found is None:
@@ -206,10 +193,9 @@ class Page:
             return None
         number, layer = map(int, str(event.at).split(":"))
         query = found.asked.queries[number]
-        frame = found.frame
-        row = frame[(frame["query"] == query) & (frame["layer"] == layer)].iloc[0]
+        top = found.frame.set_index(["query", "layer"])["top"][query, layer]
         whole = bench.answer(self._model(name), found, query, layer)
-        return [show.details(query, layer, row, whole)]
+        return [PARTS.details(query, layer, top, whole)]
 
 
 class _BenchParts:
@@ -218,10 +204,7 @@ class _BenchParts:
     def __init__(self, name: str, first: Bench) -> None:
         with gr.Row():
             self.task = gr.Dropdown(
-                ["", *known_tasks()],
-                value="",
-                label=f"{name}: draw from a task",
-                min_width=140,
+                ["", *known_tasks()], value="", label=f"{name}: draw from a task", min_width=140
             )
             self.seed = gr.Number(SEED, label="Seed", precision=0, min_width=70)
             self.file = gr.UploadButton("A file of your own", size="sm", min_width=90)

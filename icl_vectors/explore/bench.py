@@ -57,14 +57,10 @@ class Asked:
     together: str
 
     @property
-    def context(self) -> tuple[tuple[str, str], ...] | None:
-        """Demonstrations of the prompt that θ is injected into; None as in the paper."""
-        return self.a.pairs if self.use == CONFLICT else None
-
-    @property
     def injection(self) -> dict[str, Any]:
         """How θ is injected, as `apply` takes it."""
-        return {"mode": self.mode, "scale": self.scale, "demonstrations": self.context}
+        context = self.a.pairs if self.use == CONFLICT else None
+        return {"mode": self.mode, "scale": self.scale, "demonstrations": context}
 
 
 @dataclass(frozen=True)
@@ -110,10 +106,7 @@ def run(model: Any, asked: Asked) -> Found:
 
 def answer(model: Any, found: Found, query: str, layer: int) -> str:
     """The whole answer with θ injected at one block."""
-    found_texts: list[str] = icl.apply(
-        model, found.theta, query, layer=layer, **found.asked.injection
-    )
-    return found_texts[0]
+    return str(icl.apply(model, found.theta, query, layer=layer, **found.asked.injection)[0])
 
 
 def words(model: Any, found: Found) -> "DataFrame":

@@ -153,7 +153,8 @@ def run_projection(
 
 def run_by_layer(
     model: "Model",
-    batches: Sequence[Batch],
+    demonstrated: Sequence[Batch],
+    alone: Sequence[Batch],
     theta: Float[Tensor, "layer hidden"],
     layers: Sequence[int],
     top: int,
@@ -163,43 +164,52 @@ def run_by_layer(
     """The likeliest first tokens with θ injected at each of some blocks, in one trace a batch.
 
     Args:
+        demonstrated: batches of one prompt, whose suffixes are all that is asked after the same
+            demonstrations.
+        alone: batches of the queries that θ is injected into.
         theta: what goes in at each of `layers`, which ascend.
         adds: θ is added to the state at the arrow; else it replaces it.
 
     Returns:
-        probabilities, tokens: (prompt, 2 + layer, top): regular, baseline, then each block;
-        own: tokens answered to "demonstrations dummy→", (prompt, dummy); finite: whether all
-        logits were.
+        Probabilities and tokens each: demonstrated, of every suffix, (suffix, top); alone, of every
+        query, (prompt, 1 + layer, top): the baseline, then θ at each layer. A probability is finite
+        where all its logits were.
     """
     language_model, blocks, head = model.nnsight, model.blocks, model.head
-    at_layers = list(layers)
+    candidates = [NO_INJECTION, *layers]
     with model.session(job):
         with torch.no_grad():
-            values, tokens, own, fine = [], [], [], []
-            for batch in batches:
-                _, shown, in_tuple = read_theta(language_model, blocks, head, batch)
+            shown, swept = [], []
+            for batch in demonstrated:
+                own, logits, in_tuple = read_theta(language_model, blocks, head, batch)
+                shown.append(most_probable(logits[0], top))
+            for batch in alone:
                 before = read_query(language_model, head, batch)
-                states, plain = read_arrow(language_model, blocks, head, batch, before, [0])
-                put = theta.to(states).expand(len(states), -1, -1)  # (prompt, layer, hidden)
-                put = states[:, at_layers] + put if adds else put
-                swept = apply_theta(
-                    language_model, blocks, head, batch, before, put, at_layers, in_tuple
+                put = torch.cat([theta[:1], theta]).to(own)  # the baseline's is not injected
+                put = put.expand(batch["prompts"], -1, -1)  # (prompt, 1 + layer, hidden)
+                if adds:
+                    states, _ = read_arrow(language_model, blocks, head, batch, before, [0])
+                    put = put + states[:, candidates]
+                logits = apply_theta(
+                    language_model, blocks, head, batch, before, put, candidates, in_tuple
                 )
-                logits = torch.cat([shown[:, :1], plain, swept], 1).float()
-                found = logits.softmax(-1).topk(top, -1)  # (prompt, 2 + layer, top)
-                values.append(found.values.cpu())
-                tokens.append(found.indices.cpu())
-                own.append(shown[:, 1:].argmax(-1).cpu())
-                fine.append(logits.max(-1).values.isfinite().all().cpu())
-            all_found: Any = {
-                "probabilities": torch.cat(values),
-                "tokens": torch.cat(tokens),
-                "own": torch.cat(own),
-                "finite": torch.stack(fine).all(),
+                swept.append(most_probable(logits, top))
+            found: Any = {
+                "demonstrated": [torch.cat(parts) for parts in zip(*shown, strict=True)],
+                "alone": [torch.cat(parts) for parts in zip(*swept, strict=True)],
             }
-            all_found = all_found.save()
-    prompts = sum(batch["prompts"] for batch in batches)
-    shape = (prompts, 2 + len(at_layers), top)
-    own_shape = (prompts, batches[0]["per_prompt"] - 1)
-    require_shapes(all_found, {"probabilities": shape, "tokens": shape, "own": own_shape}, job)
-    return dict(all_found)
+            found = found.save()
+    suffixes = sum(batch["per_prompt"] for batch in demonstrated)
+    prompts = sum(batch["prompts"] for batch in alone)
+    for kind, rows in (("demonstrated", (suffixes,)), ("alone", (prompts, len(candidates)))):
+        for part in found[kind]:
+            require_shapes({kind: part}, {kind: (*rows, top)}, job)
+    return dict(found)
+
+
+def most_probable(logits: Tensor, top: int) -> tuple[Tensor, Tensor]:
+    """Probabilities and the likeliest tokens, (…, top), as of a softmax that is not written out."""
+    logits = logits.float()
+    largest = logits.topk(top, -1)
+    probabilities = (largest.values - logits.logsumexp(-1, keepdim=True)).exp()
+    return probabilities.cpu(), largest.indices.cpu()

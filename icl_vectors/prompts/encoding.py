@@ -5,7 +5,7 @@ end the prompt's text ends, also when the answer is attached.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from icl_vectors.errors import IclVectorsError
@@ -91,6 +91,15 @@ def encode_prompt(tokenizer: Any, template: Template, prompt: Prompt, limit: int
         accepted=first_tokens(tokenizer, template, template.query(prompt.query), prompt.answers),
         echo=echo_of(tokenizer, template, alone, prompt.query),
     )
+
+
+def as_one(prompts: Sequence[EncodedPrompt]) -> EncodedPrompt:
+    """Prompts of the same demonstrations and dummies as one: all queries' suffixes, then theirs."""
+    first = prompts[0]
+    ends = [one.shared + one.suffixes[0] for one in prompts]
+    ends += [first.shared + suffix for suffix in first.suffixes[1:]]
+    cut = _common_length(ends)
+    return replace(first, shared=ends[0][:cut], suffixes=tuple(ids[cut:] for ids in ends))
 
 
 def encode_to_arrow(tokenizer: Any, template: Template, text: str, answer: str | None) -> list[int]:

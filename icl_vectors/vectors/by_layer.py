@@ -10,7 +10,13 @@ from icl_vectors.graph.experiments import run_by_layer
 from icl_vectors.models.load import Model, as_model
 from icl_vectors.models.memory import LARGEST_ON_CPU, LARGEST_ON_GPU, with_smaller_batches
 from icl_vectors.prompts.batches import make_batches
-from icl_vectors.prompts.encoding import EncodedPrompt, echo_of, encode_prompt, encode_to_arrow
+from icl_vectors.prompts.encoding import (
+    EncodedPrompt,
+    as_one,
+    echo_of,
+    encode_prompt,
+    encode_to_arrow,
+)
 from icl_vectors.prompts.limits import encode_prompts, positions_limit, require_room
 from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.tasks.task import Demonstrations, demonstrated
@@ -22,7 +28,6 @@ from icl_vectors.vectors.vector import TaskVector
 if TYPE_CHECKING:
     import pandas
 
-REGULAR, BASELINE, INJECTED = 0, 1, 2  # places in what the session gives for a prompt
 TYPES = {  # unknown where θ keeps no demonstrations
     "equals_regular": "boolean",
     "copies_dummy": "boolean",
@@ -42,7 +47,6 @@ def apply_by_layer(
     scale: float = 1.0,
     force: bool = False,
     top_k: int | None = None,
-    batch_size: int | None = None,
     demonstrations: Demonstrations | None = None,
 ) -> "pandas.DataFrame":
     """The first token answered to each query with θ injected at each block, one trace for all.
@@ -53,7 +57,6 @@ def apply_by_layer(
         scale: θ is multiplied by it first.
         force: use a vector of another model, where its shape allows.
         top_k: also the likeliest tokens, (token, probability) each.
-        batch_size: queries at once; halved when memory runs out.
         demonstrations: of the prompt that θ is injected into, for a conflict (paper,
             section 4.2): `baseline` then answers that prompt, `regular` one of θ's own.
 
@@ -82,6 +85,7 @@ def apply_by_layer(
         )
     put_in = what_goes_in(model, theta, chosen, scale, force)
     encoded = list(_encode(model, theta, asked))
+    together = as_one(encoded)
     if demonstrations is not None:
         shown = demonstrated(demonstrations)
         prompts = [replace(one.prompt, demonstrations=tuple(shown), dummies=()) for one in encoded]
@@ -95,22 +99,26 @@ def apply_by_layer(
     def run(size: int) -> dict[str, Any]:
         import torch
 
-        batches = make_batches(encoded, size, model.way)
+        ends, width = together.suffixes, size + len(theta.dummies)
+        starts = range(0, len(ends), width)
+        parts = [replace(together, suffixes=ends[start : start + width]) for start in starts]
         return run_by_layer(
-            model, batches, torch.stack(tensors), chosen, top_k or 1, adds=how == "add"
+            model,
+            make_batches(parts, 1, model.way),
+            make_batches(encoded, size, model.way),
+            torch.stack(tensors),
+            chosen,
+            top_k or 1,
+            adds=how == "add",
         )
 
     rows = LARGEST_ON_CPU * 8 if model.device == "cpu" else LARGEST_ON_GPU * 4
-    found, _ = with_smaller_batches(
-        run, batch_size or max(1, rows // len(chosen)), lambda text: None
-    )
-    if not bool(found["finite"]):
+    found, _ = with_smaller_batches(run, max(1, rows // len(chosen)), lambda text: None)
+    if not all(bool(probabilities.isfinite().all()) for probabilities, _ in found.values()):
         raise not_finite("the logits", model.dtype, model.device)
-    records = [
-        one | {"top": top} if top_k else one
-        for one, top in _records(model.tokenizer, encoded, chosen, found)
-    ]
-    return pandas.DataFrame(records).astype(TYPES)
+    records = _records(model.tokenizer, encoded, chosen, found)
+    frame = pandas.DataFrame(list(records)).astype(TYPES)
+    return frame if top_k else frame.drop(columns="top")
 
 
 def _encode(model: Model, theta: TaskVector, queries: Sequence[str]) -> Iterator[EncodedPrompt]:
@@ -141,39 +149,36 @@ def _records(
     encoded: Sequence[EncodedPrompt],
     layers: Sequence[int],
     found: Mapping[str, Any],
-) -> Iterator[tuple[dict[str, Any], tuple[tuple[str, float], ...]]]:
-    """Each query and layer as a row, and its likeliest tokens."""
-    tokens = found["tokens"][:, :, 0].tolist()  # (prompt, 2 + layer)
-    for row, prompt in enumerate(encoded):
-        known = bool(prompt.prompt.demonstrations)
-        tops = [
-            likeliest(tokenizer, *both)
-            for both in zip(found["probabilities"][row], found["tokens"][row], strict=True)
-        ]
-        (regular, of_regular), (baseline, of_baseline) = (_answer(top) for top in tops[:INJECTED])
-        beside = {
-            "regular": regular if known else None,
-            "baseline": baseline,
-            "regular_probability": of_regular if known else None,
-            "baseline_probability": of_baseline,
-        }
-        own = set(found["own"][row].tolist())
-        echo = tokenizer.decode([prompt.echo]).strip() if prompt.echo >= 0 else ""
-        for layer, token, top in zip(layers, tokens[row][INJECTED:], tops[INJECTED:], strict=True):
-            answer, probability = _answer(top)
-            yield (
-                {
-                    "query": prompt.prompt.query,
-                    "layer": layer,
-                    "answer": answer,
-                    "probability": probability,
-                    "equals_regular": token == tokens[row][REGULAR] if known else None,
-                    "echo": answer == echo,
-                    "copies_dummy": token in own if known else None,
-                    **beside,
-                },
-                top,
-            )
+) -> Iterator[dict[str, Any]]:
+    """Each query and layer as a row."""
+    after = found["demonstrated"][1][:, 0].tolist()  # tokens: the queries', then the dummies'
+    own = {*after[len(encoded) :]}
+
+    def top(kind: str, *at: int) -> tuple[tuple[str, float], ...]:
+        return likeliest(tokenizer, *(part[at] for part in found[kind]))
+
+    for row, one in enumerate(encoded):
+        known = bool(one.prompt.demonstrations)
+        regular, of_regular = _answer(top("demonstrated", row))
+        baseline, of_baseline = _answer(top("alone", row, 0))
+        echo = tokenizer.decode([one.echo]).strip() if one.echo >= 0 else ""
+        for column, layer in enumerate(layers, start=1):
+            token = int(found["alone"][1][row, column, 0])
+            answer, probability = _answer(shown := top("alone", row, column))
+            yield {
+                "query": one.prompt.query,
+                "layer": layer,
+                "answer": answer,
+                "probability": probability,
+                "equals_regular": token == after[row] if known else None,
+                "echo": answer == echo,
+                "copies_dummy": token in own if known else None,
+                "regular": regular if known else None,
+                "baseline": baseline,
+                "regular_probability": of_regular if known else None,
+                "baseline_probability": of_baseline,
+                "top": shown,
+            }
 
 
 def _answer(top: tuple[tuple[str, float], ...]) -> tuple[str, float]:

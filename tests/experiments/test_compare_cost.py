@@ -72,19 +72,17 @@ def test_the_plan_counts_whole_prompts_where_nothing_is_kept(llama: Model) -> No
 def test_the_plan_counts_what_is_fitted(llama: Model) -> None:
     asked: dict[str, Any] = {"dev": 6, "test": 4}
     tasks, methods = ["antonyms", "country_capital"], "learned,linear"
-    config = CompareConfig.make(tasks, methods, **asked)
+    config = CompareConfig.make(tasks, methods, controls="", **asked)
     for model in (llama, replace(llama, way=replace(llama.way, cached=False))):
         data = compare(model, tasks, methods, controls="", batch_size=6, **asked).data
         costs = costs_of_methods(
-            config.chosen,
+            config,
             prompts_of(model, config),
             tokenizer=model.tokenizer,
-            template=Template(),
             layers=range(4),
             n_layers=4,
             n_heads=4,
             batch_size=6,
-            with_variants=False,
             way=model.way,
         )
         summary = {one["method"]: one for one in data["compare_summary"]}
