@@ -6,6 +6,7 @@ import pytest
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.models.load import Model
+from icl_vectors.vectors import by_layer
 from tests.benchmarks.random_model import word
 from tests.tiny import N_LAYERS, Tiny
 from tests.twins import plain
@@ -55,10 +56,13 @@ def test_every_cell_is_what_plain_hooks_answer(tiny: Tiny, mode: Any) -> None:
     assert next(cells, None) is None
 
 
-def test_it_agrees_with_apply_at_chosen_layers_and_in_small_batches(llama: Model) -> None:
+def test_it_agrees_with_apply_at_chosen_layers_and_in_small_batches(
+    llama: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_layer, "LARGEST_ON_CPU", 0)  # one query at once
     theta = icl.extract(llama, {"France": "Paris", "Japan": "Tokyo"}, ["Kenya", "Cuba"])
     queries = ["Spain", "Peru", "Spain"]
-    frame = icl.apply_by_layer(llama, theta, queries, layers="1:3", top_k=2, batch_size=1)
+    frame = icl.apply_by_layer(llama, theta, queries, layers="1:3", top_k=2)
     assert list(frame["layer"]) == [1, 2] * 3
     for layer, rows in frame.groupby("layer"):
         top = icl.apply(llama, theta, queries, layer=int(str(layer)), top_k=2).top
