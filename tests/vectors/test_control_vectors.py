@@ -6,7 +6,7 @@ from gguf import GGUFReader
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.vectors.gguf import LOST
-from tests.test_vectors import vector
+from tests.vectors.test_vectors import vector
 
 
 def test_directions_are_read_back_as_llama_cpp_reads_them(tmp_path: Path) -> None:

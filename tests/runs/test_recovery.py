@@ -9,7 +9,7 @@ import pytest
 
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.runs.folder import read_json, read_records, read_results
-from tests.test_run_folder import A, B, contents, finish, folder, prompt, sample
+from tests.runs.test_run_folder import A, B, contents, finish, folder, prompt, sample
 
 ZEROS = b"\0" * 64
 BLANK = [b"", ZEROS, b"\n"]

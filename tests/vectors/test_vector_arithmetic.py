@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.vectors.vector import TaskVector
-from tests.test_vectors import vector
+from tests.vectors.test_vectors import vector
 
 
 def test_the_mean_keeps_what_all_share() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.tasks.task import Task
-from tests.test_task_files import write
+from tests.tasks.test_task_files import write
 
 CELLS = {  # as DataFrame.to_csv writes lists, tuples and sets; as JSON; and texts that are none
     "['green', 'lime green']": ("green", "lime green"),

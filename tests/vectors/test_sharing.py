@@ -8,7 +8,7 @@ import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.models.load import Model
 from icl_vectors.vectors.vector import TaskVector
-from tests.test_vectors import vector
+from tests.vectors.test_vectors import vector
 
 
 @pytest.fixture(scope="module")

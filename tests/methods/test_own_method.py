@@ -16,7 +16,7 @@ from icl_vectors.methods.state import STATE
 from icl_vectors.models.load import Model
 from icl_vectors.tasks.task import load_task
 
-FILE = Path(__file__).parents[1] / "experiments" / "examples" / "own_method.py"
+FILE = Path(__file__).parents[2] / "experiments" / "examples" / "own_method.py"
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_vector_of_a_method_that_is_not_registered_is_not_applied(llama: Model
 def test_an_installed_package_adds_methods_by_an_entry_point(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    entry = EntryPoint("of-a-plug-in", "tests.test_own_method:PLUG_IN", registry.GROUP)
+    entry = EntryPoint("of-a-plug-in", "tests.methods.test_own_method:PLUG_IN", registry.GROUP)
     monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
     registry._load_plug_ins.cache_clear()
     try:
