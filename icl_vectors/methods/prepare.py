@@ -195,8 +195,8 @@ def taught(
     if not kept:
         raise IclVectorsError(
             f"task {contexts[0].task}: expected inputs to train on that are not asked on test, "
-            f"found that test asks all {len(found)} of the contexts; lower --test, or leave the "
-            "task or --methods learned out."
+            f"found that test asks all {len(found)} inputs of the contexts; lower --test, or leave "
+            "the task or --methods learned out."
         )
     return [one for one in kept if one.query not in asked] or kept
 

@@ -28,8 +28,12 @@ BOTH = ("bijection",) * 3
 
 
 def found(hits: Mapping[str, tuple[int, ...]], **more: Any) -> Comparison:
+    return read(compared(hits, **more))
+
+
+def read(data: Mapping[str, Any]) -> Comparison:
     missing: list[str] = []
-    comparison = read_comparison(compared(hits, **more), missing)
+    comparison = read_comparison(data, missing)
     assert comparison is not None and not missing
     return comparison
 
@@ -169,3 +173,16 @@ def test_methods_of_which_nothing_can_be_told_are_named() -> None:
     assert comparison is not None
     ours = methods_beat_their_controls(comparison).ours
     assert ours == "beat all: state; do not: none; too few prompts to tell: icv"
+
+
+def test_what_is_fitted_stands_between_the_extracted_and_regular() -> None:
+    hits = {**LEARNED, "state-mean": (30, 30, 33), "learned": (38, 35, 41)}
+    data = compared(hits, categories=("user",) * 3)
+    assert not any(one.name == "gap" for one in comparison_tables(read(data)))
+    beside = {"accuracy": 0.62, "n": 150, "won": 30, "lost": 9, "p": 0.0011}
+    data["compare_summary"][-1]["beside"] = {"state-mean": beside}
+    [row] = [line for line in table(read(data), "gap").splitlines() if "| learned" in line]
+    assert "| state-mean | +0.14 \\[+0.10, +0.16\\] | 30 : 9; p = 0.001 |" in row
+    assert "| +0.14 \\[+0.10, +0.18\\] | 1 : 20; p \\< .001 |" in row
+    data["compare"][0]["begin_alike"] = True  # a task that tells nothing is left out
+    assert "| state-mean | +0.13 | 30 : 9;" in table(read(data), "gap")

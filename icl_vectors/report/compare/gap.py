@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from icl_vectors.report.statistics import Interval, mean_interval
-from icl_vectors.report.table import Cell, Column, Table, number
+from icl_vectors.report.table import Cell, Column, Table
 from icl_vectors.runs.run import REGULAR, Comparison
 from icl_vectors.runs.schema import Against, Compared, MethodSummary
 
@@ -54,12 +54,9 @@ def gap_table(found: Comparison) -> Table | None:
     rows = [
         (
             Cell(one.method.method),
-            number(one.method.accuracy),
             Cell(one.extracted),
-            number(one.paired.accuracy),
             Cell(_signed(one.gained), one.gained.value),
             Cell(_counts(one.paired), one.paired.p),
-            number(one.to_regular.accuracy),
             Cell(_signed(one.left), one.left.value),
             Cell(_counts(one.to_regular), one.to_regular.p),
         )
@@ -68,14 +65,11 @@ def gap_table(found: Comparison) -> Table | None:
     if not rows:
         return None
     first = found.summary[0]
-    columns = (
-        *("accuracy", "extracted", "its accuracy", "gained over it", "won : lost; p"),
-        *("regular", "left to regular", "won : lost; p "),
-    )
+    columns = ("gained over it", "won : lost; p", "left to regular", "won : lost; p ")
     return Table(
         "gap",
         "Between extracted vectors and in-context learning",
-        (Column("method"), *(Column(name, name != "extracted") for name in columns)),
+        (Column("method"), Column("beside"), *(Column(name, True) for name in columns)),
         tuple(rows),
         f"{first.n_tasks} tasks, {first.n} test prompts. What learned gains over an extracted "
         "vector is the extraction's fault: the same single state is replaced, only θ differs. What "
