@@ -42,6 +42,10 @@ def summary_line(run: Run) -> str:
         recovered = fmean(successes(tasks)) / means["regular"]
         zero = ", tasks without success counted as 0" if any(task.fails for task in tasks) else ""
         line += f" θ alone recovers {recovered:.0%} of in-context learning{zero}."
+    if _asked(run, "theta_source"):
+        line += " θ is read after each task's instruction, not after demonstrations."
+    if _asked(run, "chat"):
+        line += " The prompts stand in a user's turn of a chat."
     if writes_answers(run):
         line += (
             " Whole answers are compared, exactly; the curves by layer, and the paper's figures, "
@@ -66,10 +70,15 @@ def _left_out(run: Run) -> str:
 
 def writes_answers(run: Run) -> bool:
     """Whether the sweep compared whole answers (`--answer generate`)."""
+    return bool(_asked(run, "answer") == "generate")
+
+
+def _asked(run: Run, option: str) -> Any:
+    """What the sweep was asked for."""
     about: Any = run.about
-    for key in ("experiments", "sweep", "configuration", "answer"):
+    for key in ("experiments", "sweep", "configuration", option):
         about = about.get(key) if isinstance(about, Mapping) else None
-    return bool(about == "generate")
+    return about
 
 
 def _comparison_line(label: str, summary: Sequence[MethodSummary]) -> str:

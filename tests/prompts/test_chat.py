@@ -12,6 +12,7 @@ import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.prompts.chat import in_chat
 from icl_vectors.prompts.template import Template, Turn
+from icl_vectors.report.write import write_report
 from tests.tiny import bytes_tokenizer, load_plain, random_model, save_model
 from tests.twins import plain
 
@@ -125,6 +126,8 @@ def test_a_sweep_in_a_chat_is_kept_apart_and_repeated(model: icl.Model, tmp_path
     run = json.loads((tmp_path / "a" / "run.json").read_text("utf-8"))
     assert run["turn"] == ["[user]\n", "</s>\n[assistant]\n", ""]
     assert run["experiments"]["sweep"]["configuration"]["chat"] is True
+    page = write_report([tmp_path / "a"]).read_text("utf-8")
+    assert "The prompts stand in a user&#39;s turn of a chat." in page
     shown = icl.predictions(first).query("method == 'regular'")
     twin = load_plain(Path(model.reference))
     for row in shown.to_dict("records"):

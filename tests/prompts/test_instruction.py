@@ -108,6 +108,8 @@ def test_a_sweep_reads_theta_after_the_instruction_and_the_rest_as_ever(
             query = token_ids(reader, f"{row['query']}→")
             token = plain.injected(twin, query, row["layer"], own[at][row["layer"]])
             assert row["prediction"] == reader.decode([token])
+    page = write_report([tmp_path]).read_text("utf-8")
+    assert "θ is read after each task&#39;s instruction" in page
     run = json.loads((tmp_path / "run.json").read_text("utf-8"))
     recorded = run["experiments"]["sweep"]["configuration"]
     assert recorded["theta_source"] == "instruction"
