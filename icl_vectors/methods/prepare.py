@@ -180,7 +180,8 @@ def taught(
 ) -> list[Prompt]:
     """Every distinct input that some contexts ask or demonstrate, as a query with its answers.
 
-    What is asked on test is left out; so is what is chosen on, unless nothing else is left.
+    What is asked on test is left out, also from answer to query; so is what is chosen on, unless
+    nothing else is left.
 
     Raises:
         IclVectorsError: test asks everything.
@@ -191,7 +192,12 @@ def taught(
             alone = replace(one, query=input, answers=(output,), demonstrations=())
             found.setdefault(input, alone)
     asked, tested = ({one.query for one in part} for part in (chosen_on, test))
-    kept = [one for input, one in found.items() if input not in tested]
+    backwards = {(answer, one.query) for one in test for answer in one.answers}
+    kept = [
+        one
+        for input, one in found.items()
+        if input not in tested and not backwards & {(input, output) for output in one.answers}
+    ]
     if not kept:
         raise IclVectorsError(
             f"task {contexts[0].task}: expected inputs to train on that are not asked on test, "

@@ -94,6 +94,14 @@ def test_what_is_trained_on_is_never_asked_on_test() -> None:
         taught(*(sample_prompts(task, dev=10, test=26)[part] for part in (0, 0, 1)))
 
 
+def test_a_pair_that_test_asks_is_not_trained_on_the_other_way_round_either() -> None:
+    task = load_task("letter_case_both")
+    dev, test = sample_prompts(task, dev=10, test=12)
+    found = taught(dev[:5], dev[5:], test)
+    pairs = {frozenset((one.query, answer)) for one in found for answer in one.answers}
+    assert found and not pairs & {frozenset((o.query, a)) for o in test for a in o.answers}
+
+
 def test_a_task_that_leaves_nothing_to_train_on_is_refused_first(
     llama: Model, tmp_path: Path
 ) -> None:
@@ -178,8 +186,9 @@ def test_the_gap_is_told_by_the_tasks_means(data: dict[str, Any]) -> None:
     assert len(lines) == 2 + 4
     line = next(one for one in lines if one.startswith("learned") and "state-mean:" in one)
     gained, left = means["learned"] - means["state-mean"], means["regular"] - means["learned"]
-    assert f"{gained:+.2f} gained (the extraction's fault)" in line
-    assert f"{left:+.2f} left to regular (one vector's)" in line
+    fault, rest = ("the" if gained > 0 else "none is the"), ("the" if left > 0 else "none is the")
+    assert f"{gained:+.2f} gained ({fault} extraction's fault)" in line
+    assert f"{left:+.2f} left to regular ({rest} single vector's)" in line
 
 
 def test_a_run_broken_in_training_ends_with_the_same_files(

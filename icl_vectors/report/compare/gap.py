@@ -73,7 +73,8 @@ def gap_table(found: Comparison) -> Table | None:
         tuple(rows),
         f"{first.n_tasks} tasks, {first.n} test prompts. What learned gains over an extracted "
         "vector is the extraction's fault: the same single state is replaced, only θ differs. What "
-        "is then left to regular is the single vector's, as far as training found the best one. "
+        "is then left to regular is the single vector's, as far as training found the best one; "
+        "below 0, one vector gives more than the demonstrations of one prompt. "
         "linear gives every query a vector of its own. Differences: means over tasks, from three "
         "tasks on with 95 % bootstrap interval over tasks; won : lost: prompts that only the "
         "method or only the other got right, McNemar's exact two-sided p.",
@@ -88,8 +89,11 @@ def gap_lines(data: Mapping[str, Any]) -> list[str]:
         return []
     lines = ["", HEAD]
     for one in gaps(entries, summary):
-        is_learned = one.method.method == LEARNED
-        fault, rest = (" (the extraction's fault)", " (one vector's)") if is_learned else ("", "")
+        fault = rest = ""
+        if one.method.method == LEARNED:
+            fault, rest = (" (the extraction's fault)", " (the single vector's)")
+            fault = fault if one.gained.value > 0 else " (none is the extraction's fault)"
+            rest = rest if one.left.value > 0 else " (none is the single vector's)"
         lines.append(
             f"{one.method.method:<16}beside {one.extracted}: {_signed(one.gained)} gained{fault}, "
             f"{_counts(one.paired)}; {_signed(one.left)} left to regular{rest}, "
