@@ -50,8 +50,7 @@ def run_answers(
             written: dict[str, Any] = {"regular": [], "baseline": [], "hypothesis": []}
             fine = []
             for batch, prompts, queries in zip(batches, whole, alone, strict=True):
-                # (prompt, hidden)
-                theta = read_theta_at(language_model, blocks, head, batch, layer)
+                theta = read_theta_at(language_model, blocks, head, batch, [layer])[:, 0]
                 ways: tuple[tuple[str, list[Part], dict[int, Tensor]], ...] = (
                     ("regular", prompts, {}),
                     ("baseline", queries, {}),

@@ -39,21 +39,19 @@ def run_many_thetas(
     """θ of each prompt, float32: at one layer (the blocks above are not run), or at all (None)."""
     language_model, blocks, head = model.nnsight, model.blocks, model.head
     progress = progress if model.host is None else None
+    layers = list(range(model.n_layers)) if layer is None else [layer]
     with model.session(job):
         with torch.no_grad():
             thetas = []
             for batch in batches:
-                if layer is None:
-                    theta, _, _ = read_theta(language_model, blocks, head, batch)
-                else:
-                    theta = read_theta_at(language_model, blocks, head, batch, layer)[:, None]
+                theta = read_theta_at(language_model, blocks, head, batch, layers)
                 thetas.append(theta.float().cpu())
                 if progress is not None:
                     progress("θ", batch["prompts"])
             found: Any = {"theta": torch.cat(thetas)}
             found = found.save()
     prompts = sum(batch["prompts"] for batch in batches)
-    shape = (prompts, model.n_layers if layer is None else 1, model.hidden)
+    shape = (prompts, len(layers), model.hidden)
     require_shapes(found, {"theta": shape}, job)
     theta_of_prompts: Tensor = found["theta"]
     return theta_of_prompts

@@ -58,14 +58,18 @@ def read_theta(
 
 
 def read_theta_at(
-    model: Any, blocks: list[Any], head: Any, batch: dict[str, Any], layer: int
+    model: Any, blocks: list[Any], head: Any, batch: dict[str, Any], layers: list[int]
 ) -> Tensor:
-    """θ at one layer, (prompt, hidden): as `read_theta`, but blocks above it are not run."""
+    """θ at some layers, ascending, (prompt, layer, hidden): as `read_theta`, without answers.
+
+    Blocks above the highest are not run.
+    """
     past: dict[str, Any] = {}
+    last = layers[-1]
     if batch["shared"] is not None:
         with model.trace(batch["shared"], use_cache=True):
-            output = blocks[layer].output
-            for block in blocks[layer + 1 :]:
+            output = blocks[last].output
+            for block in blocks[last + 1 :]:
                 block.skip(output)
             head.skip(head.input[:, -1:])
             past = cache_of(model.output)
@@ -74,12 +78,14 @@ def read_theta_at(
     for part in batch["suffixes"]:
         rows, arrows = torch.arange(len(part["rows"])), part["arrows"]
         with model.trace(part["inputs"], use_cache=part["cached"], **past):
-            output = blocks[layer].output
-            state = state_of(output, part)[rows, arrows].flatten(1)  # (row, hidden)
-            for block in blocks[layer + 1 :] if part["cached"] else []:
+            states = []
+            for layer in layers:
+                output = blocks[layer].output
+                states.append(state_of(output, part)[rows, arrows].flatten(1))  # (row, hidden)
+            for block in blocks[last + 1 :] if part["cached"] else []:
                 block.skip(output)
             head.skip(head.input[:, -1:])
-        found.append(state)
+        found.append(torch.stack([state.to(states[0].device) for state in states], 1))
     by_prompt = (batch["prompts"], batch["per_prompt"])
     return split_rows(in_order(batch["suffixes"], found), *by_prompt)[:, batch["asked"] :].mean(1)
 
