@@ -82,7 +82,8 @@ def show_prompts(
     prompt = config.prompts(config.units[0])[1][0]
     encoded = encode_prompt(tokenizer, config.template, prompt, UNBOUNDED)
     kinds = [("regular (query)", 0), *((f"θ (dummy {d})", d) for d in range(1, dummies + 1))]
-    show(f"{task.name}, {reference}; the arrow is marked ⟦ ⟧\n")
+    marked = "the token where θ is read" if config.chat else "the arrow"
+    show(f"{task.name}, {reference}; {marked} is marked ⟦ ⟧\n")
     for name, index in kinds:
         ids = [*encoded.shared, *encoded.suffixes[index]]
         show(f"{name}, {len(ids)} tokens:\n  {describe_prompt(tokenizer, ids)}\n")

@@ -171,7 +171,7 @@ def extract(
     dummy: Annotated[
         list[str] | None, typer.Option("--dummy", help="A dummy query. Repeatable.")
     ] = None,
-    layer: Annotated[str, typer.Option("--layer", help="Layers to keep: L, A:B, or all.")] = "all",
+    layer: Annotated[str, typer.Option("--layer", help="Layers: L, A:B, I,J,… or all.")] = "all",
     prompts: Annotated[
         int, typer.Option("--prompts", help="Prompts drawn from the task; θ is their mean.")
     ] = 1,

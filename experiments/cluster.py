@@ -95,7 +95,8 @@ class Cluster(Experiment):
         if len(config.tasks) < 2:
             raise IclVectorsError("cluster: expected two tasks or more, found one.")
         if config.layer == "best":
-            self.layer = best_layer_of_mean(swept_entries(model, config, config.tasks, at))
+            entries = swept_entries(model, config, config.tasks, at, config.sources[0])
+            self.layer = best_layer_of_mean(entries)
         else:
             self.layer = parse_layer(int(config.layer), model.n_layers)
 

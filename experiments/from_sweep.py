@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icl_vectors.engine.config import Config
+from icl_vectors.engine.config import DEMONSTRATIONS, Config
 from icl_vectors.engine.experiment import Surroundings
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.sweep import Sweep, SweepConfig
@@ -19,13 +19,21 @@ if TYPE_CHECKING:
 
 
 def swept_entries(
-    model: "Model", config: Config, tasks: Sequence[Task], at: Surroundings
+    model: "Model",
+    config: Config,
+    tasks: Sequence[Task],
+    at: Surroundings,
+    source: str | None = DEMONSTRATIONS,
 ) -> dict[str, dict[str, Any]]:
     """The sweep's entry of each task, by name.
+
+    Args:
+        source: what the sweep must have read θ after; None: whatever the folder's sweep did.
 
     Raises:
         IclVectorsError: the folder holds another sweep, or one that can't run a task.
     """
+    _require_source(at.path, source)
     entries = _read_entries(model, at.path, config.seed)
     if any(task.name not in entries for task in tasks):
         at.observer.notice(f"Sweeping in {at.path} first, to choose the layer on dev.")
@@ -34,6 +42,7 @@ def swept_entries(
             "dev": config.dev,
             "template": config.template,
             "chat": config.chat,
+            "theta_source": source or DEMONSTRATIONS,
         }
         asked = SweepConfig(tasks=tuple(tasks), seeds=(config.seed,), **shared)
         Sweep.run(model, asked, output=at.path, observer=at.observer, provenance=at.provenance)
@@ -44,6 +53,20 @@ def swept_entries(
             f"{config.seed}); leave them out, or choose another folder."
         )
     return {task.name: entries[task.name] for task in tasks}
+
+
+def _require_source(folder: Path, source: str | None) -> None:
+    """Refuse the best blocks of a sweep whose θ were read after something else."""
+    run = read_configuration(folder) or {}
+    sweep = run.get("experiments", {}).get("sweep")
+    if sweep is None or source is None:
+        return
+    found = sweep.get("configuration", {}).get("theta_source") or DEMONSTRATIONS
+    if found != source:
+        raise IclVectorsError(
+            f"--output {folder}: expected a sweep whose θ are read after {source}, as its best "
+            f"blocks are used here, found one after {found}; choose another folder."
+        )
 
 
 def best_layer_of_mean(entries: Mapping[str, Mapping[str, Any]]) -> int:

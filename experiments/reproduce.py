@@ -91,6 +91,8 @@ def _run(
     ]
     if len(names) > 1:
         parts.append((Cluster, {"tasks": config.tasks, "by_layer": True, **own}))
+    if not pairs:
+        observer.notice("conflict is left out: --tasks has none of the paper's pairs")
     if pairs:
         parts.append((Conflict, {"pairs": ",".join(pairs), **own}))
     parts.append((Vocabulary, {"tasks": config.tasks}))

@@ -53,7 +53,7 @@ class Vocabulary(Experiment):
         super().__init__(model, config, at)
         given = config.layer
         self.layer = None if given is None else parse_layer(given, model.n_layers)
-        self.entries = swept_entries(model, config, config.tasks, at)
+        self.entries = swept_entries(model, config, config.tasks, at, source=None)
         self.answered, self.queries = _from_sweep(at.path, config.seed)
 
     def configuration(self) -> dict[str, Any]:

@@ -255,7 +255,7 @@ class PromptsConfig(Config):
         if without := [task.name for task in tasks if not task.instruction]:
             raise IclVectorsError(
                 "--theta-source: expected tasks that name their rule, found no instruction in "
-                f"{', '.join(without)}; give its file a column (a key) instruction."
+                f"{', '.join(without)}; give its file a column (in JSON a key) named instruction."
             )
         return self
 

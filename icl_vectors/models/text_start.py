@@ -28,7 +28,7 @@ def remarks_on(tokenizer: Any, model_type: str) -> Iterator[str]:
     if getattr(tokenizer, "chat_template", None):
         yield (
             "it has a chat template, so it is instruction-tuned; the experiment is meant for base "
-            "models, which continue a pattern. Its chat template is used with --chat alone."
+            "models, which continue a pattern. Prompts are bare lines unless --chat is given."
         )
     if model_type.startswith(NEED_START) and not _starts(tokenizer):
         yield (

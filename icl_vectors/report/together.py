@@ -56,7 +56,8 @@ def same_depth(runs: Sequence[Run]) -> Claim:
         close = max(d.value for d in depths) - min(d.value for d in depths) <= SAME_DEPTH
         verdict = [FAILS, WEAKLY, HOLDS][close + _overlap_all(depths)]
     elif len(depths) > 1 and len(models) == 1:
-        ours += " (one model in several dtypes)"
+        several = len({run.dtype for run, _ in found}) > 1
+        ours += " (one model in several dtypes)" if several else " (one model)"
     return Claim(
         "the same depth in every model",
         "The best block lies at a similar depth over models and sizes.",

@@ -158,8 +158,12 @@ def _rank(dtype: str, order: Sequence[str]) -> int:
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
-    """Model and dtype of each run, numbered where several are alike."""
+    """Model and dtype of each run; where several are alike their seeds, else numbers."""
     names = [run.label for run in runs]
+    seeds = [{one.seed for one in run.tasks} for run in runs]
+    if len({*names}) < len(names) and all(len(own) == 1 for own in seeds):
+        named = [f"{name}, seed {min(own)}" for name, own in zip(names, seeds, strict=True)]
+        names = named if len({*named}) == len(names) else names
     return [
         f"{name} #{names[:place].count(name) + 1}" if names.count(name) > 1 else name
         for place, name in enumerate(names)

@@ -67,7 +67,7 @@ def _instruction(path: Path, text: str) -> str:
     if (suffix := path.suffix.lower()) in DELIMITERS:
         rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=DELIMITERS[suffix])
         rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or []]
-        first: Any = next(rows, None)
+        first: Any = next((row for row in rows if row.get("instruction")), None)
     else:
         first = first_object(text, lines=suffix == ".jsonl")
     found = first.get("instruction") if isinstance(first, dict) else None

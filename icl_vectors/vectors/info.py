@@ -70,7 +70,7 @@ def _rows(theta: "TaskVector") -> list[tuple[str, str]]:
     rows = [(name, _shown(getattr(theta, field))) for name, field in DESCRIBED]
     if theta.demonstrations:
         pairs = ", ".join(f"{input}→{output}" for input, output in theta.demonstrations)
-        rows.append(("demonstrations", pairs))
+        rows.append(("not read" if theta.instruction else "demonstrations", pairs))
     if theta.from_folder:
         rows = [(name, f"{text} (a folder)" if name == "model" else text) for name, text in rows]
     return [(name, text) for name, text in rows if text] + [("shape", shape), ("best layer", best)]
@@ -110,6 +110,8 @@ def by_layer_lines(rows: Sequence[Mapping[str, Any]], queries: int) -> Iterator[
         yield from ("  ".join(cells).rstrip() for cells in zip(*shown, strict=True))
         yield ""
     yield "= the regular answer; < the query again; d a dummy's own answer (first tokens)."
+    if rows[0]["regular"] is None:
+        yield "θ keeps no demonstrations, so that regular and dummies' answers are not known."
 
 
 def _cell(answer: str | None, probability: float | None, marks: str) -> str:

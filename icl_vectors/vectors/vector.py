@@ -236,6 +236,8 @@ class TaskVector:
         held = f"layer {self.layers[0]}" if len(self.layers) == 1 else held
         best = "" if self.best_layer is None else f", best {self.best_layer}"
         made = f" = {self.made_by}" if self.made_by else ""
+        made += f" after {self.instruction!r}" if self.instruction else ""
+        made += " in a chat" if self.turn.tail else ""
         return (
             f"TaskVector({self.task or 'unnamed'!r}{made}, {held}{best}, "
             f"hidden={self.vectors.shape[1]}, model={self.model!r}, {self.dtype})"

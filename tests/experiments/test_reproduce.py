@@ -157,6 +157,7 @@ def test_every_claim_has_its_value_over_the_seeds(of_seeds: Results) -> None:
     page = write_report([of_seeds.folder])
     text = page.read_text("utf-8")
     assert "Claim by claim, over seeds" in text and "Every seed" in text
+    assert "(float32), seed 41" in text and "(one model)" in text
     places = [of_seeds.folder / name for name in ("seed41", "seed42")]
     values = [
         {claim.name: claim for one in sections_of(read_run(place)) for claim in one.claims}

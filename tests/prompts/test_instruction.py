@@ -15,6 +15,7 @@ from icl_vectors.errors import IclVectorsError
 from icl_vectors.models.load import Model
 from icl_vectors.report.write import write_report
 from icl_vectors.tasks.task import known_tasks
+from icl_vectors.vectors.info import by_layer_lines, describe_lines
 from tests.tiny import load_plain
 from tests.twins import plain
 from tests.twins.prompts import token_ids
@@ -44,6 +45,7 @@ WORDS_OF_THE_TASK = {  # whose answers are any words of the language, such as "w
     ("name", "text"),
     [
         ("a.csv", "input,output,instruction\nhot,cold,Say the opposite.\nbig,small,\n"),
+        ("a.csv", "input,output,instruction\nhot,cold,\nbig,small,Say the opposite.\n"),
         ("a.tsv", "Instruction\tinput\toutput\nSay the opposite.\thot\tcold\n"),
         ("a.jsonl", '{"input": "hot", "output": "cold", "instruction": "Say the opposite."}\n'),
         ("a.json", '[{"input": "hot", "output": "cold", "instruction": "Say the opposite."}]'),
@@ -165,6 +167,29 @@ def test_both_sources_on_one_map_and_by_cosine(llama: Model, tmp_path: Path) -> 
     assert "hollow: θ after the task" in page and "θ after an instruction and θ after" in page
     assert (tmp_path / "tables" / "sources.md").is_file()
     assert (tmp_path / "figures" / "sources_by_layer.svg").is_file()
+
+
+def test_the_block_of_a_sweep_after_something_else_is_refused(llama: Model, tmp_path: Path) -> None:
+    icl.sweep(llama, TASKS, theta_source="instruction", output=tmp_path, **FEW)
+    options: dict[str, Any] = {"per_task": 2, "output": tmp_path, **FEW}
+    for source in ("both", "demonstrations"):
+        with pytest.raises(IclVectorsError, match="after demonstrations, as its best blocks"):
+            icl.cluster(llama, TASKS, theta_source=source, **options)
+    own = icl.cluster(llama, TASKS, theta_source="instruction", **options)
+    assert own.data["cluster"]["per_task"] == 2
+    with pytest.raises(IclVectorsError, match="found one after instruction; choose another"):
+        icl.conflict(llama, "next_letter:to_upper", output=tmp_path, **FEW)
+
+
+def test_a_vector_says_what_it_was_read_after(llama: Model) -> None:
+    theta = icl.extract(llama, {"a": "A", "b": "B"}, ["c"], instruction="Say it.")
+    assert "after 'Say it.'" in repr(theta)
+    assert "not read" in "\n".join(describe_lines(theta))
+    alone = icl.extract(llama, [], ["c"], instruction="Say it.")
+    frame = icl.apply_by_layer(llama, alone, ["d"])
+    rows: Any = frame.to_dict("records")
+    lines = list(by_layer_lines(rows, 1))
+    assert lines[-1].startswith("θ keeps no demonstrations")
 
 
 def test_what_cannot_be_right_is_refused_in_a_line(llama: Model) -> None:

@@ -82,7 +82,8 @@ def test_prompts_of_the_18_tasks_stay_what_they_were_before_labels_were_drawn_ev
     for name in list_tasks():
         assert not has_few_labels(load_task(name))
         for seed in (41, 7):
-            found.update(repr(sample_prompts(load_task(name), seed=seed)).encode())
+            drawn = repr(sample_prompts(load_task(name), seed=seed))
+            found.update(drawn.replace(", instruction=''", "").encode())  # a field of later
     assert found.hexdigest() == OF_18_TASKS
 
 

@@ -162,12 +162,14 @@ def _draw_map(
                 alpha=0.75,
                 label=None if hollow else category,
             )
+    if any(point.source == INSTRUCTION for point in points):
+        axes.plot([], [], "o", color=INK, markerfacecolor="none", label="after the instruction")
     _label_tasks(axes, points, places)
     axes.set_xlabel(f"{method}, first axis (no unit)")
     axes.set_ylabel(f"{method}, second axis (no unit)")
     axes.tick_params(labelbottom=False, labelleft=False, length=0)
     axes.grid(False)
-    figure.legend(loc="outside upper center", ncols=max(2, len(categories)), markerscale=1.6)
+    figure.legend(loc="outside upper center", ncols=max(2, len(categories)), markerscale=1.3)
     return figure
 
 

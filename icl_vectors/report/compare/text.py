@@ -16,7 +16,7 @@ HEAD = (
 VERDICTS = {
     True: "beats all controls that were run",
     False: "does NOT beat all controls",
-    None: "too few prompts to tell of all controls",
+    None: "too few prompts to tell whether it beats all controls",
 }
 
 

@@ -63,7 +63,7 @@ def _remarks(data: Mapping[str, Any], width: int) -> list[str]:
     if summary["regular"] is not None:
         means = "".join(f"{summary[method]:<19.2f}" for method in METHODS)
         lines.append(f"{'mean':<{width}}{means}")
-    if summary["recovered"] is not None and summary["regular"] <= summary["baseline"]:
+    if summary["regular"] is not None and summary["regular"] <= summary["baseline"]:
         lines.append(
             f"Regular is not above the baseline: {data['model']} does not learn these tasks in "
             "context, so that there is nothing for θ to recover."
