@@ -99,15 +99,17 @@ class Cluster(Experiment):
             self.layer = best_layer_of_mean(entries)
         else:
             self.layer = parse_layer(int(config.layer), model.n_layers)
+        self.named = {
+            _name(task, source): (task, source)
+            for source in config.sources
+            for task in config.tasks
+        }
 
     def configuration(self) -> dict[str, Any]:
         return self.config.recorded(layer=self.layer)
 
     def units(self) -> list[Unit]:
-        config = self.config
-        return [
-            (_name(task, source), config.seed) for source in config.sources for task in config.tasks
-        ]
+        return [(name, self.config.seed) for name in self.named]
 
     def measure(self, unit: Unit, context: "Context") -> Outcome:
         """Many θ of one task, in one session."""
@@ -117,12 +119,7 @@ class Cluster(Experiment):
         from icl_vectors.prompts.batches import make_batches
 
         config, model = self.config, self.model
-        task, source = next(
-            (task, source)
-            for source in config.sources
-            for task in config.tasks
-            if _name(task, source) == unit[0]
-        )
+        task, source = self.named[unit[0]]
         counts = {"test": config.per_task, "shots": config.shots, "dummies": config.dummies}
         drawn = sample_prompts(
             task, seed=config.seed, dev=0, unbalanced=config.unbalanced, **counts

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from errno import EDQUOT, EFBIG, EIO, ENOENT, ENOSPC
 from pathlib import Path
+from typing import TypeAlias
 
 from filelock import FileLock, Timeout
 
@@ -35,6 +36,7 @@ WIDEST_FIRST = ("float32", "bfloat16", "float16", "int8", "nf4", "fp4")
 LOCK = ".report.lock"  # apart from the lock of the run, which goes on meanwhile
 PATIENCE = 600.0  # seconds; what takes long is drawing hundreds of runs
 FULL = (ENOSPC, EDQUOT, EFBIG, EIO)
+Chapter: TypeAlias = tuple[Run, str, list[Section], dict[str, Picture]]  # run, label, …
 
 
 def write_report(
@@ -71,7 +73,8 @@ def _write_report(
 ) -> Path:
     kinds = {name: kind for name in experiment_names() if (kind := experiment(name).Result)}
     runs = [read_run(place, kinds) for place in places]
-    labels, chapters = _labels(runs), []
+    labels = _labels(runs)
+    chapters: list[Chapter] = []
     for number, (place, run, label) in enumerate(zip(places, runs, labels, strict=True), 1):
         notice(f"Figures and tables, run {number} of {len(runs)}: {place}")
         sections = sections_of(run)
@@ -81,7 +84,7 @@ def _write_report(
             sections.insert(_place(sections), _answers(run, MOST // len(runs)))
         shown = own if len(runs) <= MOST_SHOWN else []
         chapters.append((run, label, sections, {one.name: one for one in shown}))
-    together = _together(runs, labels, places, [path.parent, *folders]) if len(runs) > 1 else []
+    together = _together(chapters, places, [path.parent, *folders]) if len(runs) > 1 else []
     pictures: dict[str, Picture] = {}
     for place, section in together:
         drawn = [render(drawing) for drawing in section.figures]
@@ -118,14 +121,15 @@ def _place(sections: Sequence[Section]) -> int:
 
 
 def _together(
-    runs: Sequence[Run], labels: Sequence[str], places: Sequence[Path], beside: Sequence[Path]
+    chapters: Sequence[Chapter], places: Sequence[Path], beside: Sequence[Path]
 ) -> list[tuple[Path, Section]]:
     """Sections about all runs, each with the folder that its figures and tables go to."""
+    runs, labels = [run for run, *_ in chapters], [label for _, label, *_ in chapters]
     claims, drawing = (same_depth(runs),), layers_of_runs(runs, labels)
     figures = (drawing,) if drawing else ()
     tables = (models_table(runs, labels),)
     whole = Section("together", "All runs together", claims, figures, tables)
-    seeds = claims_over_seeds([(run, sections_of(run)) for run in runs])
+    seeds = claims_over_seeds([(run, sections) for run, _, sections, _ in chapters])
     precision = _precision(runs, places, beside)
     return [
         *([(beside[0], seeds)] if seeds else []),

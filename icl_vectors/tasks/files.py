@@ -64,6 +64,8 @@ def read_pairs(path: Path, strict: bool = False) -> Pairs:
 
 def _instruction(path: Path, text: str) -> str:
     """The value `instruction` of the first pair, or beside the pairs, of a file that was read."""
+    if "instruction" not in text.lower():
+        return ""  # not to read a large file twice
     if (suffix := path.suffix.lower()) in DELIMITERS:
         rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=DELIMITERS[suffix])
         rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or []]
