@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from icl_vectors.graph.generate import write_answers
+from icl_vectors.graph.hooks import hook_points
 from icl_vectors.graph.passes import read_theta_at
 from icl_vectors.prompts.batches import Batch, Part
 from icl_vectors.remote.job import Job
@@ -44,13 +45,13 @@ def run_answers(
         regular, baseline, hypothesis: the tokens, padded with −1, (prompt, step); and finite:
         whether all logits after the arrows were.
     """
-    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    nnsight, at = model.nnsight, hook_points(model)
     with model.session(job):
         with torch.no_grad():
             written: dict[str, Any] = {"regular": [], "baseline": [], "hypothesis": []}
             fine = []
             for batch, prompts, queries in zip(batches, whole, alone, strict=True):
-                theta = read_theta_at(language_model, blocks, head, batch, [layer])[:, 0]
+                theta = read_theta_at(nnsight, at, batch, [layer])[:, 0]
                 ways: tuple[tuple[str, list[Part], dict[int, Tensor]], ...] = (
                     ("regular", prompts, {}),
                     ("baseline", queries, {}),
@@ -58,7 +59,7 @@ def run_answers(
                 )
                 for name, inputs, put_in in ways:
                     tokens, logits = write_answers(
-                        language_model, blocks, head, inputs, put_in, steps, "replace", ends
+                        nnsight, at, inputs, put_in, steps, "replace", ends
                     )
                     written[name].append(tokens)  # (prompt, step)
                     fine.append(logits.max(-1).values.isfinite().all().cpu())

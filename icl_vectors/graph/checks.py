@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from icl_vectors.graph.hooks import hook_points
 from icl_vectors.graph.passes import (
     apply_theta,
     largest_difference,
@@ -16,6 +17,7 @@ from icl_vectors.graph.passes import (
     read_theta,
     read_whole,
 )
+from icl_vectors.graph.read import probe_blocks
 from icl_vectors.graph.task import NO_INJECTION
 from icl_vectors.prompts.batches import Batch, Part
 from icl_vectors.remote.job import Job
@@ -49,39 +51,34 @@ def run_checks(
         together and apart, (prompt,); uncached: on the cache and in one piece, (prompt,). spread:
         the largest logit less the smallest, (1,).
     """
-    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    nnsight, at = model.nnsight, hook_points(model)
     of_sweep = [list(group) for group in groups]
     beside_none = [[NO_INJECTION, *group] for group in of_sweep]
     last = beside_none[-1]
     with model.session(job):
         with torch.no_grad():
-            theta, logits, in_tuple = read_theta(language_model, blocks, head, together)
-            before = read_query(language_model, head, together)
+            at = probe_blocks(nnsight, at, together)
+            theta, logits = read_theta(nnsight, at, together)
+            before = read_query(nnsight, at, together)
             own, changed, put = [], [], logits
             for way in [*of_sweep, *beside_none]:
-                states, plain = read_arrow(language_model, blocks, head, together, before, way)
-                back = apply_theta(
-                    language_model, blocks, head, together, before, states[:, way], way, in_tuple
-                )
+                states, plain = read_arrow(nnsight, at, together, before, way)
+                back = apply_theta(nnsight, at, together, before, states[:, way], way)
                 own.append(largest_difference(back, plain))
                 if way[0] == NO_INJECTION:
-                    put = apply_theta(
-                        language_model, blocks, head, together, before, theta[:, way], way, in_tuple
-                    )
+                    put = apply_theta(nnsight, at, together, before, theta[:, way], way)
                     changed.append(largest_difference(put, plain)[1:])
 
             batched, uncached = [], []
             for row, one in enumerate(apart):
-                own_theta, own_logits, _ = read_theta(language_model, blocks, head, one)
-                before = read_query(language_model, head, one)
-                own_put = apply_theta(
-                    language_model, blocks, head, one, before, own_theta[:, last], last, in_tuple
-                )
+                own_theta, own_logits = read_theta(nnsight, at, one)
+                before = read_query(nnsight, at, one)
+                own_put = apply_theta(nnsight, at, one, before, own_theta[:, last], last)
                 everything = torch.cat([own_logits, own_put.to(own_logits.device)], 1)
                 of_batch = [logits[row : row + 1], put[row : row + 1].to(logits.device)]
                 batched.append(largest_difference(everything, torch.cat(of_batch, 1)).max())
-                regular = read_whole(language_model, head, whole[row][0])[:, None]
-                baseline = read_whole(language_model, head, whole[row][1])[:, None]
+                regular = read_whole(nnsight, at, whole[row][0])[:, None]
+                baseline = read_whole(nnsight, at, whole[row][1])[:, None]
                 in_one_piece = torch.cat([regular, baseline], 1)  # (1, 2, vocab)
                 cached = [own_logits[:, :1], own_put[:, :1].to(own_logits.device)]
                 uncached.append(largest_difference(in_one_piece, torch.cat(cached, 1)).max())

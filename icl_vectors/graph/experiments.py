@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from icl_vectors.errors import IclVectorsError
+from icl_vectors.graph.hooks import hook_points
 from icl_vectors.graph.passes import (
     apply_theta,
     project,
@@ -17,6 +18,7 @@ from icl_vectors.graph.passes import (
     read_theta,
     read_theta_at,
 )
+from icl_vectors.graph.read import probe_blocks
 from icl_vectors.graph.task import NO_INJECTION
 from icl_vectors.prompts.batches import Batch, Part
 from icl_vectors.remote.job import Job
@@ -37,14 +39,14 @@ def run_many_thetas(
     job: Job | None = None,
 ) -> Float[Tensor, "prompt layer hidden"]:
     """θ of each prompt, float32: at one layer (the blocks above are not run), or at all (None)."""
-    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    nnsight, at = model.nnsight, hook_points(model)
     progress = progress if model.host is None else None
     layers = list(range(model.n_layers)) if layer is None else [layer]
     with model.session(job):
         with torch.no_grad():
             thetas = []
             for batch in batches:
-                theta = read_theta_at(language_model, blocks, head, batch, layers)
+                theta = read_theta_at(nnsight, at, batch, layers)
                 thetas.append(theta.float().cpu())
                 if progress is not None:
                     progress("θ", batch["prompts"])
@@ -75,18 +77,17 @@ def run_conflict(
         answers: tokens without and with the injection, (prompt, 2); finite: whether all logits
         and states were.
     """
-    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    nnsight, at = model.nnsight, hook_points(model)
     progress = progress if model.host is None else None
     with model.session(job):
         with torch.no_grad():
+            at = probe_blocks(nnsight, at, of_a[0])
             answers, fine = [], []
             for batch_b, batch_a in zip(of_b, of_a, strict=True):
-                theta, _, in_tuple = read_theta(language_model, blocks, head, batch_b)
-                before = read_query(language_model, head, batch_a)
+                theta, _ = read_theta(nnsight, at, batch_b)
+                before = read_query(nnsight, at, batch_a)
                 both = [NO_INJECTION, layer]
-                logits = apply_theta(
-                    language_model, blocks, head, batch_a, before, theta[:, both], both, in_tuple
-                )
+                logits = apply_theta(nnsight, at, batch_a, before, theta[:, both], both)
                 largest = logits.max(-1)  # (prompt, 2)
                 answers.append(largest.indices.cpu())
                 fine += [largest.values.isfinite().all(), theta[:, layer].isfinite().all()]
@@ -119,15 +120,15 @@ def run_projection(
     Raises:
         IclVectorsError: what the model makes of a state depends on more than that state.
     """
-    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    nnsight, at = model.nnsight, hook_points(model)
     at_layers, row_axis = list(layers), model.way.row_axis
     with model.session(job):
         with torch.no_grad():
-            states = read_arrows(language_model, blocks, head, queries)
+            states = read_arrows(nnsight, at, queries)
             plain = states.mean(0)[at_layers]  # (layer, hidden)
             both = torch.cat([theta.to(plain), plain])
-            logits = project(language_model, blocks, both, row_axis)
-            same = project(language_model, blocks, both[:1].expand(2, -1), row_axis).float()
+            logits = project(nnsight, at, both, row_axis)
+            same = project(nnsight, at, both[:1].expand(2, -1), row_axis).float()
             said, plainly = logits.float().softmax(-1).chunk(2)  # (layer, vocab)
             found: Any = {
                 "theta": [part.cpu() for part in said.topk(top, -1)],
@@ -173,24 +174,23 @@ def run_by_layer(
         query, (prompt, 1 + layer, top): the baseline, then θ at each layer. A probability is finite
         where all its logits were.
     """
-    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    nnsight, at = model.nnsight, hook_points(model)
     candidates = [NO_INJECTION, *layers]
     with model.session(job):
         with torch.no_grad():
+            at = probe_blocks(nnsight, at, demonstrated[0])
             shown, swept = [], []
             for batch in demonstrated:
-                own, logits, in_tuple = read_theta(language_model, blocks, head, batch)
+                _, logits = read_theta(nnsight, at, batch)
                 shown.append(most_probable(logits[0], top))
             for batch in alone:
-                before = read_query(language_model, head, batch)
-                put = torch.cat([theta[:1], theta]).to(own)  # the baseline's is not injected
+                before = read_query(nnsight, at, batch)
+                put = torch.cat([theta[:1], theta]).to(at["like"])  # the baseline's is not injected
                 put = put.expand(batch["prompts"], -1, -1)  # (prompt, 1 + layer, hidden)
                 if adds:
-                    states, _ = read_arrow(language_model, blocks, head, batch, before, [0])
+                    states, _ = read_arrow(nnsight, at, batch, before, [0])
                     put = put + states[:, candidates]
-                logits = apply_theta(
-                    language_model, blocks, head, batch, before, put, candidates, in_tuple
-                )
+                logits = apply_theta(nnsight, at, batch, before, put, candidates)
                 swept.append(most_probable(logits, top))
             found: Any = {
                 "demonstrated": [torch.cat(parts) for parts in zip(*shown, strict=True)],

@@ -13,14 +13,12 @@ from icl_vectors.graph.passes import cache_of, in_order, like_state, moved_by, s
 
 def write_answers(
     model: Any,
-    blocks: list[Any],
-    head: Any,
+    at: dict[str, Any],
     parts: list[dict[str, Any]],
     theta: dict[int, Tensor],
     steps: int,
     mode: str = "replace",
     ends: tuple[int, ...] = (),
-    projections: tuple[Any, ...] = (),
 ) -> tuple[Tensor, Tensor]:
     """Greedy answers of several tokens, θ injected at the arrow while the prompt is read.
 
@@ -34,12 +32,12 @@ def write_answers(
             or (prompt, hidden).
         mode: see `put_in`.
         ends: token ids that end an answer; when each answer has one, no more are written.
-        projections: of each block's attention, where θ goes into attention outputs.
 
     Returns:
         The tokens written, (prompt, step), −1 after the last step that was needed, and the logits
         after the arrow, (prompt, vocab).
     """
+    head = at["head"]
     answers, first_logits = [], []
     for part in parts:
         own = {layer: one if one.dim() == 1 else one[part["rows"]] for layer, one in theta.items()}
@@ -47,9 +45,9 @@ def write_answers(
         past: dict[str, Any] = {}
         for step in range(steps):
             again = step == 0 or mode == "everywhere" or not part["cached"]
-            at = -1 if part["cached"] else -1 - step  # where the arrow is
+            arrow = -1 if part["cached"] else -1 - step
             with model.trace(inputs, use_cache=part["cached"], **past):
-                put_in(blocks, projections, own if again else {}, mode, part, at)
+                put_in(at, own if again else {}, mode, part, arrow)
                 head.input = head.input[:, -1:]
                 logits = model.output.logits[:, -1]
                 if part["cached"]:
@@ -79,12 +77,7 @@ def with_token(inputs: dict[str, Tensor], token: Tensor, cached: bool) -> dict[s
 
 
 def put_in(
-    blocks: list[Any],
-    projections: tuple[Any, ...],
-    theta: dict[int, Tensor],
-    mode: str,
-    part: dict[str, Any],
-    at: int,
+    at: dict[str, Any], theta: dict[int, Tensor], mode: str, part: dict[str, Any], arrow: int
 ) -> None:
     """Put θ into some blocks, within a trace.
 
@@ -92,16 +85,16 @@ def put_in(
         mode: "replace": the arrow's state becomes θ; "add": θ is added to it; "attention": the
             attention's output at the arrow becomes θ; "everywhere": θ is added to the states of
             all tokens, which keep their norms.
-        at: the arrow's index.
+        arrow: its index.
     """
     for layer in sorted(theta):
         if mode == "attention":
-            attention = projections[layer].output  # (prompt, token, hidden)
-            attention[:, at] = theta[layer].to(attention)
+            attention = at["projections"][layer].output  # (prompt, token, hidden)
+            attention[:, arrow] = theta[layer].to(attention)
             continue
-        state = state_of(blocks[layer].output, part)  # (prompt, token, hidden)
+        state = state_of(at["blocks"][layer].output, part)  # (prompt, token, hidden)
         vector = like_state(theta[layer].to(state), state)
         if mode == "everywhere":
             state[:] = moved_by(state, vector)
         else:
-            state[:, at] = state[:, at] + vector if mode == "add" else vector
+            state[:, arrow] = state[:, arrow] + vector if mode == "add" else vector

@@ -14,8 +14,8 @@ NORMS_AFTER_ATTENTION = {  # named so only where another norm follows the feed-f
 }
 
 
-def hook_points(model: "Model", attention: bool) -> dict[str, Any]:
-    """Envoys and counts for the functions of a method, as plain values.
+def hook_points(model: "Model", attention: bool = False) -> dict[str, Any]:
+    """Where a session reads and injects: envoys and counts, as plain values.
 
     Keys:
         blocks, head: as of the model.

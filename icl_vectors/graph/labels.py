@@ -1,14 +1,15 @@
 """The likeliest of a task's labels in place of the likeliest token; goes over whole to a server."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from icl_vectors.graph.passes import apply_theta, read_query, read_theta
+from icl_vectors.graph.passes import read_theta
 
 
-def likeliest(logits: Tensor, batch: dict[str, Any], rest: Any = 0.0) -> tuple[Tensor, Any]:
+def likeliest(logits: Tensor, batch: dict[str, Any], rest: Tensor) -> tuple[Tensor, Any]:
     """What is answered, and the largest logits with their tokens, (…) each.
 
     An answer is the likeliest token, or the index of the likeliest label.
@@ -26,7 +27,11 @@ def likeliest(logits: Tensor, batch: dict[str, Any], rest: Any = 0.0) -> tuple[T
     firsts = batch["labels"]["first"].to(logits.device)
     scores = logits.float().log_softmax(-1)[..., firsts]  # (…, label)
     behind = scores < scores.amax(-1, keepdim=True)
-    best = (torch.zeros_like(scores) + rest).masked_fill(behind, -torch.inf).argmax(-1)
+    best = (
+        (torch.zeros_like(scores) + rest.to(scores.device))
+        .masked_fill(behind, -torch.inf)
+        .argmax(-1)
+    )
     return best.cpu(), largest
 
 
@@ -52,27 +57,34 @@ def following(logits: Tensor, further: dict[str, Any]) -> Tensor:
     return scores.masked_fill(tokens < 0, 0.0)
 
 
-def rest_demonstrated(model: Any, blocks: list[Any], head: Any, batch: dict[str, Any]) -> Any:
-    """`rest` after demonstrations and query or dummies, (prompt, suffix, label)."""
-    rest: Any = 0.0
+def rest_of(
+    answer: Callable[..., Tensor], model: Any, at: dict[str, Any], batch: dict[str, Any], *more: Any
+) -> Tensor:
+    """`rest` of `likeliest`, (prompt, way, label); zeros where first tokens tell labels apart.
+
+    Args:
+        answer: (model, at, batch, *more) → logits, (prompt, way, vocab).
+    """
+    rest = torch.zeros(1, 1, 1)
     for further in further_of(batch):
-        rest = rest + following(read_theta(model, blocks, head, further)[1], further)
+        logits = answer(model, at, further, *more)
+        rest = rest.to(logits.device) + following(logits, further)
     return rest
 
 
-def rest_applied(
+def answer_suffixes(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:
+    """Logits after demonstrations and query or dummies, (prompt, suffix, vocab)."""
+    return read_theta(model, at, batch)[1]
+
+
+def answer_injected(
     model: Any,
-    blocks: list[Any],
-    head: Any,
+    at: dict[str, Any],
     batch: dict[str, Any],
-    theta: Tensor,
-    at_layers: list[int],
-    in_tuple: bool,
-) -> Any:
-    """`rest` after the query alone with θ injected at its arrow, (prompt, candidate, label)."""
-    rest: Any = 0.0
-    for further in further_of(batch):
-        before = read_query(model, head, further)
-        logits = apply_theta(model, blocks, head, further, before, theta, at_layers, in_tuple)
-        rest = rest + following(logits, further)
-    return rest
+    start: Callable[..., Any],
+    inject: Callable[..., Tensor],
+    vectors: Tensor,
+    candidates: list[Any],
+) -> Tensor:
+    """Logits after the query alone with a vector injected, (prompt, candidate, vocab)."""
+    return inject(model, at, batch, start(model, at, batch), vectors, candidates)

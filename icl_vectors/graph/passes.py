@@ -7,7 +7,8 @@
               output of block ℓ ─┴─────── θ(S) ────────┘ output of block ℓ   … Yellow
 
 Paper: section 2 and figure 2. Imports torch alone: the functions go over whole to a server that
-has never heard of this package. Axes: prompt, row (prompt × something), token, layer, hidden.
+has never heard of this package. `at` are the model's hook points: its blocks and head, and
+whether blocks give tuples. Axes: prompt, row (prompt × something), token, layer, hidden.
 
 Rows come in parts, one trace each. On the *cached* path there is one part, padded: demonstrations
 and query are kept as keys and values, and the arrow alone is run on them. On the *whole* path
@@ -21,9 +22,7 @@ import torch
 from torch import Tensor
 
 
-def read_theta(
-    model: Any, blocks: list[Any], head: Any, batch: dict[str, Any]
-) -> tuple[Tensor, Tensor, bool]:
+def read_theta(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
     """A(S): θ at every layer from the dummy queries, and what is answered to each of them.
 
     On the cached path the demonstrations are computed once; "query→", "dummy→" … run on them.
@@ -31,8 +30,9 @@ def read_theta(
     Returns:
         θ, the mean over the dummies of the states at their arrows, (prompt, layer, hidden);
         the logits after each arrow, first the query's where the batch asks it (the regular
-        answer), then the dummies', (prompt, suffix, vocab); whether blocks give tuples.
+        answer), then the dummies', (prompt, suffix, vocab).
     """
+    blocks, head = at["blocks"], at["head"]
     past: dict[str, Any] = {}
     if batch["shared"] is not None:
         with model.trace(batch["shared"], use_cache=True):
@@ -46,7 +46,6 @@ def read_theta(
         with model.trace(part["inputs"], use_cache=part["cached"], **past):
             states = []
             for block in blocks:
-                in_tuple = isinstance(block.output, tuple | list)
                 states.append(state_of(block.output, part)[rows, arrows].flatten(1))
             head.input = head.input[rows, arrows][:, None]  # (row, 1, hidden)
             logits = model.output.logits[:, -1]
@@ -54,18 +53,18 @@ def read_theta(
         answers.append(logits)
     by_prompt = (batch["prompts"], batch["per_prompt"])
     theta = split_rows(in_order(batch["suffixes"], found), *by_prompt)[:, batch["asked"] :].mean(1)
-    return theta, split_rows(in_order(batch["suffixes"], answers), *by_prompt), in_tuple
+    return theta, split_rows(in_order(batch["suffixes"], answers), *by_prompt)
 
 
 def read_theta_at(
-    model: Any, blocks: list[Any], head: Any, batch: dict[str, Any], layers: list[int]
+    model: Any, at: dict[str, Any], batch: dict[str, Any], layers: list[int]
 ) -> Tensor:
     """θ at some layers, ascending, (prompt, layer, hidden): as `read_theta`, without answers.
 
     Blocks above the highest are not run.
     """
+    blocks, head, last = at["blocks"], at["head"], layers[-1]
     past: dict[str, Any] = {}
-    last = layers[-1]
     if batch["shared"] is not None:
         with model.trace(batch["shared"], use_cache=True):
             output = blocks[last].output
@@ -90,8 +89,9 @@ def read_theta_at(
     return split_rows(in_order(batch["suffixes"], found), *by_prompt)[:, batch["asked"] :].mean(1)
 
 
-def read_arrows(model: Any, blocks: list[Any], head: Any, parts: list[dict[str, Any]]) -> Tensor:
+def read_arrows(model: Any, at: dict[str, Any], parts: list[dict[str, Any]]) -> Tensor:
     """The last token's states in whole prompts, (prompt, layer, hidden)."""
+    blocks, head = at["blocks"], at["head"]
     found = []
     for part in parts:
         with model.trace(part["inputs"], use_cache=False):
@@ -103,7 +103,7 @@ def read_arrows(model: Any, blocks: list[Any], head: Any, parts: list[dict[str, 
     return in_order(parts, found)
 
 
-def project(model: Any, blocks: list[Any], states: Tensor, row_axis: int) -> Tensor:
+def project(model: Any, at: dict[str, Any], states: Tensor, row_axis: int) -> Tensor:
     """States (row, hidden) as logits (row, vocab): the model's own final norm and unembedding.
 
     Paper: section 4.3.
@@ -111,31 +111,29 @@ def project(model: Any, blocks: list[Any], states: Tensor, row_axis: int) -> Ten
     """
     token = torch.arange(len(states))[:, None] % 2  # any: what it gives is replaced
     with model.trace({"input_ids": token}, use_cache=False):
-        state = state_of(blocks[-1].output, {"row_axis": row_axis})
+        state = state_of(at["blocks"][-1].output, {"row_axis": row_axis})
         state[:, -1] = states.to(state).view_as(state[:, -1])
         logits: Tensor = model.output.logits[:, -1]
     return logits
 
 
-def read_query(model: Any, head: Any, batch: dict[str, Any]) -> dict[str, Any]:
+def read_query(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> dict[str, Any]:
     """The query alone, up to its arrow: its key-value cache, or nothing where none is kept."""
     past: dict[str, Any] = {}
     if batch["before"] is not None:
         with model.trace(batch["before"], use_cache=True):
-            head.skip(head.input[:, -1:])
+            at["head"].skip(at["head"].input[:, -1:])
             past = cache_of(model.output)
     return past
 
 
 def apply_theta(
     model: Any,
-    blocks: list[Any],
-    head: Any,
+    at: dict[str, Any],
     batch: dict[str, Any],
     before: dict[str, Any],
     theta: Tensor,
     at_layers: list[int],
-    in_tuple: bool,
 ) -> Tensor:
     """f(x; θ): the arrow of the query alone, its state at block ℓ replaced with θ.
 
@@ -149,6 +147,7 @@ def apply_theta(
     Returns:
         The logits after the arrow and what is after it, (prompt, candidate, vocab).
     """
+    blocks, head = at["blocks"], at["head"]
     found, candidates = [], len(at_layers)
     for part, past in arrow_parts(batch, before, candidates):
         injected = theta[part["rows"].to(theta.device)].flatten(0, 1)  # (row, hidden)
@@ -157,7 +156,7 @@ def apply_theta(
             for layer, block in enumerate(blocks):
                 if part["cached"] and part["at"] == -1 and layer <= at_layers[0]:
                     state = injected[:, None]  # (row, 1, hidden)
-                    block.skip((state,) if in_tuple else state)
+                    block.skip((state,) if at["in_tuple"] else state)
                 elif layer in at_layers:
                     state = state_of(block.output, part)
                     own = state[:, part["at"]].flatten(1)  # (row, hidden)
@@ -170,12 +169,12 @@ def apply_theta(
     return in_order(batch["arrow"], found)
 
 
-def read_whole(model: Any, head: Any, parts: list[dict[str, Any]]) -> Tensor:
+def read_whole(model: Any, at: dict[str, Any], parts: list[dict[str, Any]]) -> Tensor:
     """The logits after the last token of whole prompts, without any cache, (prompt, vocab)."""
     found = []
     for part in parts:
         with model.trace(part["inputs"], use_cache=False):
-            head.input = head.input[:, -1:]
+            at["head"].input = at["head"].input[:, -1:]
             logits = model.output.logits[:, -1]
         found.append(logits)
     return in_order(parts, found)
@@ -183,8 +182,7 @@ def read_whole(model: Any, head: Any, parts: list[dict[str, Any]]) -> Tensor:
 
 def read_arrow(
     model: Any,
-    blocks: list[Any],
-    head: Any,
+    at: dict[str, Any],
     batch: dict[str, Any],
     before: dict[str, Any],
     layers: list[int],
@@ -195,6 +193,7 @@ def read_arrow(
         Each block's own state, in the row that `apply_theta` has for it, (prompt, layer, hidden);
         the logits after the arrow, (prompt, candidate, vocab).
     """
+    blocks, head = at["blocks"], at["head"]
     found, answers, candidates = [], [], len(layers)
     for part, past in arrow_parts(batch, before, candidates):
         with model.trace(part["inputs"], use_cache=part["cached"], **past):

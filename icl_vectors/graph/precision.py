@@ -7,7 +7,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from icl_vectors.graph.hooks import hook_points
 from icl_vectors.graph.passes import apply_theta, read_query
+from icl_vectors.graph.read import probe_blocks
 from icl_vectors.prompts.batches import Batch
 
 if TYPE_CHECKING:
@@ -28,24 +30,18 @@ def run_injection(
     Returns:
         The answers by giver, and whether all logits were finite.
     """
-    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    nnsight, at = model.nnsight, hook_points(model)
     with model.session():
         with torch.no_grad():
             answers: dict[str, list[Tensor]] = {giver: [] for giver in thetas}
+            at = probe_blocks(nnsight, at, batches[0])
             fine, start = [], 0
             for batch in batches:
-                one = {"input_ids": batch["arrow"][0]["inputs"]["input_ids"]}
-                with language_model.trace(one, use_cache=False):
-                    output = blocks[layer].output
-                    in_tuple = isinstance(output, tuple)
-                    like = output[0] if in_tuple else output  # this model's dtype and device
-                before = read_query(language_model, head, batch)
+                before = read_query(nnsight, at, batch)
                 end = start + batch["prompts"]
                 for giver, given in thetas.items():
-                    theta = given[start:end, None].to(like)  # (prompt, 1, hidden)
-                    logits = apply_theta(
-                        language_model, blocks, head, batch, before, theta, [layer], in_tuple
-                    )
+                    theta = given[start:end, None].to(at["like"])  # (prompt, 1, hidden)
+                    logits = apply_theta(nnsight, at, batch, before, theta, [layer])
                     largest = logits[:, 0].max(-1)  # (prompt,)
                     answers[giver].append(largest.indices.cpu())
                     fine.append(largest.values.isfinite().all())

@@ -19,14 +19,15 @@ from icl_vectors.graph.passes import (
 )
 
 
-def probe_blocks(model: Any, at: dict[str, Any], query: list[dict[str, Any]]) -> dict[str, Any]:
+def probe_blocks(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> dict[str, Any]:
     """`at` with what only a forward pass shows: do blocks give tuples, in which dtype, where?"""
     blocks, head = at["blocks"], at["head"]
-    with model.trace(query[0]["inputs"], use_cache=False):
+    [part, *_] = batch["arrow"]
+    with model.trace({"input_ids": part["inputs"]["input_ids"]}, use_cache=False):
         output = blocks[0].output
         in_tuple = isinstance(output, tuple | list)
-        like = state_of(output, query[0])[:1, -1].flatten(1)[:, :1]  # (1, 1)
-        for block in blocks[1:] if query[0]["cached"] else []:
+        like = state_of(output, part)[:1, -1].flatten(1)[:, :1]  # (1, 1)
+        for block in blocks[1:] if part["cached"] else []:
             block.skip(output)
         head.skip(head.input[:, -1:])
     return {**at, "in_tuple": in_tuple, "like": like}
@@ -119,6 +120,6 @@ def read_plain(
     Returns:
         The cache; (prompt, layer, hidden); (prompt, vocab).
     """
-    before = read_query(model, at["head"], batch)
-    states, logits = read_arrow(model, at["blocks"], at["head"], batch, before, [0])
+    before = read_query(model, at, batch)
+    states, logits = read_arrow(model, at, batch, before, [0])
     return before, states, logits[:, 0]

@@ -11,8 +11,15 @@ from torch import Tensor
 
 from icl_vectors.graph.generate import write_answers
 from icl_vectors.graph.hooks import hook_points
-from icl_vectors.graph.labels import likeliest, rest_applied, rest_demonstrated, right_of
+from icl_vectors.graph.labels import (
+    answer_injected,
+    answer_suffixes,
+    likeliest,
+    rest_of,
+    right_of,
+)
 from icl_vectors.graph.passes import apply_theta, joined, read_query, read_theta
+from icl_vectors.graph.read import probe_blocks
 from icl_vectors.prompts.batches import Batch, Part, layer_groups
 from icl_vectors.remote.job import Job
 from icl_vectors.remote.shapes import require_shapes
@@ -53,38 +60,30 @@ def run_task(
         finite_states: for each layer, whether all its states were finite, (layer,).
         finite_logits: whether all largest logits were finite.
     """
-    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    nnsight, at = model.nnsight, hook_points(model)
     candidates = sorted(layers)
     groups = list(layer_groups(candidates, GROUP))
+    as_swept = (read_query, apply_theta)
     progress = progress if model.host is None else None
 
     with model.session(job):
         with torch.no_grad():
+            at = probe_blocks(nnsight, at, (dev or test)[0])
             fine_states, fine_logits = [], []  # of every batch: are they finite?
 
             hits = torch.zeros(len(candidates), dtype=torch.long)
             dev_swept, dev_own = [], []
             for batch in dev:
-                theta, logits, in_tuple = read_theta(language_model, blocks, head, batch)
-                rest = rest_demonstrated(language_model, blocks, head, batch)
+                theta, logits = read_theta(nnsight, at, batch)
+                rest = rest_of(answer_suffixes, nnsight, at, batch)
                 own, largest = likeliest(logits, batch, rest)  # (prompt, dummy)
                 fine_logits.append(largest.values.isfinite().all())
-                before = read_query(language_model, head, batch)
+                before = read_query(nnsight, at, batch)
                 swept = []
                 for group in groups:
-                    logits = apply_theta(
-                        language_model,
-                        blocks,
-                        head,
-                        batch,
-                        before,
-                        theta[:, group],
-                        group,
-                        in_tuple,
-                    )
-                    rest = rest_applied(
-                        language_model, blocks, head, batch, theta[:, group], group, in_tuple
-                    )
+                    put = theta[:, group]  # (prompt, one of the group, hidden)
+                    logits = apply_theta(nnsight, at, batch, before, put, group)
+                    rest = rest_of(answer_injected, nnsight, at, batch, *as_swept, put, group)
                     answers, largest = likeliest(logits, batch, rest)  # (prompt, one of the group)
                     fine_logits.append(largest.values.isfinite().all())
                     swept.append(answers)
@@ -98,22 +97,19 @@ def run_task(
                     progress("dev", batch["prompts"])
 
             best = candidates[hits.tolist().index(int(hits.max()))]
+            both = [NO_INJECTION, best]
 
             sums = []
             test_own, test_answers, test_first, test_scores = [], [], [], []
             for batch in test:
-                theta, logits, in_tuple = read_theta(language_model, blocks, head, batch)
-                rest = rest_demonstrated(language_model, blocks, head, batch)
+                theta, logits = read_theta(nnsight, at, batch)
+                rest = rest_of(answer_suffixes, nnsight, at, batch)
                 own, of_own = likeliest(logits, batch, rest)  # (prompt, 1 + dummy)
                 regular = logits[:, :1].float()  # (prompt, 1, vocab)
-                before = read_query(language_model, head, batch)
-                both = [NO_INJECTION, best]
-                logits = apply_theta(
-                    language_model, blocks, head, batch, before, theta[:, both], both, in_tuple
-                )
-                rest = rest_applied(
-                    language_model, blocks, head, batch, theta[:, both], both, in_tuple
-                )
+                before = read_query(nnsight, at, batch)
+                put = theta[:, both]  # (prompt, 2, hidden)
+                logits = apply_theta(nnsight, at, batch, before, put, both)
+                rest = rest_of(answer_injected, nnsight, at, batch, *as_swept, put, both)
                 answers, largest = likeliest(logits, batch, rest)  # (prompt, 2)
                 first = torch.cat([of_own.indices[:, :1], largest.indices], 1)
                 test_first.append(first.cpu())  # (prompt, 3)
@@ -189,13 +185,10 @@ def run_application(
         top: probabilities and ids, (prompt, top), and logits after the arrow, float32,
         (prompt, vocab).
     """
-    language_model, blocks, head = model.nnsight, model.blocks, model.head
-    projections = tuple(hook_points(model, mode == "attention")["projections"])
+    nnsight, at = model.nnsight, hook_points(model, mode == "attention")
     with model.session(job):
         with torch.no_grad():
-            tokens, logits = write_answers(
-                language_model, blocks, head, prompts, theta, steps, mode, ends, projections
-            )
+            tokens, logits = write_answers(nnsight, at, prompts, theta, steps, mode, ends)
             found: Any = {"tokens": tokens, "finite": logits.max(-1).values.isfinite().all().cpu()}
             if top:
                 found["top"] = [part.cpu() for part in logits.float().softmax(-1).topk(top, -1)]

@@ -88,9 +88,7 @@ def put_in(
     which = [at["counts"].index(count) for _, count in candidates]
     before, states = started
     theta = states[:, layers] + vectors[:, which].to(at["like"])  # (prompt, candidate, hidden)
-    return apply_theta(
-        model, at["blocks"], at["head"], batch, before, theta, layers, at["in_tuple"]
-    )
+    return apply_theta(model, at, batch, before, theta, layers)
 
 
 def indirect_effects(

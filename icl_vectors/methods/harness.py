@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_vectors.graph.labels import following, further_of, likeliest
+from icl_vectors.graph.labels import likeliest
 from icl_vectors.graph.passes import read_whole
 
 
@@ -92,42 +92,17 @@ def vectors_of(
 
 
 def answer_whole(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:
-    """Logits after demonstrations and query, the regular answer, (prompt, vocab)."""
-    return read_whole(model, at["head"], batch["whole"])
-
-
-def rest_put(
-    start: Callable[..., Any],
-    put_in: Callable[..., Tensor],
-    model: Any,
-    at: dict[str, Any],
-    batch: dict[str, Any],
-    vectors: Tensor,
-    group: list[Any],
-) -> Any:
-    """`rest` of `likeliest` with a method's vectors injected, (prompt, candidate, label)."""
-    rest: Any = torch.zeros(batch["prompts"], len(group), 1)
-    for further in further_of(batch):
-        logits = put_in(model, at, further, start(model, at, further), vectors, group)
-        rest = rest + following(logits, further).cpu()
-    return rest
-
-
-def rest_whole(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Any:
-    """`rest` of `likeliest` after demonstrations and query, (prompt, label)."""
-    rest: Any = torch.zeros(batch["prompts"], 1)
-    for further in further_of(batch):
-        rest = rest + following(answer_whole(model, at, further), further).cpu()
-    return rest
+    """Logits after demonstrations and query, the regular answer, (prompt, 1, vocab)."""
+    return read_whole(model, at, batch["whole"])[:, None]
 
 
 def measure(logits: Tensor, regular: Tensor, batch: dict[str, Any], rest: Tensor) -> list[Tensor]:
     """How an answer compares with the accepted ones and with the regular distribution.
 
     Args:
-        logits, regular: (prompt, vocab).
+        logits, regular: (prompt, 1, vocab).
         batch: with accepted first tokens, padded with −1, (prompt, answer), and the labels.
-        rest: see `likeliest`, (prompt, label).
+        rest: see `likeliest`, (prompt, 1, label).
 
     Returns:
         What is answered, a token or a label by its index; log-probability and rank (1 is the
@@ -135,13 +110,13 @@ def measure(logits: Tensor, regular: Tensor, batch: dict[str, Any], rest: Tensor
         divergence from the regular distribution in nats; the likeliest token; (prompt,) each.
     """
     accepted = batch["accepted"]
-    answer, largest = likeliest(logits, batch, rest.to(logits.device))
-    own, other = logits.float().log_softmax(-1), regular.float().log_softmax(-1)
+    answer, largest = likeliest(logits, batch, rest)
+    own, other = (one[:, 0].float().log_softmax(-1) for one in (logits, regular))
     allowed = (accepted >= 0).to(own.device)
     scores = own.gather(-1, accepted.clamp(min=0).to(own.device))
     best = scores.masked_fill(~allowed, -torch.inf).max(-1).values  # (prompt,)
     rank = (own > best[:, None]).sum(-1) + 1
     variation = (own.exp() - other.exp()).abs().sum(-1) / 2
     divergence = (other.exp() * (other - own)).nan_to_num(0.0).sum(-1).clamp(min=0)
-    found = (answer, best, rank, variation, divergence, largest.indices)
+    found = (answer[:, 0], best, rank, variation, divergence, largest.indices[:, 0])
     return [part.cpu() for part in found]

@@ -33,7 +33,7 @@ def read(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:
     points with their mean. Its length over all layers is the mean length of the outputs' states.
     """
     prompts = batch["prompts"]
-    stacked = read_arrows(model, at["blocks"], at["head"], batch["pairs"]).float()
+    stacked = read_arrows(model, at, batch["pairs"]).float()
     both = stacked.view(prompts, -1, 2, stacked.shape[1] * stacked.shape[2])  # of input and output
     differences = both[:, :, 1] - both[:, :, 0]  # (prompt, demonstration, layer × hidden)
     _, along = torch.linalg.eigh(differences @ differences.mT)  # ascending

@@ -22,7 +22,6 @@ from icl_vectors.graph.passes import apply_theta, read_query
 from icl_vectors.graph.read import read_dummies
 from icl_vectors.methods.cost import cost_of_learned, cost_of_training
 from icl_vectors.methods.method import Candidate, Method, by_layers
-from icl_vectors.methods.state import start
 
 GROUP = 3  # layers injected in one trace on dev
 RATES = (0.003, 0.01)  # Adam's step in a coordinate, in the root mean square of the first θ
@@ -51,7 +50,7 @@ def fit(
     first = torch.cat(seen).mean(0)  # (layer, hidden)
     found = first.repeat(len(OPTIONS), 1, 1)  # (option, layer, hidden)
     pairs = [one for batch in contexts for one in batch.get("taught", [])]
-    before = [read_query(model, at["head"], batch) for batch in pairs]
+    before = [read_query(model, at, batch) for batch in pairs]
     weights = [weight for weight in model._module.parameters() if weight.requires_grad]
     for weight in weights:
         weight.requires_grad_(False)
@@ -114,16 +113,7 @@ def gradient(
     for batch, past in zip(pairs, before, strict=True):
         with torch.enable_grad():
             rows = theta.repeat(batch["prompts"], 1, 1).requires_grad_()  # (pair, rate, hidden)
-            logits = apply_theta(
-                model,
-                at["blocks"],
-                at["head"],
-                batch,
-                past,
-                rows.to(at["like"]),
-                [layer] * len(theta),
-                at["in_tuple"],
-            )
+            logits = apply_theta(model, at, batch, past, rows.to(at["like"]), [layer] * len(theta))
             accepted = batch["accepted"].to(logits.device)[:, None]  # (pair, 1, answer)
             scores = logits.float().log_softmax(-1)
             scores = scores.gather(-1, accepted.clamp(min=0).expand(-1, len(theta), -1))
@@ -150,9 +140,7 @@ def put_in(
     layers = [candidate[0] for candidate in candidates]
     options = [OPTIONS.index(tuple(candidate[1:])) for candidate in candidates]
     theta = vectors[:, options, layers].to(at["like"])  # (prompt, candidate, hidden)
-    return apply_theta(
-        model, at["blocks"], at["head"], batch, before, theta, layers, at["in_tuple"]
-    )
+    return apply_theta(model, at, batch, before, theta, layers)
 
 
 def every_layer_rate_and_steps(
@@ -171,7 +159,7 @@ LEARNED = Method(
     source="Yang et al. 2025, arXiv 2509.24169",
     read=nothing_read,
     make=make,
-    start=start,
+    start=read_query,
     put_in=put_in,
     cost=cost_of_learned,
     candidates=every_layer_rate_and_steps,

@@ -43,9 +43,7 @@ def fit(
         mean, (layer, context, hidden); what each counts for, (ridge, layer, context, hidden).
     """
     plain = torch.cat([read(model, at, batch) for batch in contexts])  # (context, layer, hidden)
-    shown = torch.cat(
-        [read_arrows(model, at["blocks"], at["head"], batch["whole"]).float() for batch in contexts]
-    )
+    shown = torch.cat([read_arrows(model, at, batch["whole"]).float() for batch in contexts])
     effects = shown.to(plain.device) - plain
     centre, effect = plain.mean(0), effects.mean(0)
     own, other = (plain - centre).transpose(0, 1), (effects - effect).transpose(0, 1)
@@ -83,9 +81,7 @@ def put_in(
     ridges = [RIDGES.index(ridge) for _, ridge in candidates]
     before, states = started
     theta = states[:, layers] + vectors[:, ridges, layers].to(at["like"])
-    return apply_theta(
-        model, at["blocks"], at["head"], batch, before, theta, layers, at["in_tuple"]
-    )
+    return apply_theta(model, at, batch, before, theta, layers)
 
 
 def every_layer_and_ridge(

@@ -26,7 +26,7 @@ def demonstrate(
     candidates: list[Any],
 ) -> Tensor:
     """In-context learning: demonstrations and query, nothing injected."""
-    return answer_whole(model, at, batch)[:, None]
+    return answer_whole(model, at, batch)
 
 
 def ask(

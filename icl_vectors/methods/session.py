@@ -15,15 +15,13 @@ import torch
 from torch import Tensor
 
 from icl_vectors.graph.hooks import hook_points
-from icl_vectors.graph.labels import likeliest, right_of
+from icl_vectors.graph.labels import answer_injected, likeliest, rest_of, right_of
 from icl_vectors.graph.read import probe_blocks
 from icl_vectors.methods.function import indirect_effects
 from icl_vectors.methods.harness import (
     answer_whole,
     measure,
     pooled,
-    rest_put,
-    rest_whole,
     uses_own,
     vectors_for,
     vectors_of,
@@ -85,12 +83,11 @@ def run_method(
     nnsight, is_pooled, fit = model.nnsight, method.pooled, method.fit
     read, make, start, put_in = method.read, method.make, method.start, method.put_in
     progress = progress if model.host is None else None
-    first = (dev or test)[0]["query"]
 
     with model.session(job):
         with torch.no_grad():
             fine: list[Any] = []
-            at = probe_blocks(nnsight, at, first)
+            at = probe_blocks(nnsight, at, (dev or test)[0])
             pool = pooled(read, fit, nnsight, at, contexts, progress) if is_pooled else None
 
             dev_answers = []
@@ -101,8 +98,10 @@ def run_method(
                 answers = []
                 for group in groups:
                     logits = put_in(nnsight, at, batch, started, vectors, group)
-                    rest = rest_put(start, put_in, nnsight, at, batch, vectors, group)
-                    answered, largest = likeliest(logits, batch, rest.to(logits.device))
+                    rest = rest_of(
+                        answer_injected, nnsight, at, batch, start, put_in, vectors, group
+                    )
+                    answered, largest = likeliest(logits, batch, rest)
                     answers.append(answered)  # (prompt, candidate of the group)
                     fine.append(largest.values.isfinite().all().cpu())
                 tokens = torch.cat(answers, 1)  # (prompt, candidate)
@@ -124,8 +123,8 @@ def run_method(
             ]
             needs_own = any(uses_own(variant) for variant in variants)
             for number, batch in enumerate(test):
-                regular = answer_whole(nnsight, at, batch)  # (prompt, vocab)
-                rest = rest_whole(nnsight, at, batch)
+                regular = answer_whole(nnsight, at, batch)  # (prompt, 1, vocab)
+                rest = rest_of(answer_whole, nnsight, at, batch)
                 measured[0].append(measure(regular, regular, batch, rest))
                 own = vectors_for(read, make, nnsight, at, batch, pool) if needs_own else None
                 for index, variant in enumerate(variants):
@@ -134,9 +133,11 @@ def run_method(
                     )
                     put = batch if variant["puts"] is None else variant["puts"][number]
                     started = start(nnsight, at, put)
-                    logits = put_in(nnsight, at, put, started, vectors, choice)[:, 0]
-                    rest = rest_put(start, put_in, nnsight, at, put, vectors, choice)
-                    measured[index + 1].append(measure(logits, regular, put, rest[:, 0]))
+                    logits = put_in(nnsight, at, put, started, vectors, choice)
+                    rest = rest_of(
+                        answer_injected, nnsight, at, put, start, put_in, vectors, choice
+                    )
+                    measured[index + 1].append(measure(logits, regular, put, rest))
                     if index == 0:
                         sums.append(vectors.float().sum(0).cpu())
                 if progress is not None:
@@ -173,7 +174,7 @@ def run_vectors(
     progress = progress if model.host is None else None
     with model.session(job):
         with torch.no_grad():
-            at = probe_blocks(nnsight, at, batches[0]["query"])
+            at = probe_blocks(nnsight, at, batches[0])
             pool = pooled(read, fit, nnsight, at, batches, progress) if is_pooled else None
             parts = [
                 vectors_for(read, make, nnsight, at, batch, pool).float().cpu() for batch in batches
@@ -203,10 +204,9 @@ def run_ranking(
     """
     nnsight, at, read = model.nnsight, hook_points(model, True), method.read
     progress = progress if model.host is None else None
-    first = corrupted[0]["query"]
     with model.session(job):
         with torch.no_grad():
-            at = probe_blocks(nnsight, at, first)
+            at = probe_blocks(nnsight, at, corrupted[0])
             pool = pooled(read, None, nnsight, at, contexts)  # (context, 2, layer, width)
             effects = []
             for batch in corrupted:

@@ -23,11 +23,6 @@ def read(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:
     return read_dummies(model, at, batch, "state").mean(1)
 
 
-def start(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> dict[str, Any]:
-    """The query alone up to its arrow: its cache."""
-    return read_query(model, at["head"], batch)
-
-
 def replace(
     model: Any,
     at: dict[str, Any],
@@ -39,9 +34,7 @@ def replace(
     """The state of the query's arrow at a block becomes θ."""
     layers = [candidate[0] for candidate in candidates]
     theta = vectors[:, layers].to(at["like"])  # (prompt, candidate, hidden)
-    return apply_theta(
-        model, at["blocks"], at["head"], batch, before, theta, layers, at["in_tuple"]
-    )
+    return apply_theta(model, at, batch, before, theta, layers)
 
 
 def add(
@@ -56,9 +49,7 @@ def add(
     layers = [candidate[0] for candidate in candidates]
     before, states = started
     theta = states[:, layers] + vectors[:, layers].to(at["like"])
-    return apply_theta(
-        model, at["blocks"], at["head"], batch, before, theta, layers, at["in_tuple"]
-    )
+    return apply_theta(model, at, batch, before, theta, layers)
 
 
 def every_layer(layers: Sequence[int], options: Mapping[str, Any]) -> list[list[Candidate]]:
@@ -72,7 +63,7 @@ STATE = Method(
     source="Hendel et al. 2023, arXiv 2310.15916",
     read=read,
     make=as_made,
-    start=start,
+    start=read_query,
     put_in=replace,
     cost=cost_of_replacing,
     candidates=every_layer,
@@ -84,7 +75,7 @@ STATE_MEAN = Method(
     source="Hendel et al. 2023, arXiv 2310.15916 (the authors' multi-context variant)",
     read=read,
     make=as_made,
-    start=start,
+    start=read_query,
     put_in=replace,
     cost=cost_of_replacing,
     candidates=every_layer,

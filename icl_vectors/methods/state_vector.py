@@ -18,11 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from icl_vectors.graph.passes import repeat_rows
+from icl_vectors.graph.passes import read_query, repeat_rows
 from icl_vectors.graph.read import read_arrows_of
 from icl_vectors.methods.cost import cost_of_first_blocks
 from icl_vectors.methods.method import Candidate, Method, as_made, by_layers
-from icl_vectors.methods.state import start
 
 GROUP = 6  # numbers of blocks injected in one trace
 FORMS = ("plain", "inner", "momentum")
@@ -81,7 +80,7 @@ STATE_VECTOR = Method(
     source="Li et al. 2024, arXiv 2404.11225",
     read=read,
     make=as_made,
-    start=start,
+    start=read_query,
     put_in=put_in,
     cost=cost_of_first_blocks,
     candidates=every_depth_and_form,

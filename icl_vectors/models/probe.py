@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from icl_vectors.errors import IclVectorsError, first_line
+from icl_vectors.graph.hooks import hook_points
 from icl_vectors.graph.passes import apply_theta, read_query, read_theta
+from icl_vectors.graph.read import probe_blocks
 from icl_vectors.models.architecture import ROWS, TOKENS, as_run, block_runs, on_meta
 from icl_vectors.models.memory_estimate import is_out_of_memory
 from icl_vectors.models.model import Model
@@ -121,20 +123,17 @@ def _difference(model: Model, expected: Tensor) -> str:
 def _found(model: Model, way: Way) -> tuple[Tensor, Tensor]:
     """θ, and logits float32: of three suffixes, of the query, and with θ, (prompt, 6, vocab)."""
     [batch] = make_batches(_prompts(model), len(SHARED), way)
-    nnsight, blocks, head = model.nnsight, model.blocks, model.head
+    nnsight, at = model.nnsight, hook_points(model)
     last = model.n_layers - 1
     groups = [[NO_INJECTION], sorted({last // 2, last})]
     with nnsight.session():
         with torch.no_grad():
-            theta, answers, in_tuple = read_theta(nnsight, blocks, head, batch)
-            before = read_query(nnsight, head, batch)
+            at = probe_blocks(nnsight, at, batch)
+            theta, answers = read_theta(nnsight, at, batch)
+            before = read_query(nnsight, at, batch)
             found: Any = [answers]
             for layers in groups:
-                found.append(
-                    apply_theta(
-                        nnsight, blocks, head, batch, before, theta[:, layers], layers, in_tuple
-                    )
-                )
+                found.append(apply_theta(nnsight, at, batch, before, theta[:, layers], layers))
             found = {"theta": theta, "logits": found}
             found = found.save()
     return found["theta"], torch.cat([one.float().cpu() for one in found["logits"]], 1)
@@ -197,18 +196,17 @@ def _refused(model: Model, what: str) -> IclVectorsError:
 def _gradient_reaches(model: Model) -> bool:
     """Whether logits have a gradient in a state that is injected in the middle of the model."""
     [batch] = make_batches(_prompts(model), len(SHARED), model.way, with_query=False)
-    nnsight, blocks, head = model.nnsight, model.blocks, model.head
+    nnsight, at = model.nnsight, hook_points(model)
     middle = [model.n_layers // 2]
     with nnsight.session():
         with torch.no_grad():
-            theta, _, in_tuple = read_theta(nnsight, blocks, head, batch)
-            before = read_query(nnsight, head, batch)
+            at = probe_blocks(nnsight, at, batch)
+            theta, _ = read_theta(nnsight, at, batch)
+            before = read_query(nnsight, at, batch)
             with torch.enable_grad():
                 given = theta[:, middle].float().requires_grad_()  # (prompt, 1, hidden)
                 injected = given.to(theta.dtype)
-                logits = apply_theta(
-                    nnsight, blocks, head, batch, before, injected, middle, in_tuple
-                )
+                logits = apply_theta(nnsight, at, batch, before, injected, middle)
                 [slope] = torch.autograd.grad(logits.float().logsumexp(-1).sum(), given)
             found: Any = slope.abs().max().cpu()
             found = found.save()

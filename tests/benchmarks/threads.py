@@ -73,18 +73,19 @@ def largest_two(model: Any, batch: dict[str, Any], groups: list[list[int]]) -> A
     """The two largest logits after every arrow of a batch, (prompt, way, 2)."""
     import torch
 
+    from icl_vectors.graph.hooks import hook_points
     from icl_vectors.graph.passes import apply_theta, read_query, read_theta
+    from icl_vectors.graph.read import probe_blocks
 
-    language_model, blocks, head = model.nnsight, model.blocks, model.head
+    nnsight, at = model.nnsight, hook_points(model)
     with model.session():
         with torch.no_grad():
-            theta, own, in_tuple = read_theta(language_model, blocks, head, batch)
-            before = read_query(language_model, head, batch)
+            at = probe_blocks(nnsight, at, batch)
+            theta, own = read_theta(nnsight, at, batch)
+            before = read_query(nnsight, at, batch)
             ways = [own[:, :1].float()]
             for group in groups:
-                logits = apply_theta(
-                    language_model, blocks, head, batch, before, theta[:, group], group, in_tuple
-                )
+                logits = apply_theta(nnsight, at, batch, before, theta[:, group], group)
                 ways.append(logits.float())
             largest: Any = torch.cat(ways, 1).topk(2, -1)
             largest = largest.save()

@@ -11,6 +11,7 @@ from torch.testing import assert_close
 from transformers import AutoModelForCausalLM, CohereConfig, Gemma2Config, OPTConfig
 
 from icl_vectors.graph.experiments import run_conflict, run_many_thetas, run_projection
+from icl_vectors.graph.hooks import hook_points
 from icl_vectors.graph.passes import project, read_arrows
 from icl_vectors.graph.task import run_task
 from icl_vectors.models.load import load_model
@@ -186,9 +187,10 @@ def test_states_at_the_arrow_of_whole_prompts_are_those_of_hooks(case: Case) -> 
     model, rows = case.tiny.model, [query_ids(case.tiny.tokenizer, one) for one in case.of_a]
     assert len({len(ids) for ids in rows}) > 1, "batches are padded"
     inputs = whole_prompts(rows, model.way)
-    with model.nnsight.session():
+    nnsight, at = model.nnsight, hook_points(model)
+    with nnsight.session():
         with torch.no_grad():
-            states = read_arrows(model.nnsight, model.blocks, model.head, inputs)
+            states = read_arrows(nnsight, at, inputs)
             found: Any = {"states": states}
             found = found.save()
     expected = [plain.states(case.tiny.plain, ids) for ids in rows]
@@ -197,9 +199,10 @@ def test_states_at_the_arrow_of_whole_prompts_are_those_of_hooks(case: Case) -> 
 
 def test_a_projection_is_the_models_own_norm_head_and_what_follows_it(case: Case) -> None:
     model, states = case.tiny.model, thetas_of_plain(case, case.of_b)[:, 2]  # (prompt, hidden)
-    with model.nnsight.session():
+    nnsight, at = model.nnsight, hook_points(model)
+    with nnsight.session():
         with torch.no_grad():
-            found: Any = {"logits": project(model.nnsight, model.blocks, states, 0)}
+            found: Any = {"logits": project(nnsight, at, states, 0)}
             found = found.save()
     assert_close(found["logits"], words_of_plain(case, states), **EXACT)
 

@@ -5,7 +5,9 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from icl_vectors.graph.hooks import hook_points
 from icl_vectors.graph.passes import apply_theta, read_query, read_theta
+from icl_vectors.graph.read import probe_blocks
 from icl_vectors.graph.task import NO_INJECTION, run_application
 from icl_vectors.prompts.batches import make_batches, whole_prompts
 from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
@@ -28,16 +30,13 @@ def encode(tiny: Tiny, prompts: list[Prompt]) -> list[EncodedPrompt]:
 
 def injected(tiny: Tiny, theta: Tensor, at_layers: list[int]) -> Tensor:
     """Logits of the cached pass with θ injected, (prompt, candidate, vocab)."""
-    model, in_tuple = tiny.model, isinstance_tuple(tiny)
-    way = model.way
-    batch = make_batches(encode(tiny, PROMPTS), len(PROMPTS), way)[0]
-    nnsight, blocks = model.nnsight, model.blocks
+    model = tiny.model
+    batch = make_batches(encode(tiny, PROMPTS), len(PROMPTS), model.way)[0]
+    nnsight, at = model.nnsight, {**hook_points(model), "in_tuple": isinstance_tuple(tiny)}
     with nnsight.session():
         with torch.no_grad():
-            before = read_query(nnsight, model.head, batch)
-            logits: Any = apply_theta(
-                nnsight, blocks, model.head, batch, before, theta[:, at_layers], at_layers, in_tuple
-            )
+            before = read_query(nnsight, at, batch)
+            logits: Any = apply_theta(nnsight, at, batch, before, theta[:, at_layers], at_layers)
             logits = logits.save()
     return torch.as_tensor(logits)
 
@@ -107,10 +106,11 @@ def test_the_grouping_of_layers_changes_nothing(tiny: Tiny, groups: list[list[in
 def test_blocks_that_give_tuples_are_told_from_those_that_give_tensors(tiny: Tiny) -> None:
     model = tiny.model
     batch = make_batches(encode(tiny, PROMPTS), 5, model.way)[0]
-    with model.nnsight.session():
+    nnsight, at = model.nnsight, hook_points(model)
+    with nnsight.session():
         with torch.no_grad():
-            theta, _, in_tuple = read_theta(model.nnsight, model.blocks, model.head, batch)
-            found: Any = {"in_tuple": in_tuple, "theta": theta}
+            at = probe_blocks(nnsight, at, batch)
+            found: Any = {"in_tuple": at["in_tuple"], "theta": read_theta(nnsight, at, batch)[0]}
             found = found.save()
     assert found["in_tuple"] is isinstance_tuple(tiny)
     assert found["theta"].shape == (len(PROMPTS), N_LAYERS, HIDDEN)

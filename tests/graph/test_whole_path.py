@@ -117,7 +117,7 @@ def test_the_cost_of_a_method_is_what_the_blocks_really_see(
         chosen = [one for group in groups for one in group][found["chosen"]]
         cost = sum(cost_of(method, groups, chosen, on_dev, on_dev, on_test, 4).values())
         regular = sum(tokens_of(batch, "whole") for batch in on_test) * 4
-        first = tokens_of({"query": on_dev[0]["query"][:1]}, "query")  # what a session looks at
+        first = tokens_of({"arrow": on_dev[0]["arrow"][:1]}, "arrow")  # what a session looks at
         assert cost + regular + first * (1 if model.way.cached else 4) == sum(seen)
 
 

@@ -155,7 +155,7 @@ def test_a_method_computes_what_it_says(tiny: Tiny, name: str) -> None:
     cost = cost_of(method, found["groups"], chosen, contexts, dev, test, N_LAYERS)
     skipped = skipped_tokens(name, found, chosen)
     regular = sum(tokens_of(batch, "whole") for batch in test) * N_LAYERS
-    looked = tokens_of(dev[0], "query") * N_LAYERS  # one block is run, the rest skipped
+    looked = tokens_of(dev[0], "arrow") * N_LAYERS  # one block is run, the rest skipped
     assert counted == sum(cost.values()) + regular + looked + skipped
 
 
