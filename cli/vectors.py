@@ -210,37 +210,26 @@ def extract(
         raise IclVectorsError(f"--output {output}: expected an existing folder, found none.")
     if output.is_dir():
         raise IclVectorsError(f"--output {output}: expected a file to write, found a folder.")
-    for name, count in (("shots", shots + 1), ("dummies", dummies), ("prompts", prompts)):
-        if count < 1:
-            least, found = (0, shots) if name == "shots" else (1, count)
-            raise IclVectorsError(f"--{name} {found}: expected {least} or more.")
     arrow = load_template(template).arrow
     pairs = [_parse_demonstration(text, arrow) for text in demo or []]
     from icl_vectors.cli.progress import Watcher
     from icl_vectors.vectors.extract import extract as run_extract
-    from icl_vectors.vectors.extract_methods import require_method, require_task
+    from icl_vectors.vectors.extract import prompts_asked
 
-    if method != "state":  # before a model is loaded
-        require_method(method)
-        require_task(method, prompts, source is not None)
+    given = source or pairs, dummy or []
+    asked: dict[str, Any] = {
+        "seed": seed if source else None,
+        "shots": shots,
+        "draw_dummies": dummies,
+        "prompts": prompts,
+        "method": method,
+        "instruction": instruction,
+    }
+    prompts_asked(*given, **asked)  # before a model is loaded
     opened = opening.opener(quiet).open(model, only_dtype(opening.dtypes))
+    others: dict[str, Any] = {"layers": layer, "template": template, "heads": heads, "chat": chat}
     with Watcher(quiet) as watcher:
-        vector = run_extract(
-            opened,
-            source or pairs,
-            dummy or [],
-            layers=layer,
-            template=template,
-            seed=seed if source else None,
-            shots=shots,
-            draw_dummies=dummies,
-            prompts=prompts,
-            method=method,
-            heads=heads,
-            instruction=instruction,
-            chat=chat,
-            observer=watcher,
-        )
+        vector = run_extract(opened, *given, **asked, **others, observer=watcher)
     vector.save(output)
     show(f"{output}: {vector}")
 

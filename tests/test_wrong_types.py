@@ -65,7 +65,7 @@ CASES = {  # what a caller does, who need not run a type checker: what is told
     'apply(model, theta, "a", layer=1, scale=float("inf"))': "expected a finite number",
     'apply(model, 2, "a", layer=1)': "expected a task vector, found int",
     'extract(model, PAIRS, ["Kenya"], prompts=2)': "prompts 2: expected 1 with demonstrations",
-    'extract(model, load_task("to_upper"), shots=0)': "expected 1 or more of each",
+    'extract(model, load_task("to_upper"), shots=0)': "shots 0: expected 1 or more",
     'extract(model, PAIRS, method="states")': "Did you mean state",
     'extract(model, PAIRS, method="multi")': "few-shot prompts",
     'extract(model, PAIRS, method="function")': "expected a task and 2 prompts or more",

@@ -35,13 +35,9 @@ __all__ = ["RunFolder", "Unit", "read_json", "read_records", "read_results", "re
 
 LOCK = ".lock"
 PATIENCE = 0.5  # seconds; another process may be asking whether the lock is free
-REMARKS = (
-    "reference",
-    "revision",
-    "weights",
-    "from_folder",
-    "base",
-)  # of a model; none decides a result
+# Of a model; none decides a result.
+REMARKS = ("reference", "revision", "weights", "from_folder", "base")
+NAMED = ("reference", "fingerprint")  # where both differ it is another model: the name says all
 
 
 class RunFolder:
@@ -177,7 +173,7 @@ class RunFolder:
         else:
             before = run.get("experiments", {}).get(self.experiment, {}).get("configuration")
             held = {key: run.get(key) for key in identity}
-            _require_same(self.path, _that_decides(held), _that_decides(identity))
+            _require_same(self.path, held, identity)
             if before is not None:
                 _require_same(self.path, before, configuration)
         read_results(self.path)  # refuses those of a newer version
@@ -249,18 +245,16 @@ def _is_busy(path: Path) -> IclVectorsError:
     )
 
 
-def _that_decides(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """An identity without remarks: a model is known by its fingerprint, not by its path."""
-    return {
-        key: {name: value[name] for name in value if name not in REMARKS}
-        if isinstance(value, dict)
-        else value
-        for key, value in identity.items()
-    }
+def _that_decides(key: str, value: Any) -> Any:
+    """A value without remarks: a model is known by its fingerprint, not by its path."""
+    if key != "model" or not isinstance(value, dict):
+        return value
+    return {name: value[name] for name in value if name not in REMARKS}
 
 
 def _require_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    differing = [key for key in now if before.get(key) != now[key]]
+    decides = _that_decides
+    differing = [key for key in now if decides(key, before.get(key)) != decides(key, now[key])]
     if not differing:
         return
     shown = "; ".join(_difference(key, before.get(key), now[key]) for key in differing)
@@ -271,11 +265,14 @@ def _require_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any])
 
 
 def _difference(key: str, before: Any, now: Any) -> str:
-    if isinstance(before, dict) and isinstance(now, dict):
-        names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
-        shown = ", ".join(_change(name, before.get(name), now.get(name)) for name in names[:3])
-        return f"{key}: {shown}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return _change(f"{key}:", before, now)
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return _change(f"{key}:", before, now)
+    if key == "model" and all(before.get(one) != now.get(one) for one in NAMED):
+        return _change(f"{key}:", before.get("reference"), now.get("reference"))
+    old, new = _that_decides(key, before), _that_decides(key, now)
+    names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    shown = ", ".join(_change(name, old.get(name), new.get(name)) for name in names[:3])
+    return f"{key}: {shown}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _change(name: str, before: Any, now: Any) -> str:

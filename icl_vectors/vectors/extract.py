@@ -90,31 +90,19 @@ def extract(
     """
     model, form = as_model(model), load_template(template)
     form = in_chat(form, model.tokenizer) if chat else form
-    if isinstance(dummies, str):
-        raise IclVectorsError(f"dummies {dummies!r}: expected a list of texts: [{dummies!r}].")
-    dummies = texts(dummies, "dummies")
+    asked = prompts_asked(
+        demonstrations,
+        dummies,
+        task=task,
+        seed=seed,
+        shots=shots,
+        draw_dummies=draw_dummies,
+        prompts=prompts,
+        method=method,
+        instruction=instruction,
+    )
     if isinstance(demonstrations, Task):
-        seed = SEED if seed is None else seed
-        asked = _draw(demonstrations, dummies, seed, shots, draw_dummies, prompts)
-        task = task or demonstrations.name
-    else:
-        if prompts != 1:
-            raise IclVectorsError(
-                f"prompts {prompts}: expected 1 with demonstrations of your own; give a Task "
-                "(Task.from_pairs(…)) to draw several prompts from it."
-            )
-        asked = [_given(demonstrations, dummies, task, seed, bool(instruction))]
-    if fault := fault_of_line(instruction):
-        raise IclVectorsError(f"instruction {instruction!r}: expected one line, found {fault}.")
-    asked = [replace(one, instruction=instruction) for one in asked]
-    if method != "state":
-        require_method(method)
-        if instruction and method not in OF_DUMMIES:
-            raise IclVectorsError(
-                f"method {method}: expected one that reads θ at the dummies' arrows "
-                f"({', '.join(OF_DUMMIES)}), as an instruction stands in place of demonstrations."
-            )
-        require_task(method, prompts, isinstance(demonstrations, Task))
+        seed, task = asked[0].seed, task or demonstrations.name
     encoded = encode_prompts(model, form, asked)
     if method == "state":
         found: MethodVectors = (_state(model, encoded), None, "")
@@ -152,6 +140,49 @@ def extract(
     return vector.only(parse_layers(layers, model.n_layers))
 
 
+def prompts_asked(
+    demonstrations: Task | Demonstrations,
+    dummies: Iterable[str] = (),
+    *,
+    task: str = "",
+    seed: int | None = None,
+    shots: int = 5,
+    draw_dummies: int = 2,
+    prompts: int = 1,
+    method: str = "state",
+    instruction: str = "",
+) -> list[Prompt]:
+    """The prompts whose states `extract` reads; refuses, without a model, what it can't do.
+
+    Raises:
+        IclVectorsError: as `extract`.
+    """
+    if isinstance(dummies, str):
+        raise IclVectorsError(f"dummies {dummies!r}: expected a list of texts: [{dummies!r}].")
+    dummies, drawn = texts(dummies, "dummies"), isinstance(demonstrations, Task)
+    if method != "state":
+        require_method(method)
+        if instruction and method not in OF_DUMMIES:
+            raise IclVectorsError(
+                f"method {method}: expected one that reads θ at the dummies' arrows "
+                f"({', '.join(OF_DUMMIES)}), as an instruction stands in place of demonstrations."
+            )
+        require_task(method, prompts, drawn)
+    if isinstance(demonstrations, Task):
+        seed = SEED if seed is None else seed
+        asked = _draw(demonstrations, dummies, seed, shots, draw_dummies, prompts)
+    else:
+        if prompts != 1:
+            raise IclVectorsError(
+                f"prompts {prompts}: expected 1 with demonstrations of your own; give a Task "
+                "(Task.from_pairs(…)) to draw several prompts from it."
+            )
+        asked = [_given(demonstrations, dummies, task, seed, bool(instruction))]
+    if fault := fault_of_line(instruction):
+        raise IclVectorsError(f"instruction {instruction!r}: expected one line, found {fault}.")
+    return [replace(one, instruction=instruction) for one in asked]
+
+
 def _state(model: Model, encoded: Sequence[EncodedPrompt]) -> Tensor:
     """θ at every block, mean over the prompts, (layer, hidden)."""
 
@@ -168,11 +199,9 @@ def _draw(
     task: Task, dummies: Sequence[str], seed: int, shots: int, draw_dummies: int, prompts: int
 ) -> list[Prompt]:
     """Prompts drawn from a task; dummies that are given take the place of those drawn."""
-    if min(shots, draw_dummies, prompts) < 1:
-        raise IclVectorsError(
-            f"shots {shots}, draw_dummies {draw_dummies}, prompts {prompts}: "
-            "expected 1 or more of each."
-        )
+    for name, count in (("shots", shots), ("dummies", draw_dummies), ("prompts", prompts)):
+        if count < 1:
+            raise IclVectorsError(f"{name} {count}: expected 1 or more.")
     others = Task(task.name, tuple(pair for pair in task.pairs if pair[0] not in {*dummies}))
     counts: dict[str, Any] = {"test": prompts, "shots": shots, "dummies": draw_dummies}
     drawn = sample_prompts(others, seed=seed, dev=0, **counts)[1]

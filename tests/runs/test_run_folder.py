@@ -126,6 +126,7 @@ def test_a_unit_is_finished_at_no_byte_before_its_record_ends(tmp_path: Path) ->
     ("changes", "named"),
     [
         ({"model": {**MODEL, "fingerprint": "2"}}, "model: fingerprint 1 → 2"),
+        ({"model": {"reference": "b", "fingerprint": "2"}}, "model: tiny → b"),
         ({"model": {**MODEL, "dtype": "nf4"}}, "model: dtype float32 → nf4"),
         ({"template": "{input}>{output}"}, "template: {input}→{output} → {input}>{output}"),
         ({"shots": 3}, "shots: 5 → 3"),
