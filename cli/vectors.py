@@ -216,7 +216,7 @@ def extract(
     from icl_vectors.vectors.extract import extract as run_extract
     from icl_vectors.vectors.extract import prompts_asked
 
-    given = source or pairs, dummy or []
+    shown, stand_ins = source or pairs, dummy or []
     asked: dict[str, Any] = {
         "seed": seed if source else None,
         "shots": shots,
@@ -225,11 +225,11 @@ def extract(
         "method": method,
         "instruction": instruction,
     }
-    prompts_asked(*given, **asked)  # before a model is loaded
+    prompts_asked(shown, stand_ins, **asked)  # before a model is loaded
     opened = opening.opener(quiet).open(model, only_dtype(opening.dtypes))
     others: dict[str, Any] = {"layers": layer, "template": template, "heads": heads, "chat": chat}
     with Watcher(quiet) as watcher:
-        vector = run_extract(opened, *given, **asked, **others, observer=watcher)
+        vector = run_extract(opened, shown, stand_ins, **asked, **others, observer=watcher)
     vector.save(output)
     show(f"{output}: {vector}")
 

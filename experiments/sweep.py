@@ -223,24 +223,15 @@ class Sweep(Experiment):
     def _vector(self, unit: Unit, found: Mapping[str, Any]) -> "TaskVector":
         from icl_vectors.vectors.vector import TaskVector
 
-        model = self.model
-        return TaskVector(
-            vectors=found["theta"].float(),
-            layers=tuple(range(model.n_layers)),
-            model=model.reference,
-            from_folder=model.is_from_folder,
-            revision=model.revision,
-            fingerprint=model.fingerprint,
-            dtype=model.dtype,
-            template=self.config.template.text,
-            turn=self.config.template.turn,
-            instruction=""
-            if self.config.reads_demonstrations_alone
-            else self.config.task(unit).instruction,
+        config = self.config
+        return TaskVector.of_model(
+            self.model,
+            config.template,
+            found["theta"].float(),
+            instruction="" if config.reads_demonstrations_alone else config.task(unit).instruction,
             task=unit[0],
             best_layer=int(found["best"]),
             seed=unit[1],
-            model_type=model.config.model_type,
         )
 
 

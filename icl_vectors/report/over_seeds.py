@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
+from icl_vectors.report.drawing import BLUE, GREEN, INK, VERMILION, Drawing, new_figure
 from icl_vectors.report.section import FAILS, HOLDS, WEAKLY, Claim, Section, verdict_cell
 from icl_vectors.report.statistics import seeds_interval
 from icl_vectors.report.table import Cell, Column, Table, number
 from icl_vectors.runs.run import Run
 
 ORDER = (FAILS, WEAKLY, HOLDS)
+COLOURS = (BLUE, VERMILION, GREEN)
 OfSeed = tuple[int, Claim]
 
 
@@ -32,7 +35,8 @@ def claims_over_seeds(runs: Sequence[tuple[Run, Sequence[Section]]]) -> Section 
     }
     if not several:
         return None
-    return Section("seeds", "Over seeds", tables=(_summary(several), _every(several)))
+    figures = tuple(filter(None, (_values(several),)))
+    return Section("seeds", "Over seeds", (), figures, (_summary(several), _every(several)))
 
 
 def _summary(models: dict[str, dict[str, list[OfSeed]]]) -> Table:
@@ -65,6 +69,51 @@ def _summary(models: dict[str, dict[str, list[OfSeed]]]) -> Table:
     )
 
 
+def _values(models: dict[str, dict[str, list[OfSeed]]]) -> Drawing | None:
+    """Every claim's value, a dot a seed; None where no claim has one."""
+    places: list[tuple[str, list[tuple[str, list[float]]]]] = []
+    for name in dict.fromkeys(name for claims in models.values() for name in claims):
+        own = [(label, _numbers(claims.get(name, ()))) for label, claims in models.items()]
+        if own := [(label, values) for label, values in own if values]:
+            places.append((name, own))
+    if not places:
+        return None
+    shown = "; ".join(
+        f"{name}: " + ", ".join(f"{label} {seeds_interval(values)}" for label, values in own)
+        for name, own in places
+    )
+    return Drawing(
+        "claims_over_seeds",
+        "Every claim's value, seed by seed",
+        "A faint dot a seed; the mean with its 95 % interval over seeds (Student's t). What the "
+        "value is (a ratio, a difference, a share, a depth) the rule of each claim says.",
+        f"Dot plot of each claim's value over seeds: {shown}.",
+        lambda: _draw(places, list(models)),
+    )
+
+
+def _draw(places: Sequence[tuple[str, list[tuple[str, list[float]]]]], labels: list[str]) -> Any:
+    figure = new_figure(0.7 + 0.28 * len(places) * (1 + len(labels)))
+    axes = figure.subplots()
+    for row, (_, own) in enumerate(places):
+        for label, values in own:
+            index = labels.index(label)
+            colour, at = COLOURS[index % len(COLOURS)], row + (index + 1) / (len(labels) + 1) - 0.5
+            mean = seeds_interval(values)
+            axes.plot(values, [at] * len(values), "o", color=colour, alpha=0.35, markersize=4)
+            if mean.low is not None and mean.high is not None:
+                axes.plot([mean.low, mean.high], [at, at], color=colour, linewidth=1.2)
+            axes.plot(mean.value, at, "D", color=colour, markersize=4.5)
+    axes.set_yticks(range(len(places)), [name for name, _ in places])
+    axes.set_ylim(len(places) - 0.5, -0.5)
+    axes.axvline(0, color=INK, linewidth=0.6)
+    axes.set_xlabel("value")
+    for index, label in enumerate(labels):
+        axes.plot([], [], "D", color=COLOURS[index % len(COLOURS)], label=label)
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
 def _every(models: dict[str, dict[str, list[OfSeed]]]) -> Table:
     rows = [
         (
@@ -88,11 +137,14 @@ def _every(models: dict[str, dict[str, list[OfSeed]]]) -> Table:
 
 
 def _value(found: Sequence[OfSeed]) -> Cell:
-    values = [claim.value for _, claim in found if claim.value is not None]
-    if not values:
+    if not (values := _numbers(found)):
         return Cell("–", float("-inf"))
     interval = seeds_interval(values)
     return Cell(f"{interval} (n = {len(values)})", interval.value)
+
+
+def _numbers(found: Sequence[OfSeed]) -> list[float]:
+    return [claim.value for _, claim in found if claim.value is not None]
 
 
 def _counted(found: Sequence[OfSeed]) -> Counter[str]:

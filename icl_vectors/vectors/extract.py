@@ -117,22 +117,15 @@ def extract(
     only = asked[0] if len(asked) == 1 else None
     shown = "the instruction" if instruction else f"{shots} demonstrations"
     averaged = "" if only else f"mean over {len(asked)} prompts of {shown}"
-    vector = TaskVector(
-        vectors=theta,
-        layers=tuple(range(model.n_layers)),
-        model=model.reference,
-        from_folder=model.is_from_folder,
-        revision=model.revision,
-        fingerprint=model.fingerprint,
-        dtype=model.dtype,
-        template=form.text,
-        turn=form.turn,
+    vector = TaskVector.of_model(
+        model,
+        form,
+        theta,
         instruction=instruction,
         task=task,
         seed=seed,
         demonstrations=only.demonstrations if only else (),
         dummies=only.dummies if only else (),
-        model_type=model.config.model_type,
         made_by="; ".join(filter(None, (made_by, averaged))),
         best_layer=best_layer,
         method=method,

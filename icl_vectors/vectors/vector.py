@@ -1,9 +1,8 @@
 """A task vector as a thing one keeps: θ with where it comes from; computed with, compared."""
 
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,20 +14,13 @@ from torch import Tensor
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.given import plain, whole_number, whole_numbers
 from icl_vectors.prompts.template import Template, Turn
-from icl_vectors.vectors.vector_file import no_vector, read_vector, write_vector
+from icl_vectors.vectors.vector_file import as_text, described, no_vector, read_vector, write_vector
 from icl_vectors.version import VERSION
 
 if TYPE_CHECKING:
     from icl_vectors.models.model import Model
 
-TEXT = ("model", "fingerprint", "dtype", "template", "task", "model_type", "made_by", "version")
-ALIKE = (
-    "fingerprint",
-    "layers",
-    "template",
-    "turn",
-    "method",
-)  # what vectors that are computed with share
+ALIKE = ("fingerprint", "layers", "template", "turn", "method")  # to be computed with
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +75,25 @@ class TaskVector:
                 f"task vector: expected (layer, hidden) with {len(self.layers)} layers, "
                 f"found the shape {tuple(self.vectors.shape)}."
             )
+
+    @classmethod
+    def of_model(
+        cls, model: "Model", form: Template, vectors: Tensor, **about: Any
+    ) -> "TaskVector":
+        """θ at every block of a model, (layer, hidden), read in prompts of a template."""
+        return cls(
+            vectors=vectors,
+            layers=tuple(range(model.n_layers)),
+            model=model.reference,
+            from_folder=model.is_from_folder,
+            revision=model.revision,
+            fingerprint=model.fingerprint,
+            dtype=model.dtype,
+            model_type=model.config.model_type,
+            template=form.text,
+            turn=form.turn,
+            **about,
+        )
 
     @property
     def form(self) -> Template:
@@ -150,9 +161,8 @@ class TaskVector:
     def __mul__(self, factor: float) -> "TaskVector":
         factor = plain(factor)
         if not isinstance(factor, Real) or not math.isfinite(factor):
-            raise IclVectorsError(
-                f"task vector: expected a finite number to multiply by, found {factor!r}."
-            )
+            expected = "task vector: expected a finite number to multiply by"
+            raise IclVectorsError(f"{expected}, found {factor!r}.")
         numbers = self.vectors * float(factor)  # (layer, hidden)
         return replace(self, vectors=numbers, made_by=f"{float(factor):g} * {_name(self)}")
 
@@ -160,7 +170,7 @@ class TaskVector:
 
     def save(self, path: str | Path) -> Path:
         """Write the vector as safetensors, its description in the header's metadata."""
-        write_vector(Path(path), self.vectors, self._description())
+        write_vector(Path(path), self.vectors, as_text(vars(self)))
         return Path(path)
 
     @classmethod
@@ -172,7 +182,7 @@ class TaskVector:
         """
         vectors, metadata = read_vector(Path(path))
         try:
-            return cls(vectors=vectors, **_described(metadata))
+            return cls(vectors=vectors, **described(metadata))
         except (KeyError, TypeError, ValueError) as error:
             raise no_vector(Path(path), error) from error
 
@@ -222,15 +232,6 @@ class TaskVector:
 
         return describe_html(self)
 
-    def _description(self) -> dict[str, str]:
-        """Every field but the vectors, as text: names as they are, the rest as JSON."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {
-            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            for name, value in values.items()
-            if name != "vectors"
-        }
-
     def __repr__(self) -> str:
         held = f"layers {self.layers[0]}–{self.layers[-1]}" if self.layers else "no layers"
         held = f"layer {self.layers[0]}" if len(self.layers) == 1 else held
@@ -277,21 +278,3 @@ def _name(vector: TaskVector) -> str:
 
 def _named(vectors: Sequence[TaskVector]) -> str:
     return ", ".join(dict.fromkeys(map(_name, vectors)))
-
-
-def _described(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The fields that `_description` wrote."""
-    described: dict[str, Any] = {name: metadata[name] for name in TEXT}
-    described["method"] = metadata.get("method", "state")  # files of earlier versions have none
-    described["layers"] = tuple(int(layer) for layer in json.loads(metadata["layers"]))
-    for name in ("best_layer", "seed"):
-        described[name] = json.loads(metadata[name])
-    described["instruction"] = metadata.get("instruction", "")
-    described["turn"] = Turn(*json.loads(metadata.get("turn", "[]")))
-    described["from_folder"] = json.loads(metadata.get("from_folder", "null"))
-    revision = metadata["revision"]
-    described["revision"] = None if revision == "null" else revision
-    pairs = json.loads(metadata["demonstrations"])
-    described["demonstrations"] = tuple((str(input), str(output)) for input, output in pairs)
-    described["dummies"] = tuple(str(dummy) for dummy in json.loads(metadata["dummies"]))
-    return described

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -11,10 +12,22 @@ from safetensors.torch import save
 from torch import Tensor
 
 from icl_vectors.errors import IclVectorsError, first_line
+from icl_vectors.prompts.template import Turn
 from icl_vectors.runs.files import write_whole
 
 FORMAT = "icl_vectors.task_vector.1"
 CHECKSUM = "sha256"  # of the description and the numbers: safetensors has none of its own
+
+NAMES = ("task", "model_type", "made_by", "version", "method", "instruction")
+TEXT = ("model", "fingerprint", "dtype", "template", *NAMES)
+AS_JSON = ("layers", "best_layer", "seed", "demonstrations", "dummies", "turn", "from_folder")
+# What files of earlier versions do not state.
+LACKING = {
+    "method": "state",
+    "instruction": "",
+    "turn": "[]",
+    "from_folder": "null",
+}  # of old files
 
 
 def write_vector(path: Path, vectors: Tensor, description: Mapping[str, str]) -> None:
@@ -59,11 +72,34 @@ def no_vector(path: Path, error: BaseException) -> IclVectorsError:
     )
 
 
+def as_text(values: Mapping[str, Any]) -> dict[str, str]:
+    """Every field of a task vector but its numbers: names as they are, the rest as JSON."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in values.items()
+        if name != "vectors"
+    }
+
+
+def described(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The fields that `as_text` wrote."""
+    metadata = {**LACKING, **metadata}
+    found: dict[str, Any] = {name: metadata[name] for name in TEXT}
+    found |= {name: json.loads(metadata[name]) for name in AS_JSON}
+    found["revision"] = None if metadata["revision"] == "null" else metadata["revision"]
+    found["turn"] = Turn(*found["turn"])
+    found["layers"] = tuple(map(int, found["layers"]))
+    found["dummies"] = tuple(map(str, found["dummies"]))
+    pairs = found["demonstrations"]
+    found["demonstrations"] = tuple((str(input), str(output)) for input, output in pairs)
+    return found
+
+
 def _checksum(vectors: Tensor, metadata: Mapping[str, str]) -> str:
-    described = json.dumps(metadata, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(metadata, sort_keys=True, ensure_ascii=False)
     numbers = vectors.numpy().astype("<f4").tobytes()
     shape = json.dumps(list(vectors.shape))
-    return hashlib.sha256(b"\0".join([described.encode(), shape.encode(), numbers])).hexdigest()
+    return hashlib.sha256(b"\0".join([text.encode(), shape.encode(), numbers])).hexdigest()
 
 
 def _with_sorted_header(content: bytes) -> bytes:

@@ -1,5 +1,6 @@
 import json
 import shutil
+from html import unescape
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -164,6 +165,7 @@ def test_every_claim_has_its_value_over_the_seeds(of_seeds: Results) -> None:
         for place in places
     ]
     table = (of_seeds.folder / "tables" / "claims_over_seeds.md").read_text("utf-8")
+    drawn = unescape(text).partition("Dot plot of each claim's value over seeds")[2]
     for name, claim in values[0].items():
         row = next(line for line in table.splitlines() if line.startswith(f"| {name} |"))
         other = values[1][name]
@@ -173,4 +175,8 @@ def test_every_claim_has_its_value_over_the_seeds(of_seeds: Results) -> None:
         bound = 12.706 * half  # Student's t of one degree of freedom, times SD / √2
         shown = f"{mean:.2f} \\[{mean - bound:.2f}, {mean + bound:.2f}\\] (n = 2)"
         assert shown in row
+        assert (
+            f"{mean:.2f} [{mean - bound:.2f}, {mean + bound:.2f}]"
+            in drawn.partition(f"{name}: ")[2]
+        )
     assert any(claim.value is not None for claim in values[0].values())
