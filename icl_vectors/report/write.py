@@ -15,16 +15,15 @@ from filelock import FileLock, Timeout
 
 from icl_vectors.discovery import experiment, experiment_names, report_of
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.report.drawing import Drawing, Picture, render
+from icl_vectors.report.drawing import Picture, render
 from icl_vectors.report.dtypes import cosine_figure, precision_tables, read_crossed
 from icl_vectors.report.dtypes.paired import compare_precisions
 from icl_vectors.report.examples import answers_table, examples_table
-from icl_vectors.report.over_seeds import claims_over_seeds
 from icl_vectors.report.page import MOST_SHOWN, page
-from icl_vectors.report.section import Section, claims_table
+from icl_vectors.report.section import Section, claims_table, present
 from icl_vectors.report.sweep.tables import models_table
 from icl_vectors.report.table import Table, to_latex, to_markdown
-from icl_vectors.report.together import layers_of_runs, same_depth
+from icl_vectors.report.together import claims_over_seeds, layers_of_runs, same_depth
 from icl_vectors.runs.files import write_whole
 from icl_vectors.runs.lines import MOST
 from icl_vectors.runs.reading import find_runs, read_run
@@ -78,8 +77,7 @@ def _write_report(
     for number, (place, run, label) in enumerate(zip(places, runs, labels, strict=True), 1):
         notice(f"Figures and tables, run {number} of {len(runs)}: {place}")
         sections = sections_of(run)
-        few = Section("examples", "Examples", tables=(examples_table(run.examples),))
-        own = _write_own(place, [*sections, few] if run.examples else sections)
+        own = _write_own(place, run, sections)
         if run.examples:
             sections.insert(_place(sections), _answers(run, MOST // len(runs)))
         shown = own if len(runs) <= MOST_SHOWN else []
@@ -89,7 +87,9 @@ def _write_report(
     for place, section in together:
         drawn = [render(drawing) for drawing in section.figures]
         pictures |= {one.name: one for one in drawn}
-        tables = [*section.tables, *_claims(section)]
+        tables = list(section.tables)
+        if section.claims:
+            tables.append(claims_table(section.claims, "claims_of_all"))
         if place == places[0]:  # its own table of models is already there
             tables = [one for one in tables if one.name != "models"]
         _write_parts(place, drawn, tables)
@@ -125,21 +125,11 @@ def _together(
 ) -> list[tuple[Path, Section]]:
     """Sections about all runs, each with the folder that its figures and tables go to."""
     runs, labels = [run for run, *_ in chapters], [label for _, label, *_ in chapters]
-    claims, drawing = (same_depth(runs),), layers_of_runs(runs, labels)
-    figures = (drawing,) if drawing else ()
-    tables = (models_table(runs, labels),)
-    whole = Section("together", "All runs together", claims, figures, tables)
+    figures, tables = present(layers_of_runs(runs, labels)), (models_table(runs, labels),)
+    whole = Section("together", "All runs together", (same_depth(runs),), figures, tables)
     seeds = claims_over_seeds([(run, sections) for run, _, sections, _ in chapters])
-    precision = _precision(runs, places, beside)
-    return [
-        *([(beside[0], seeds)] if seeds else []),
-        *([(beside[0], precision)] if precision else []),
-        (beside[1], whole),
-    ]
-
-
-def _claims(section: Section) -> list[Table]:
-    return [claims_table(section.claims, "claims_of_all")] if section.claims else []
+    first = present(seeds, _precision(runs, places, beside))
+    return [*((beside[0], section) for section in first), (beside[1], whole)]
 
 
 def _precision(
@@ -147,18 +137,14 @@ def _precision(
 ) -> Section | None:
     """Figure and tables of a comparison of precisions, where the runs differ in dtype alone."""
     crossed = read_crossed(beside)
-    order = crossed["dtypes"] if crossed else WIDEST_FIRST
-    pairs = sorted(zip(runs, places, strict=True), key=lambda pair: _rank(pair[0].dtype, order))
+    order = list(crossed["dtypes"] if crossed else WIDEST_FIRST)
+    order += [run.dtype for run in runs if run.dtype not in order]
+    pairs = sorted(zip(runs, places, strict=True), key=lambda pair: order.index(pair[0].dtype))
     compared = compare_precisions([run for run, _ in pairs], [place for _, place in pairs])
     if not compared:
         return None
-    drawing, tables = cosine_figure(compared), precision_tables(compared, crossed)
-    figures: tuple[Drawing, ...] = (drawing,) if drawing else ()
+    figures, tables = present(cosine_figure(compared)), precision_tables(compared, crossed)
     return Section("precision", "Precision against precision", figures=figures, tables=tables)
-
-
-def _rank(dtype: str, order: Sequence[str]) -> int:
-    return order.index(dtype) if dtype in order else len(order)
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
@@ -174,12 +160,14 @@ def _labels(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _write_own(folder: Path, sections: Sequence[Section]) -> list[Picture]:
+def _write_own(folder: Path, run: Run, sections: Sequence[Section]) -> list[Picture]:
     """Write a run's figures and tables into its folder; returns the figures."""
     pictures = [render(drawing) for section in sections for drawing in section.figures]
-    claims = tuple(claim for section in sections for claim in section.claims)
-    tables = [table for section in sections for table in section.tables]
-    _write_parts(folder, pictures, [*([claims_table(claims)] if claims else []), *tables])
+    claims = [claim for section in sections for claim in section.claims]
+    tables = [claims_table(claims)] if claims else []
+    tables += [table for section in sections for table in section.tables]
+    tables += [examples_table(run.examples)] if run.examples else []
+    _write_parts(folder, pictures, tables)
     return pictures
 
 

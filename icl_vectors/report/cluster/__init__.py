@@ -5,29 +5,30 @@ from typing import Any
 
 from icl_vectors.plain_text import in_one_line
 from icl_vectors.report import paper
-from icl_vectors.report.cluster.maps import distance_histogram, heat_map, maps, silhouette_by_layer
-from icl_vectors.report.cluster.sources import cosines_by_layer, sources_lines, sources_table
-from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY, Claim, Section, graded
-from icl_vectors.report.table import Cell, Column, Table
+from icl_vectors.report.cluster.maps import figures_of, maps
+from icl_vectors.report.cluster.sources import sources_lines, sources_table
+from icl_vectors.report.section import (
+    FAILS,
+    HOLDS,
+    UNTESTED,
+    WEAKLY,
+    Claim,
+    Section,
+    graded,
+    present,
+)
+from icl_vectors.report.table import Table, words
 from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import Cluster
 
 
 def sections(run: Run) -> list[Section]:
     """Maps, distances and nearest tasks."""
-    drawings = [*maps(run), cosines_by_layer(run.cluster)]
-    drawings += [distance_histogram(run), heat_map(run), silhouette_by_layer(run)]
     found = run.cluster
-    tables = (nearest_table(found),) if found and found.nearest else ()
-    return [
-        Section(
-            "clusters",
-            "The map of vectors",
-            (one_cluster_a_task(run.cluster), similar_tasks_are_near(run.cluster)),
-            tuple(one for one in drawings if one is not None),
-            (*tables, *((sources_table(found),) if found and found.sources else ())),
-        )
-    ]
+    claims = (one_cluster_a_task(found), similar_tasks_are_near(found))
+    tables = present(nearest_table(found), sources_table(found)) if found else ()
+    figures = (*maps(found, run.points), *figures_of(found)) if found else ()
+    return [Section("clusters", "The map of vectors", claims, figures, tables)]
 
 
 def text(data: Mapping[str, Any]) -> str:
@@ -96,28 +97,20 @@ def similar_tasks_are_near(cluster: Cluster | None) -> Claim:
     )
 
 
-def nearest_table(cluster: Cluster) -> Table:
-    """The nearest task of each task."""
+def nearest_table(cluster: Cluster) -> Table | None:
+    """The nearest task of each task; None where it is not known."""
     nearest = cluster.nearest
-    return Table(
+    natural = {a: b for pair in paper.NATURAL_PAIRS for a, b in (pair, pair[::-1])}
+    if not nearest:
+        return None
+    return Table.of(
         "clusters",
         "Nearest tasks",
-        (Column("task"), Column("nearest task"), Column("mutual"), Column("expected beside it")),
-        tuple(
-            (
-                Cell(task),
-                Cell(near),
-                Cell("yes" if nearest.get(near) == task else "no"),
-                Cell(_natural(task)),
-            )
+        words("task", "nearest task", "mutual", "expected beside it"),
+        (
+            (task, near, "yes" if nearest.get(near) == task else "no", natural.get(task, "–"))
             for task, near in nearest.items()
         ),
         f"At block {cluster.layer}, {cluster.per_task} vectors a task; silhouette "
         f"{cluster.silhouette:.2f}. Nearest by cosine distance of mean θ.",
     )
-
-
-def _natural(task: str) -> str:
-    """The task that a reader would expect beside this one."""
-    partners = {a: b for pair in paper.NATURAL_PAIRS for a, b in (pair, pair[::-1])}
-    return partners.get(task, "–")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, TypeAlias
 
+from icl_vectors.report.cluster.sources import cosines_by_layer
 from icl_vectors.report.drawing import (
     BLUE,
     GROUND,
@@ -11,12 +12,13 @@ from icl_vectors.report.drawing import (
     ORANGE,
     Drawing,
     category_style,
-    new_figure,
+    new_axes,
     order_categories,
     short,
     whole_blocks,
 )
-from icl_vectors.runs.run import Point, Run
+from icl_vectors.report.section import present
+from icl_vectors.runs.run import Point
 from icl_vectors.runs.schema import Cluster, Histogram
 
 if TYPE_CHECKING:
@@ -24,27 +26,31 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DISTANCE = "cosine distance (1 − cosine)"
-COLOUR_MAP = "cividis"
 INSTRUCTION = "instruction"  # the source of hollow marks
+AXES = {"x": "first", "y": "second"}
 Group: TypeAlias = tuple[str, str]  # task, source
+Placed: TypeAlias = tuple[Point, tuple[float, float]]
 
 
-def maps(run: Run) -> list[Drawing]:
+def maps(cluster: Cluster, points: Sequence[Point]) -> list[Drawing]:
     """t-SNE and PCA of every θ."""
-    if run.cluster is None or not run.points:
-        return []
-    return [
-        _map(run.cluster, run.points, "t-SNE", "tsne", [point.tsne for point in run.points]),
-        _map(run.cluster, run.points, "PCA", "pca", [point.pca for point in run.points]),
-    ]
+    return [_map(cluster, points, one) for one in ("t-SNE", "PCA")] if points else []
 
 
-def distance_histogram(run: Run) -> Drawing | None:
+def figures_of(cluster: Cluster) -> tuple[Drawing, ...]:
+    """Cosines of two sources of θ, distances, and the silhouette, for which there is data."""
+    return present(
+        cosines_by_layer(cluster),
+        distance_histogram(cluster),
+        heat_map(cluster),
+        silhouette_by_layer(cluster),
+    )
+
+
+def distance_histogram(cluster: Cluster) -> Drawing | None:
     """Cosine distances of pairs of θ within a task and between tasks."""
-    cluster = run.cluster
-    if cluster is None or cluster.histogram is None:
+    if (histogram := cluster.histogram) is None:
         return None
-    histogram = cluster.histogram
     means = ""
     if cluster.within is not None and cluster.between is not None:
         means = f" Means: {cluster.within:.3f} within, {cluster.between:.3f} between."
@@ -61,10 +67,9 @@ def distance_histogram(run: Run) -> Drawing | None:
     )
 
 
-def heat_map(run: Run) -> Drawing | None:
+def heat_map(cluster: Cluster) -> Drawing | None:
     """Mean distances task × task, similar tasks side by side."""
-    cluster = run.cluster
-    if cluster is None or len(cluster.distances) < 2:
+    if len(cluster.distances) < 2:
         return None
     nearest = ", ".join(f"{task}: {near}" for task, near in cluster.nearest.items())
     return Drawing(
@@ -80,12 +85,11 @@ def heat_map(run: Run) -> Drawing | None:
     )
 
 
-def silhouette_by_layer(run: Run) -> Drawing | None:
+def silhouette_by_layer(cluster: Cluster) -> Drawing | None:
     """The silhouette score at each block at which it was computed."""
-    cluster = run.cluster
-    by_layer = {} if cluster is None else cluster.silhouette_by_layer
+    by_layer = cluster.silhouette_by_layer
     scores = {layer: score for layer, score in by_layer.items() if score is not None}
-    if cluster is None or len(scores) < 2:
+    if len(scores) < 2:
         return None
     best = max(scores, key=lambda layer: scores[layer])
     return Drawing(
@@ -113,15 +117,10 @@ def similarity_order(distances: Sequence[Sequence[float]]) -> list[int]:
     return [int(leaf) for leaf in leaves_list(tree)]
 
 
-def _map(
-    cluster: Cluster,
-    points: Sequence[Point],
-    method: str,
-    name: str,
-    places: Sequence[tuple[float, float]],
-) -> Drawing:
+def _map(cluster: Cluster, points: Sequence[Point], method: str) -> Drawing:
     tasks = list(dict.fromkeys(point.task for point in points))
     hollow = "; hollow: θ after the task's instruction" if cluster.sources else ""
+    name = method.replace("-", "").lower()
     return Drawing(
         name=f"map_{name}",
         title=f"The map of vectors ({method})",
@@ -133,22 +132,20 @@ def _map(
             f"{cluster.silhouette:.2f}."
         ),
         alternative=f"Scatter plot of {len(points)} vectors of {', '.join(tasks)}.",
-        draw=lambda: _draw_map(points, places, method),
+        draw=lambda: _draw_map([(one, getattr(one, name)) for one in points], method),
     )
 
 
-def _draw_map(
-    points: Sequence[Point], places: Sequence[tuple[float, float]], method: str
-) -> "Figure":
-    figure = new_figure(5.2)
-    axes = figure.subplots()
-    categories = order_categories([point.category for point in points])
+def _draw_map(placed: Sequence[Placed], method: str) -> "Figure":
+    labels = {f"{axis}label": f"{method}, {n} axis (no unit)" for axis, n in AXES.items()}
+    figure, axes = new_axes(5.2, **labels)
+    categories = order_categories([point.category for point, _ in placed])
     for category in categories:
         colour, marker = category_style(category, categories)
         for hollow in (False, True):
             chosen = [
                 place
-                for place, point in zip(places, points, strict=True)
+                for point, place in placed
                 if point.category == category and (point.source == INSTRUCTION) == hollow
             ]
             axes.plot(
@@ -162,22 +159,18 @@ def _draw_map(
                 alpha=0.75,
                 label=None if hollow else category,
             )
-    if any(point.source == INSTRUCTION for point in points):
+    if any(point.source == INSTRUCTION for point, _ in placed):
         axes.plot([], [], "o", color=INK, markerfacecolor="none", label="after the instruction")
-    _label_tasks(axes, points, places)
-    axes.set_xlabel(f"{method}, first axis (no unit)")
-    axes.set_ylabel(f"{method}, second axis (no unit)")
+    _label_tasks(axes, placed)
     axes.tick_params(labelbottom=False, labelleft=False, length=0)
     axes.grid(False)
     figure.legend(loc="outside upper center", ncols=max(2, len(categories)), markerscale=1.3)
     return figure
 
 
-def _label_tasks(
-    axes: "Axes", points: Sequence[Point], places: Sequence[tuple[float, float]]
-) -> None:
+def _label_tasks(axes: "Axes", placed: Sequence[Placed]) -> None:
     groups: dict[Group, list[tuple[float, float]]] = {}
-    for place, point in zip(places, points, strict=True):
+    for point, place in placed:
         groups.setdefault((point.task, point.source), []).append(place)
     centres = {
         group: (median(x for x, _ in own), median(y for _, y in own))
@@ -185,18 +178,10 @@ def _label_tasks(
     }
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     sizes = {group: 0.0165 * len(short(group[0])) * (right - left) for group in centres}
-    placed = _apart(centres, sizes, 0.034 * (top - bottom))
-    for group, (x, y) in placed.items():
+    box = {"facecolor": GROUND, "alpha": 0.75, "linewidth": 0, "pad": 0.8}
+    for group, (x, y) in _apart(centres, sizes, 0.034 * (top - bottom)).items():
         x = min(max(x, left + sizes[group] / 2), right - sizes[group] / 2)
-        axes.text(
-            x,
-            y,
-            short(group[0]),
-            fontsize=7,
-            ha="center",
-            va="center",
-            bbox={"facecolor": GROUND, "alpha": 0.75, "linewidth": 0, "pad": 0.8},
-        )
+        axes.text(x, y, short(group[0]), fontsize=7, ha="center", va="center", bbox=box)
 
 
 def _apart(
@@ -214,18 +199,14 @@ def _apart(
 
 
 def _draw_histogram(histogram: Histogram) -> "Figure":
-    figure = new_figure(2.6)
-    axes = figure.subplots()
+    figure, axes = new_axes(2.6, xlabel=DISTANCE, ylabel="share of pairs (%)")
     for label, counts, colour in (
         ("same task", histogram.within, BLUE),
         ("different tasks", histogram.between, ORANGE),
     ):
-        total = sum(counts) or 1
-        shares = [100 * count / total for count in counts]
+        shares = [100 * count / (sum(counts) or 1) for count in counts]
         axes.stairs(shares, histogram.edges, fill=True, color=colour, alpha=0.35)
         axes.stairs(shares, histogram.edges, color=colour, linewidth=1.5, label=label)
-    axes.set_xlabel(DISTANCE)
-    axes.set_ylabel("share of pairs (%)")
     axes.legend()
     return figure
 
@@ -234,9 +215,8 @@ def _draw_heat_map(cluster: Cluster) -> "Figure":
     order = similarity_order(cluster.distances)
     rows = [[cluster.distances[row][column] for column in order] for row in order]
     names = [short(cluster.tasks[row]) for row in order]
-    figure = new_figure(1.6 + 0.21 * len(names))
-    axes = figure.subplots()
-    mesh = axes.pcolormesh(rows, cmap=COLOUR_MAP, edgecolors="face", linewidth=0.3)
+    figure, axes = new_axes(1.6 + 0.21 * len(names))
+    mesh = axes.pcolormesh(rows, cmap="cividis", edgecolors="face", linewidth=0.3)
     middles = [place + 0.5 for place in range(len(names))]
     axes.set_xticks(middles, names, rotation=90, fontsize=7)
     axes.set_yticks(middles, names, fontsize=7)
@@ -250,12 +230,10 @@ def _draw_heat_map(cluster: Cluster) -> "Figure":
 
 
 def _draw_silhouette(scores: Mapping[int, float]) -> "Figure":
-    figure = new_figure(2.4)
-    axes = figure.subplots()
+    labels = {"xlabel": "block (0 = first)", "ylabel": "silhouette score (−1 to 1)"}
+    figure, axes = new_axes(2.4, **labels)
     layers = sorted(scores)
     axes.axhline(0, color=INK, linewidth=0.6)
     axes.plot(layers, [scores[layer] for layer in layers], "o-", color=BLUE, markersize=3.5)
-    axes.set_xlabel("block (0 = first)")
-    axes.set_ylabel("silhouette score (−1 to 1)")
     whole_blocks(axes)
     return figure

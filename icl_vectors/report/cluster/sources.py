@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from icl_vectors.plain_text import in_one_line
-from icl_vectors.report.drawing import BLUE, ORANGE, Drawing, new_figure, whole_blocks
+from icl_vectors.report.drawing import BLUE, ORANGE, Drawing, new_axes, whole_blocks
 from icl_vectors.report.statistics import Interval, mean_interval
-from icl_vectors.report.table import Cell, Column, Table, number
+from icl_vectors.report.table import Table, number, numbers, words
 from icl_vectors.runs.schema import Cluster, Sources
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ def sources_lines(cluster: Cluster) -> Iterator[str]:
         yield f"{in_one_line(task):<27} {cosine}, nearest {in_one_line(near)}"
 
 
-def cosines_by_layer(cluster: Cluster | None) -> Drawing | None:
+def cosines_by_layer(cluster: Cluster) -> Drawing | None:
     """The cosine with its own task's θ and with those of others, at each block."""
-    found = cluster.sources if cluster is not None else None
-    if cluster is None or found is None or len(found.layers) < 2:
+    found = cluster.sources
+    if found is None or len(found.layers) < 2:
         return None
     row = _row(cluster, found)
     own, others = (_mean(found, kind, row) for kind in ("own", "others"))
@@ -52,27 +52,17 @@ def cosines_by_layer(cluster: Cluster | None) -> Drawing | None:
     )
 
 
-def sources_table(cluster: Cluster) -> Table:
-    """Each task's cosines at the block of the map."""
-    found = cluster.sources
-    assert found is not None
+def sources_table(cluster: Cluster) -> Table | None:
+    """Each task's cosines at the block of the map; None where only one source was read."""
+    if (found := cluster.sources) is None:
+        return None
     row = _row(cluster, found)
-    return Table(
+    return Table.of(
         "sources",
         "θ after an instruction",
+        words("task") + numbers("cosine, own task", "cosine, other tasks") + words("nearest task"),
         (
-            Column("task"),
-            Column("cosine, own task", True),
-            Column("cosine, other tasks", True),
-            Column("nearest task"),
-        ),
-        tuple(
-            (
-                Cell(task),
-                number(found.own[task][row], 3),
-                number(found.others[task][row], 3),
-                Cell(near),
-            )
+            (task, *(number(kind[task][row], 3) for kind in (found.own, found.others)), near)
             for task, near in found.nearest.items()
         ),
         f"At block {found.layers[row]}: mean θ after the instruction compared with mean θ after "
@@ -90,23 +80,14 @@ def _mean(found: Sources, kind: str, row: int) -> Interval:
 
 
 def _draw(found: Sources) -> "Figure":
-    figure = new_figure(2.6)
-    axes = figure.subplots()
+    figure, axes = new_axes(2.6, xlabel="block (0 = first)", ylabel="cosine")
     for kind, label, colour, style in CURVES:
         means = [_mean(found, kind, row) for row in range(len(found.layers))]
-        axes.plot(
-            found.layers,
-            [one.value for one in means],
-            style,
-            color=colour,
-            markersize=3.5,
-            label=label,
-        )
+        values = [one.value for one in means]
+        axes.plot(found.layers, values, style, color=colour, markersize=3.5, label=label)
         low, high = ([getattr(one, end) for one in means] for end in ("low", "high"))
         if None not in low:
             axes.fill_between(found.layers, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.set_xlabel("block (0 = first)")
-    axes.set_ylabel("cosine")
     axes.legend()
     whole_blocks(axes)
     return figure

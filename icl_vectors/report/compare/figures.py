@@ -15,7 +15,8 @@ from icl_vectors.report.drawing import (
     VERMILION,
     YELLOW,
     Drawing,
-    new_figure,
+    name_rows,
+    new_axes,
     whole_blocks,
 )
 from icl_vectors.report.statistics import mean_interval
@@ -34,6 +35,7 @@ CONTROL_STYLES = {
 }
 COLOURS = (BLUE, GREEN, SKY, VERMILION, PINK, ORANGE, YELLOW)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+ON_TEST = "mean accuracy on test"
 
 
 def comparison_drawings(run: Run) -> list[Drawing]:
@@ -72,8 +74,8 @@ def _curves(found: Comparison) -> Drawing:
             "Means over tasks. The choices of layer and strength are those made with the "
             "comparison's own number of demonstrations; without any, regular is zero-shot."
         ),
-        alternative="Line chart of accuracy by number of demonstrations: "
-        + "; ".join(_series(found.shots, method) for method in _named(found, found.shots)),
+        alternative=f"Line chart of accuracy by number of demonstrations: "
+        f"{_told(found, found.shots)}",
         draw=lambda: _draw_curves(found),
     )
 
@@ -86,19 +88,16 @@ def _transfer(found: Comparison) -> Drawing:
             "Vectors made under the template's own arrow (its own), put into queries with other "
             "arrows. Means over tasks."
         ),
-        alternative="Bar chart of accuracy by arrow: "
-        + "; ".join(_series(found.arrows, method) for method in _named(found, found.arrows)),
+        alternative=f"Bar chart of accuracy by arrow: {_told(found, found.arrows)}",
         draw=lambda: _draw_transfer(found),
     )
 
 
 def _draw_methods(found: Comparison) -> "Figure":
     methods = found.methods
-    figure = new_figure(ROW_HEIGHT * len(methods) + 1.0)
-    axes = figure.subplots()
+    figure, axes = new_axes(ROW_HEIGHT * len(methods) + 1.0, xlabel=ON_TEST)
     for row, method in enumerate(methods):
-        shares = [one.accuracy for one in found.of_method(method).values()]
-        mean = mean_interval(shares)
+        mean = mean_interval([one.accuracy for one in found.of_method(method).values()])
         colour = {REGULAR: ORANGE, ZERO_SHOT: GREY}.get(method, BLUE)
         axes.barh(row, mean.value, 0.62, color=colour)
         if mean.low is not None and mean.high is not None:
@@ -121,29 +120,21 @@ def _draw_methods(found: Comparison) -> "Figure":
                 label=kind,
                 zorder=5,
             )
-    axes.set_yticks(range(len(methods)), methods)
-    axes.set_ylim(len(methods) - 0.45, -0.55)
-    axes.set_xlim(0, 1.02)
-    axes.grid(False, axis="y")
-    axes.set_xlabel("mean accuracy on test")
+    name_rows(axes, methods)
     handles, labels = axes.get_legend_handles_labels()
-    once = dict(zip(labels, handles, strict=True))
-    if once:
+    if once := dict(zip(labels, handles, strict=True)):
         figure.legend(list(once.values()), list(once), loc="outside upper center", ncols=len(once))
     return figure
 
 
 def _draw_curves(found: Comparison) -> "Figure":
-    figure = new_figure(3.4)
-    axes = figure.subplots()
+    figure, axes = new_axes(3.4, ylim=(0, 1.02), xlabel="demonstrations", ylabel=ON_TEST)
     for number, method in enumerate(_named(found, found.shots)):
-        own = [one for one in found.shots if one.method == method]
-        shots = sorted({int(one.condition) for one in own})
-        means = [fmean(_shares(own, str(n))) for n in shots]
-        is_regular = method == REGULAR
+        means = {int(shots): mean for shots, mean in _means(found.shots, method).items()}
+        shots, is_regular = sorted(means), method == REGULAR
         axes.plot(
             shots,
-            means,
+            [means[n] for n in shots],
             color=INK if is_regular else COLOURS[(number - 1) % len(COLOURS)],
             marker="*" if is_regular else MARKERS[(number - 1) % len(MARKERS)],
             linestyle="--" if is_regular else "-",
@@ -151,9 +142,6 @@ def _draw_curves(found: Comparison) -> "Figure":
             markersize=5,
             label=method,
         )
-    axes.set_ylim(0, 1.02)
-    axes.set_xlabel("demonstrations")
-    axes.set_ylabel("mean accuracy on test")
     whole_blocks(axes)
     figure.legend(loc="outside upper center", ncols=4)
     return figure
@@ -162,27 +150,20 @@ def _draw_curves(found: Comparison) -> "Figure":
 def _draw_transfer(found: Comparison) -> "Figure":
     methods = _named(found, found.arrows)
     arrows = list(dict.fromkeys(one.condition for one in found.arrows))
-    figure = new_figure(ROW_HEIGHT * len(methods) + 1.0)
-    axes = figure.subplots()
+    figure, axes = new_axes(ROW_HEIGHT * len(methods) + 1.0, xlabel=ON_TEST)
     height = 0.8 / (len(arrows) + 1)
     for place, arrow in enumerate(["its own", *arrows]):
         for row, method in enumerate(methods):
-            entries = found.entries if arrow == "its own" else found.arrows
-            own = [one for one in entries if one.method == method]
-            chosen = own if arrow == "its own" else [one for one in own if one.condition == arrow]
-            mean = mean_interval([one.accuracy for one in chosen])
+            own = place == 0
+            mean = _mean(found, method) if own else _means(found.arrows, method)[arrow]
             axes.barh(
                 row + (place - len(arrows) / 2) * height,
-                mean.value,
+                mean,
                 height * 0.92,
                 color=COLOURS[place % len(COLOURS)],
                 label=arrow if row == 0 else None,
             )
-    axes.set_yticks(range(len(methods)), methods)
-    axes.set_ylim(len(methods) - 0.45, -0.55)
-    axes.set_xlim(0, 1.02)
-    axes.grid(False, axis="y")
-    axes.set_xlabel("mean accuracy on test")
+    name_rows(axes, methods)
     figure.legend(loc="outside upper center", ncols=len(arrows) + 1)
     return figure
 
@@ -196,12 +177,16 @@ def _mean(found: Comparison, method: str) -> float:
     return fmean(one.accuracy for one in found.of_method(method).values())
 
 
-def _shares(entries: Sequence[Compared], condition: str) -> list[float]:
-    return [one.accuracy for one in entries if one.condition == condition]
+def _means(entries: Sequence[Compared], method: str) -> dict[str, float]:
+    """By arrow, or by number of demonstrations."""
+    own = [(one.condition, one.accuracy) for one in entries if one.method == method]
+    conditions = dict.fromkeys(condition for condition, _ in own)
+    return {one: fmean(share for of, share in own if of == one) for one in conditions}
 
 
-def _series(entries: Sequence[Compared], method: str) -> str:
-    own = [one for one in entries if one.method == method]
-    conditions = list(dict.fromkeys(one.condition for one in own))
-    values = [f"{c}: {fmean(_shares(own, c)):.2f}" for c in conditions]
-    return f"{method} {', '.join(values)}"
+def _told(found: Comparison, entries: Sequence[Compared]) -> str:
+    series = {method: _means(entries, method) for method in _named(found, entries)}
+    return "; ".join(
+        f"{method} {', '.join(f'{condition}: {mean:.2f}' for condition, mean in means.items())}"
+        for method, means in series.items()
+    )
