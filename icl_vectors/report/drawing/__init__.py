@@ -18,6 +18,7 @@ from icl_vectors.report.statistics import Interval
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
 # Okabe and Ito (2008)
 BLUE, ORANGE, GREEN, PINK = "#0072b2", "#e69f00", "#009e73", "#cc79a7"
@@ -46,7 +47,7 @@ NAME_LENGTH = 28
 LONGEST_LABEL = 60
 MOST_TASKS = 48  # in one figure
 BAR = 0.26  # height, of a row's 1
-STYLE: dict[str, Any] = {
+STYLE: "dict[RcKeyType, Any]" = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
     "axes.facecolor": "none",
