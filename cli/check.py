@@ -55,8 +55,8 @@ def check(
 
 
 def _lines(found: "Checks") -> str:
-    head = f"{printable(found.model)}, {found.dtype}: differences as shares of the logits' spread"
-    lines = [head]
+    model = printable(found.model)
+    lines = [f"{model}, {found.dtype}: differences as shares of the logits' spread"]
     for one in found.checks:
         side = "more than" if one.bound_is_least else "at most"
         measured = f"{one.measured:.2g} ({side} {one.bound:.2g})"

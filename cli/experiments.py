@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from inspect import Parameter, Signature, signature
+from inspect import Signature, signature
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Context, Exit, Option
 
 from icl_vectors.cli import options
 from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options, say
@@ -25,14 +25,11 @@ from icl_vectors.runs.recovery import read_json
 from icl_vectors.runs.validation import require_run
 
 ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", help="run.json of an earlier run: its options, if not given here."),
+    Path | None, Option(help="run.json of an earlier run: its options, if not given here.")
 ]
 ShowPrompt = Annotated[
     bool,
-    typer.Option(
-        "--show-prompt", help="Print one prompt of each kind with its tokens; run nothing."
-    ),
+    Option("--show-prompt", help="Print one prompt of each kind with its tokens; run nothing."),
 ]
 
 
@@ -40,7 +37,7 @@ def command_of(kind: type[Experiment]) -> Callable[..., None]:
     """A command with an option for every field of the experiment's configuration."""
 
     def command(
-        context: typer.Context,
+        context: Context,
         given: dict[str, Any],
         model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
         opening: Opening = AS_USUAL,
@@ -48,7 +45,7 @@ def command_of(kind: type[Experiment]) -> Callable[..., None]:
         json: options.Json = False,
         quiet: options.Quiet = False,
         config: ConfigFile = None,
-        **more: bool,
+        show_prompt: ShowPrompt = False,
     ) -> None:
         run = None if config is None else _read_run(config)
         if run is not None:
@@ -56,7 +53,7 @@ def command_of(kind: type[Experiment]) -> Callable[..., None]:
             model, opening = _as_in(run, context, model, opening)
         asked = configuration_of(kind, given, run)
         dtypes, quiet = opening.dtypes_of_runs, quiet or json
-        if more.get("show_prompt"):
+        if show_prompt:
             return show_prompts(model[0], opening.revision, opening.trust_remote_code, asked)
         folders = RunFolders.plan(output, model, dtypes, kind.name, opening.revision)
         found = [
@@ -73,16 +70,13 @@ def command_of(kind: type[Experiment]) -> Callable[..., None]:
         for (task, seed), text in failures:
             show(f"not run: {task} (seed {seed}): {text}", sys.stderr)
         if failures:
-            raise typer.Exit(1)
+            raise Exit(1)
 
     shown: Any = command
-    parameters = [
-        one for one in signature(command).parameters.values() if one.kind is not one.VAR_KEYWORD
-    ]
-    if kind.name == "sweep":
-        last = {"default": False, "annotation": ShowPrompt}
-        parameters.append(Parameter("show_prompt", Parameter.KEYWORD_ONLY, **last))
-    shown.__signature__ = Signature(parameters)
+    parameters = dict(signature(command).parameters)
+    if kind.name != "sweep":
+        del parameters["show_prompt"]
+    shown.__signature__ = Signature(list(parameters.values()))
     shown.__name__, shown.__doc__ = kind.name, kind.__doc__
     return expands_options(shown, given=kind.Config)
 
@@ -102,7 +96,7 @@ def _read_run(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def is_typed(context: typer.Context, name: str) -> bool:
+def is_typed(context: Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
@@ -128,7 +122,7 @@ def configuration_of(
 
 
 def _as_in(
-    run: dict[str, Any], context: typer.Context, model: list[str], opening: Opening
+    run: dict[str, Any], context: Context, model: list[str], opening: Opening
 ) -> tuple[list[str], Opening]:
     """The model and dtype of an earlier run, where none are given."""
     about = run.get("model", {})

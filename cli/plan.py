@@ -135,31 +135,28 @@ def _command(context: Context, reference: str, dtype: str | None, remote: bool) 
     return shlex.join(words)
 
 
-HOUR = 3600
 WIDTH = 100  # characters of a line
 
 
 def plan_text(plan: Mapping[str, Any], remote: bool) -> str:
     """What a sweep, or a comparison, would cost, for people to read."""
-    parts = [_model(plan)]
-    if not remote:
-        parts += [*_memory(plan)]
-    parts.append(_work(plan))
+    on_server = remote or plan["command"] is None
+    parts = [_model(plan), *(() if remote else _memory(plan)), _work(plan)]
     if plan["compare"]:
         parts.append("\n".join(_methods(plan["compare"])))
-    if remote or plan["command"] is None:
+    if on_server:
         parts.append(_remote(plan))
     if plan["not_counted"]:
         parts.append(f"Not counted: {plan['not_counted']} (one more job a task on a server).")
-    if remote or plan["command"] is None:
-        fits = "" if remote else "Fits nowhere whole. "
-        command = plan["remote"]["command"]
+    if on_server:
+        fits, command = "" if remote else "Fits nowhere whole. ", plan["remote"]["command"]
     else:
+        timed = any(one.get("seconds") for one in plan["dtypes"])
+        parts.append(
+            ("" if timed else "Time: add --calibrate. ") + "Jobs on a server: add --remote."
+        )
         fits = _wrapped(f"Recommended: {plan['dtype']}, {plan['reason']}.") + "\n"
         command = plan["command"]
-        timed = any(one.get("seconds") for one in plan["dtypes"])
-        more = ["Jobs on a server: add --remote."]
-        parts.append(" ".join(more if timed else ["Time: add --calibrate.", *more]))
     return "\n\n".join([*parts, f"{fits}To run it: {command}"])
 
 
@@ -168,11 +165,8 @@ def _wrapped(*sentences: str) -> str:
 
 
 def _model(plan: Mapping[str, Any]) -> str:
-    source = (
-        "estimated from the text, as there is no tokenizer"
-        if plan["tokens_estimated"]
-        else "by its own tokenizer"
-    )
+    estimated = "estimated from the text, as there is no tokenizer"
+    source = estimated if plan["tokens_estimated"] else "by its own tokenizer"
     path = "It keeps more than keys and values: whole prompts are run."
     return _wrapped(
         f"{plan['model']}: {plan['type']}, {plan['n_layers']} blocks of width "
@@ -205,9 +199,8 @@ def _memory(plan: Mapping[str, Any]) -> Iterator[str]:
 
 def _in_all(one: Mapping[str, Any], place: Mapping[str, Any]) -> str:
     if "peak_bytes" in place:
-        return _bytes(place["peak_bytes"]) + (
-            "" if place["fits"] else ", too large: a smaller batch"
-        )
+        fits = "" if place["fits"] else ", too large: a smaller batch"
+        return _bytes(place["peak_bytes"]) + fits
     lacking = one["weight_bytes"] + one["bytes_per_prompt"] - place["memory"]
     return f"{_bytes(max(lacking, 0))} too large"
 
@@ -264,8 +257,7 @@ def _methods(costs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _remote(plan: Mapping[str, Any]) -> str:
     remote = plan["remote"]
-    jobs = remote["jobs"]
-    up, down = remote["bytes_up"], remote["bytes_down"]
+    jobs, up, down = remote["jobs"], remote["bytes_up"], remote["bytes_down"]
     return _wrapped(
         f"On an NDIF server (--remote): {jobs} {'jobs' if jobs > 1 else 'job'}, "
         f"{_bytes(up)} up and {_bytes(down)} down "
@@ -283,6 +275,6 @@ def _bytes(count: float) -> str:
 
 
 def _time(seconds: float) -> str:
-    if seconds >= HOUR:
-        return f"{seconds / HOUR:.1f} h"
+    if seconds >= 3600:
+        return f"{seconds / 3600:.1f} h"
     return f"{seconds / 60:.1f} min" if seconds >= 120 else f"{seconds:.0f} s"

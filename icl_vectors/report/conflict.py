@@ -1,20 +1,11 @@
 """Conflicting tasks in the report: which one do the answers follow?"""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from icl_vectors.plain_text import in_one_line
-from icl_vectors.report import paper
-from icl_vectors.report.drawing import (
-    BLUE,
-    ORANGE,
-    Drawing,
-    draw_bars,
-    legend_above,
-    name_rows,
-    new_figure,
-    short,
-)
+from icl_vectors.report import drawing, paper
+from icl_vectors.report.drawing import BLUE, ORANGE, Drawing
 from icl_vectors.report.section import (
     FAILS,
     HOLDS,
@@ -29,9 +20,6 @@ from icl_vectors.report.statistics import Interval
 from icl_vectors.report.table import Cell, Table, Value, interval, numbers, words
 from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import Conflict
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 FOLLOWS = {HOLDS: "clearly", WEAKLY: "leaning", FAILS: "no"}
 
@@ -132,8 +120,8 @@ def _figure(pairs: Sequence[Conflict]) -> Drawing | None:
     )
 
 
-def _draw(pairs: Sequence[Conflict]) -> "Figure":
-    figure = new_figure(0.5 * len(pairs) + 1.2)
+def _draw(pairs: Sequence[Conflict]) -> "drawing.Figure":
+    figure = drawing.new_figure(0.5 * len(pairs) + 1.2)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, title, which in zip(
         panels, ("without injection", "θ of B injected"), ("regular", "injected"), strict=True
@@ -141,10 +129,12 @@ def _draw(pairs: Sequence[Conflict]) -> "Figure":
         for place, (side, colour) in enumerate((("a", ORANGE), ("b", BLUE))):
             values = [Interval.of(getattr(getattr(pair, which), side)) for pair in pairs]
             rows = [row + (place - 0.5) * 0.36 for row in range(len(pairs))]
-            draw_bars(axes, rows, values, colour, f"right for {side.upper()}", 0.34)
+            drawing.draw_bars(axes, rows, values, colour, f"right for {side.upper()}", 0.3196)
         axes.set(title=title, xlabel="share right", xticks=[0, 0.5, 1])
         axes.grid(False, axis="y")
         axes.tick_params(axis="y", length=0)
-    name_rows(panels[0], [f"{short(pair.a)}\n→ {short(pair.b)}" for pair in pairs], 7)
-    legend_above(figure, panels[0])
+    drawing.name_rows(
+        panels[0], [f"{drawing.short(pair.a)}\n→ {drawing.short(pair.b)}" for pair in pairs], 7
+    )
+    drawing.legend_above(figure, panels[0])
     return figure

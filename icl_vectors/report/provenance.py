@@ -79,13 +79,10 @@ def _flatten(path: str, value: Any) -> Iterator[tuple[str, str]]:
     elif last == "reference" and isinstance(value, str):
         yield path, short_name(value)
     elif isinstance(value, list):
-        yield path, _ranges(value) if _are_layers(value) else ", ".join(map(str, value))
+        are_layers = len(value) > 2 and all(type(one) is int for one in value)
+        yield path, _ranges(value) if are_layers else ", ".join(map(str, value))
     elif value not in (None, ""):
         yield path, str(value)
-
-
-def _are_layers(values: Sequence[Any]) -> bool:
-    return len(values) > 2 and all(type(value) is int for value in values)
 
 
 def _ranges(values: Sequence[int]) -> str:

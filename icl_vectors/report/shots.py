@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from icl_vectors.plain_text import in_one_line
-from icl_vectors.report.drawing import METHOD_COLOURS, Drawing, new_axes
+from icl_vectors.report import drawing
+from icl_vectors.report.drawing import METHOD_COLOURS, Drawing
 from icl_vectors.report.section import UNTESTED, Claim, Section, above_zero
 from icl_vectors.report.statistics import FEWEST_TASKS, by_task, mean_interval
 from icl_vectors.report.table import Table, interval, numbers, words
 from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import METHODS
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ENOUGH = 0.9  # of a method's own best
 MARKERS = {"baseline": ":", "hypothesis": "o-", "regular": "s--"}
@@ -117,9 +115,9 @@ def _curve(entries: Sequence[Any]) -> Drawing:
     )
 
 
-def _draw(entries: Sequence[Any]) -> "Figure":
+def _draw(entries: Sequence[Any]) -> "drawing.Figure":
     labels = {"xlabel": "demonstrations", "ylabel": "mean accuracy on test"}
-    figure, axes = new_axes(3.0, ylim=(-0.02, 1.02), **labels)
+    figure, axes = drawing.new_axes(3.0, ylim=(-0.02, 1.02), **labels)
     for method in METHODS:
         means = _means(entries, method)
         places = range(len(means))  # evenly: the numbers double

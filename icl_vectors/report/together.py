@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-from icl_vectors.report import paper
-from icl_vectors.report.drawing import FAINT, LINE_STYLES, Drawing, new_figure, short
+from icl_vectors.report import drawing, paper
+from icl_vectors.report.drawing import FAINT, LINE_STYLES, Drawing
 from icl_vectors.report.section import (
     FAILS,
     HOLDS,
@@ -27,9 +27,6 @@ from icl_vectors.report.statistics import (
 from icl_vectors.report.sweep.figures import ACCURACY, draw_curve
 from icl_vectors.report.table import Cell, Table, numbers, words
 from icl_vectors.runs.run import Run
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SAME_DEPTH = 0.15  # of the model's depth
 ORDER = (FAILS, WEAKLY, HOLDS)
@@ -94,8 +91,8 @@ def layers_of_runs(runs: Sequence[Run], labels: Sequence[str]) -> Drawing | None
     )
 
 
-def _draw_runs(found: Sequence[tuple[str, int, Curve]]) -> "Figure":
-    figure = new_figure(3.4 + 0.24 * len(found))
+def _draw_runs(found: Sequence[tuple[str, int, Curve]]) -> "drawing.Figure":
+    figure = drawing.new_figure(3.4 + 0.24 * len(found))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 0.3 * len(found) + 0.3])
     for axes in (upper, lower):
         axes.axvspan(*paper.DEPTHS, color=FAINT, alpha=0.5, linewidth=0)
@@ -108,7 +105,9 @@ def _draw_runs(found: Sequence[tuple[str, int, Curve]]) -> "Figure":
         lower.plot(curve.depth.value, row, marker, color=colour, markersize=6)
     upper.set(ylabel=ACCURACY, ylim=(-0.02, 1.02))
     upper.legend(loc="upper left", fontsize=7.5)
-    lower.set_yticks(range(len(found)), [short(label) for label, _, _ in found], fontsize=7.5)
+    lower.set_yticks(
+        range(len(found)), [drawing.short(label) for label, _, _ in found], fontsize=7.5
+    )
     lower.set(ylim=(len(found) - 0.5, -0.5), xlim=(0, 1.01))
     lower.set_xlabel("relative depth (block + 1) / blocks")
     return figure

@@ -16,8 +16,7 @@ from filelock import FileLock, Timeout
 from icl_vectors.discovery import experiment, experiment_names, report_of
 from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.report.drawing import Picture, render
-from icl_vectors.report.dtypes import cosine_figure, precision_tables, read_crossed
-from icl_vectors.report.dtypes.paired import compare_precisions
+from icl_vectors.report.dtypes import precision
 from icl_vectors.report.examples import answers_table, examples_table
 from icl_vectors.report.page import MOST_SHOWN, page
 from icl_vectors.report.section import Section, claims_table, present
@@ -31,7 +30,6 @@ from icl_vectors.runs.run import Run
 
 FIGURES, TABLES = "figures", "tables"
 PARTS = (FIGURES, TABLES)
-WIDEST_FIRST = ("float32", "bfloat16", "float16", "int8", "nf4", "fp4")
 LOCK = ".report.lock"  # apart from the lock of the run, which goes on meanwhile
 PATIENCE = 600.0  # seconds; what takes long is drawing hundreds of runs
 FULL = (ENOSPC, EDQUOT, EFBIG, EIO)
@@ -79,7 +77,7 @@ def _write_report(
         sections = sections_of(run)
         own = _write_own(place, run, sections)
         if run.examples:
-            sections.insert(_place(sections), _answers(run, MOST // len(runs)))
+            _insert_answers(sections, run, MOST // len(runs))
         shown = own if len(runs) <= MOST_SHOWN else []
         chapters.append((run, label, sections, {one.name: one for one in shown}))
     together = _together(chapters, places, [path.parent, *folders]) if len(runs) > 1 else []
@@ -108,16 +106,13 @@ def sections_of(run: Run) -> list[Section]:
     return found if run.of_paper else [replace(section, claims=()) for section in found]
 
 
-def _answers(run: Run, most: int) -> Section:
+def _insert_answers(sections: list[Section], run: Run, most: int) -> None:
+    """Behind the curves by layer, where there are some."""
     finished = sum(one.n_test for one in run.tasks) or len(run.examples)
     table = answers_table(run.examples, finished, most)
-    return Section("answers", "Every test prompt", tables=(table,))
-
-
-def _place(sections: Sequence[Section]) -> int:
-    """Behind the curves by layer, where there are some."""
     anchors = [one.anchor for one in sections]
-    return anchors.index("layers") + 1 if "layers" in anchors else len(anchors)
+    place = anchors.index("layers") + 1 if "layers" in anchors else len(anchors)
+    sections.insert(place, Section("answers", "Every test prompt", tables=(table,)))
 
 
 def _together(
@@ -128,23 +123,8 @@ def _together(
     figures, tables = present(layers_of_runs(runs, labels)), (models_table(runs, labels),)
     whole = Section("together", "All runs together", (same_depth(runs),), figures, tables)
     seeds = claims_over_seeds([(run, sections) for run, _, sections, _ in chapters])
-    first = present(seeds, _precision(runs, places, beside))
+    first = present(seeds, precision(runs, places, beside))
     return [*((beside[0], section) for section in first), (beside[1], whole)]
-
-
-def _precision(
-    runs: Sequence[Run], places: Sequence[Path], beside: Sequence[Path]
-) -> Section | None:
-    """Figure and tables of a comparison of precisions, where the runs differ in dtype alone."""
-    crossed = read_crossed(beside)
-    order = list(crossed["dtypes"] if crossed else WIDEST_FIRST)
-    order += [run.dtype for run in runs if run.dtype not in order]
-    pairs = sorted(zip(runs, places, strict=True), key=lambda pair: order.index(pair[0].dtype))
-    compared = compare_precisions([run for run, _ in pairs], [place for _, place in pairs])
-    if not compared:
-        return None
-    figures, tables = present(cosine_figure(compared)), precision_tables(compared, crossed)
-    return Section("precision", "Precision against precision", figures=figures, tables=tables)
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:

@@ -2,28 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from icl_vectors.report import drawing
 from icl_vectors.report.cluster.sources import cosines_by_layer
-from icl_vectors.report.drawing import (
-    BLUE,
-    GROUND,
-    INK,
-    ORANGE,
-    Drawing,
-    category_style,
-    new_axes,
-    order_categories,
-    short,
-    whole_blocks,
-)
+from icl_vectors.report.drawing import BLUE, GROUND, INK, ORANGE, Drawing
 from icl_vectors.report.section import present
 from icl_vectors.runs.run import Point
 from icl_vectors.runs.schema import Cluster, Histogram
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 DISTANCE = "cosine distance (1 − cosine)"
 INSTRUCTION = "instruction"  # the source of hollow marks
@@ -136,12 +122,12 @@ def _map(cluster: Cluster, points: Sequence[Point], method: str) -> Drawing:
     )
 
 
-def _draw_map(placed: Sequence[Placed], method: str) -> "Figure":
+def _draw_map(placed: Sequence[Placed], method: str) -> "drawing.Figure":
     labels = {f"{axis}label": f"{method}, {n} axis (no unit)" for axis, n in AXES.items()}
-    figure, axes = new_axes(5.2, **labels)
-    categories = order_categories([point.category for point, _ in placed])
+    figure, axes = drawing.new_axes(5.2, **labels)
+    categories = drawing.order_categories([point.category for point, _ in placed])
     for category in categories:
-        colour, marker = category_style(category, categories)
+        colour, marker = drawing.category_style(category, categories)
         for hollow in (False, True):
             chosen = [
                 place
@@ -168,7 +154,7 @@ def _draw_map(placed: Sequence[Placed], method: str) -> "Figure":
     return figure
 
 
-def _label_tasks(axes: "Axes", placed: Sequence[Placed]) -> None:
+def _label_tasks(axes: "drawing.Axes", placed: Sequence[Placed]) -> None:
     groups: dict[Group, list[tuple[float, float]]] = {}
     for point, place in placed:
         groups.setdefault((point.task, point.source), []).append(place)
@@ -177,11 +163,11 @@ def _label_tasks(axes: "Axes", placed: Sequence[Placed]) -> None:
         for group, own in groups.items()
     }
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    sizes = {group: 0.0165 * len(short(group[0])) * (right - left) for group in centres}
+    sizes = {group: 0.0165 * len(drawing.short(group[0])) * (right - left) for group in centres}
     box = {"facecolor": GROUND, "alpha": 0.75, "linewidth": 0, "pad": 0.8}
     for group, (x, y) in _apart(centres, sizes, 0.034 * (top - bottom)).items():
         x = min(max(x, left + sizes[group] / 2), right - sizes[group] / 2)
-        axes.text(x, y, short(group[0]), fontsize=7, ha="center", va="center", bbox=box)
+        axes.text(x, y, drawing.short(group[0]), fontsize=7, ha="center", va="center", bbox=box)
 
 
 def _apart(
@@ -198,8 +184,8 @@ def _apart(
     return placed
 
 
-def _draw_histogram(histogram: Histogram) -> "Figure":
-    figure, axes = new_axes(2.6, xlabel=DISTANCE, ylabel="share of pairs (%)")
+def _draw_histogram(histogram: Histogram) -> "drawing.Figure":
+    figure, axes = drawing.new_axes(2.6, xlabel=DISTANCE, ylabel="share of pairs (%)")
     for label, counts, colour in (
         ("same task", histogram.within, BLUE),
         ("different tasks", histogram.between, ORANGE),
@@ -211,11 +197,11 @@ def _draw_histogram(histogram: Histogram) -> "Figure":
     return figure
 
 
-def _draw_heat_map(cluster: Cluster) -> "Figure":
+def _draw_heat_map(cluster: Cluster) -> "drawing.Figure":
     order = similarity_order(cluster.distances)
     rows = [[cluster.distances[row][column] for column in order] for row in order]
-    names = [short(cluster.tasks[row]) for row in order]
-    figure, axes = new_axes(1.6 + 0.21 * len(names))
+    names = [drawing.short(cluster.tasks[row]) for row in order]
+    figure, axes = drawing.new_axes(1.6 + 0.21 * len(names))
     mesh = axes.pcolormesh(rows, cmap="cividis", edgecolors="face", linewidth=0.3)
     middles = [place + 0.5 for place in range(len(names))]
     axes.set_xticks(middles, names, rotation=90, fontsize=7)
@@ -229,11 +215,11 @@ def _draw_heat_map(cluster: Cluster) -> "Figure":
     return figure
 
 
-def _draw_silhouette(scores: Mapping[int, float]) -> "Figure":
+def _draw_silhouette(scores: Mapping[int, float]) -> "drawing.Figure":
     labels = {"xlabel": "block (0 = first)", "ylabel": "silhouette score (−1 to 1)"}
-    figure, axes = new_axes(2.4, **labels)
+    figure, axes = drawing.new_axes(2.4, **labels)
     layers = sorted(scores)
     axes.axhline(0, color=INK, linewidth=0.6)
     axes.plot(layers, [scores[layer] for layer in layers], "o-", color=BLUE, markersize=3.5)
-    whole_blocks(axes)
+    drawing.whole_blocks(axes)
     return figure

@@ -1,18 +1,18 @@
 """θ after an instruction beside θ after demonstrations: cosines by block, nearest tasks."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from icl_vectors.plain_text import in_one_line
-from icl_vectors.report.drawing import BLUE, ORANGE, Drawing, new_axes, whole_blocks
+from icl_vectors.report import drawing
+from icl_vectors.report.drawing import BLUE, ORANGE, Drawing
 from icl_vectors.report.statistics import Interval, mean_interval
 from icl_vectors.report.table import Table, number, numbers, words
 from icl_vectors.runs.schema import Cluster, Sources
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-CURVES = (("own", "its own task", BLUE, "o-"), ("others", "other tasks", ORANGE, "s--"))
+CURVES = (
+    ("own", "its own task", BLUE, "o-"),
+    ("others", "other tasks", ORANGE, "s--"),
+)
 
 
 def sources_lines(cluster: Cluster) -> Iterator[str]:
@@ -79,8 +79,8 @@ def _mean(found: Sources, kind: str, row: int) -> Interval:
     return mean_interval([of_task[row] for of_task in values.values()])
 
 
-def _draw(found: Sources) -> "Figure":
-    figure, axes = new_axes(2.6, xlabel="block (0 = first)", ylabel="cosine")
+def _draw(found: Sources) -> "drawing.Figure":
+    figure, axes = drawing.new_axes(2.6, xlabel="block (0 = first)", ylabel="cosine")
     for kind, label, colour, style in CURVES:
         means = [_mean(found, kind, row) for row in range(len(found.layers))]
         values = [one.value for one in means]
@@ -89,5 +89,5 @@ def _draw(found: Sources) -> "Figure":
         if None not in low:
             axes.fill_between(found.layers, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.legend()
-    whole_blocks(axes)
+    drawing.whole_blocks(axes)
     return figure

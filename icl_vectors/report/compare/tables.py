@@ -186,7 +186,7 @@ def _conditions_table(
         title,
         words("method") + numbers(*(condition for condition, _ in columns)),
         (
-            (method, *(_mean([e for e in listed if e.method == method]) for _, listed in columns))
+            (method, *(_mean(listed, method) for _, listed in columns))
             for method in found.methods
             if method in there
         ),
@@ -194,5 +194,6 @@ def _conditions_table(
     )
 
 
-def _mean(entries: Sequence[Compared]) -> Interval | None:
-    return mean_interval([one.accuracy for one in entries]) if entries else None
+def _mean(entries: Sequence[Compared], method: str) -> Interval | None:
+    own = [one.accuracy for one in entries if one.method == method]
+    return mean_interval(own) if own else None

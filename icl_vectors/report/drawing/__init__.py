@@ -16,8 +16,8 @@ from icl_vectors.report.drawing.fonts import choose_fonts, spell_out
 from icl_vectors.report.statistics import Interval
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
     from matplotlib.typing import RcKeyType
 
 # Okabe and Ito (2008)
@@ -46,7 +46,7 @@ WIDTH = 5.6  # inches: legible on a phone without zooming
 NAME_LENGTH = 28
 LONGEST_LABEL = 60
 MOST_TASKS = 48  # in one figure
-BAR = 0.26  # height, of a row's 1
+BAR = 0.26  # distance of bars, of a row's 1
 STYLE: "dict[RcKeyType, Any]" = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
@@ -156,15 +156,17 @@ def draw_bars(
     rows: Sequence[float],
     values: Sequence[Interval],
     colour: str,
-    label: str,
-    height: float = BAR,
+    label: str | None = None,
+    height: float = 0.94 * BAR,
 ) -> None:
-    """Horizontal bars of shares with their intervals."""
+    """Horizontal bars of shares with their intervals, where these are known."""
     shares = [one.value for one in values]
-    axes.barh(rows, shares, height * 0.94, color=colour, label=label)
-    ends = [(one.value - (one.low or 0.0), (one.high or 0.0) - one.value) for one in values]
-    xerr = [[max(0.0, end) for end in side] for side in zip(*ends, strict=True)]
-    axes.errorbar(shares, rows, xerr=xerr, fmt="none", ecolor=INK, elinewidth=0.8, capsize=1.5)
+    axes.barh(rows, shares, height, color=colour, label=label)
+    below = [max(0.0, one.value - one.low) for one in values if one.low is not None]
+    above = [max(0.0, one.high - one.value) for one in values if one.high is not None]
+    if len(below) == len(above) == len(values):
+        ends = (below, above)
+        axes.errorbar(shares, rows, xerr=ends, fmt="none", ecolor=INK, elinewidth=0.8, capsize=1.5)
 
 
 def name_rows(axes: "Axes", names: Sequence[str], size: float = 8) -> None:

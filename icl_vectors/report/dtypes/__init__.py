@@ -3,33 +3,48 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.report.drawing import GREY, LINE_STYLES, Drawing, new_axes, whole_blocks
-from icl_vectors.report.dtypes.paired import Paired, Precision, mean_cosine
+from icl_vectors.report import drawing
+from icl_vectors.report.drawing import GREY, LINE_STYLES, Drawing
+from icl_vectors.report.dtypes.paired import Paired, Precision, compare_precisions, mean_cosine
+from icl_vectors.report.section import Section, present
 from icl_vectors.report.statistics import Interval
 from icl_vectors.report.table import Cell, Table, number, numbers, words
+from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import METHODS
 from icl_vectors.scoring import wilson
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PAIRED = ("agreement", "lost/won", "p")
 DASHES = (Cell("–"),) * 3  # of the reference beside itself
 FILE = "precision.json"
+WIDEST_FIRST = ("float32", "bfloat16", "float16", "int8", "nf4", "fp4")
 
 
-def precision_tables(
-    precisions: Sequence[Precision], crossed: Mapping[str, Any] | None
-) -> tuple[Table, ...]:
-    """Each precision beside the first, task by task, and θ of each put into each."""
-    tables = [_overview(precisions), _paired(precisions), _by_task(precisions)]
-    return (*tables, _cross(crossed)) if crossed else tuple(tables)
+def precision(
+    runs: Sequence[Run], places: Sequence[Path], beside: Sequence[Path]
+) -> Section | None:
+    """Each precision beside the first, where the runs differ in dtype alone.
+
+    Args:
+        places: the runs' folders.
+        beside: where θ of each precision in each other may have been written.
+    """
+    crossed = _read_crossed(beside)
+    order = list(crossed["dtypes"] if crossed else WIDEST_FIRST)
+    order += [run.dtype for run in runs if run.dtype not in order]
+    pairs = sorted(zip(runs, places, strict=True), key=lambda pair: order.index(pair[0].dtype))
+    found = compare_precisions([run for run, _ in pairs], [place for _, place in pairs])
+    if not found:
+        return None
+    cross = _cross(crossed) if crossed else None
+    tables = present(_overview(found), _paired(found), _by_task(found), cross)
+    figures = present(_cosine_figure(found))
+    return Section("precision", "Precision against precision", figures=figures, tables=tables)
 
 
-def read_crossed(places: Sequence[Path]) -> dict[str, Any] | None:
+def _read_crossed(places: Sequence[Path]) -> dict[str, Any] | None:
     """What a sweep of several precisions left beside its runs, or None.
 
     Raises:
@@ -46,7 +61,7 @@ def read_crossed(places: Sequence[Path]) -> dict[str, Any] | None:
     return None
 
 
-def cosine_figure(precisions: Sequence[Precision]) -> Drawing | None:
+def _cosine_figure(precisions: Sequence[Precision]) -> Drawing | None:
     """Cosine between the θ of each precision and the reference's, by block."""
     curves = {one.dtype: mean_cosine(one) for one in precisions[1:] if one.cosines}
     if not curves:
@@ -101,7 +116,8 @@ def _thetas(one: Precision, first: Precision) -> tuple[Cell, ...]:
     best, cosines = first.best_blocks, one.cosines
     values = [cosines[task][blocks[0]] for task, blocks in best.items() if task in cosines]
     cosine = number(sum(values) / len(values) if values else None, 4)
-    return cosine, Cell(f"{one.same_block} of {len(best)}", one.same_block)
+    same = sum(best.get(task) == blocks for task, blocks in one.best_blocks.items())
+    return cosine, Cell(f"{same} of {len(best)}", same)
 
 
 def _paired(precisions: Sequence[Precision]) -> Table:
@@ -170,11 +186,11 @@ def _share(cells: Sequence[Mapping[str, Any]], giver: str, receiver: str) -> Int
     return Interval(hits / n, *wilson(hits, n)) if n else None
 
 
-def _draw(curves: Mapping[str, Sequence[float]]) -> "Figure":
-    figure, axes = new_axes(2.4, xlabel="block", ylabel="cosine of θ")
+def _draw(curves: Mapping[str, Sequence[float]]) -> "drawing.Figure":
+    figure, axes = drawing.new_axes(2.4, xlabel="block", ylabel="cosine of θ")
     axes.axhline(1.0, color=GREY, linewidth=0.8)
     for (dtype, curve), (colour, line, _) in zip(curves.items(), LINE_STYLES, strict=False):
         axes.plot(range(len(curve)), curve, color=colour, linestyle=line, label=dtype)
-    whole_blocks(axes)
+    drawing.whole_blocks(axes)
     axes.legend()
     return figure

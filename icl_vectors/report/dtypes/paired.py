@@ -51,7 +51,6 @@ class Precision:
         paired: by method, with the reference; of the reference itself too (agreement 1).
         by_task: the same for each task.
         cosines: between this run's mean θ and the reference's, by task, one for each block.
-        same_block: tasks whose best block is the reference's.
     """
 
     dtype: str
@@ -60,7 +59,6 @@ class Precision:
     by_task: Mapping[str, Mapping[str, Paired]]
     cosines: Mapping[str, tuple[float, ...]]
     best_blocks: Mapping[str, tuple[int, ...]]
-    same_block: int
     memory: float | None
     seconds: float | None
 
@@ -99,7 +97,6 @@ def compare_precisions(runs: Sequence[Run], places: Sequence[Path]) -> list[Prec
             },
             cosines=_cosines(vectors[0], theirs),
             best_blocks=chosen,
-            same_block=sum(blocks[0].get(task) == best for task, best in chosen.items()),
             memory=_number(of_sweep(run, "peak_memory_bytes")),
             seconds=_number(of_sweep(run, "seconds")),
         )

@@ -2,35 +2,13 @@
 
 from collections.abc import Sequence
 from math import ceil
-from typing import TYPE_CHECKING
 
-from icl_vectors.report import paper
-from icl_vectors.report.drawing import (
-    BAR,
-    BLUE,
-    FAINT,
-    INK,
-    METHOD_COLOURS,
-    VERMILION,
-    Drawing,
-    category_style,
-    draw_bars,
-    drawn_of,
-    legend_above,
-    name_rows,
-    new_axes,
-    new_figure,
-    short,
-    whole_blocks,
-)
+from icl_vectors.report import drawing, paper
+from icl_vectors.report.drawing import BAR, BLUE, FAINT, INK, METHOD_COLOURS, VERMILION, Drawing
 from icl_vectors.report.statistics import Curve, TaskMean, mean_curve, task_means
 from icl_vectors.report.sweep.tables import by_category
 from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import METHODS
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 ACCURACY = "accuracy (share right)"
 ROW_HEIGHT = 0.36  # inches
@@ -39,7 +17,7 @@ PANEL_HEIGHT = 1.15  # inches
 
 def layers_by_task(run: Run) -> Drawing | None:
     """One small panel a task, in a grid by category."""
-    tasks, rest = drawn_of(task_means(run.tasks))
+    tasks, rest = drawing.drawn_of(task_means(run.tasks))
     if not tasks:
         return None
     best = ", ".join(f"{task.task} {'/'.join(map(str, task.best_layers))}" for task in tasks)
@@ -58,18 +36,18 @@ def layers_by_task(run: Run) -> Drawing | None:
     )
 
 
-def _draw_tasks(tasks: Sequence[TaskMean], n_layers: int) -> "Figure":
+def _draw_tasks(tasks: Sequence[TaskMean], n_layers: int) -> "drawing.Figure":
     groups = by_category(tasks)
     columns = [2 if len(group) in (2, 4) else 3 for group in groups.values()]
     rows = [ceil(len(group) / n) for group, n in zip(groups.values(), columns, strict=True)]
-    figure = new_figure(PANEL_HEIGHT * sum(rows) + 0.3 * len(rows) + 0.2)
+    figure = drawing.new_figure(PANEL_HEIGHT * sum(rows) + 0.3 * len(rows) + 0.2)
     parts = figure.subfigures(len(groups), 1, height_ratios=[n + 0.25 for n in rows], squeeze=False)
     shapes = zip(rows, columns, strict=True)
     for part, (category, group), shape in zip(parts[:, 0], groups.items(), shapes, strict=True):
         part.suptitle(category, fontsize=9, fontweight="bold", x=0.01, ha="left")
         part.supylabel("accuracy", fontsize=8)
         grid = part.subplots(*shape, sharex=True, sharey=True, squeeze=False)
-        colour, _ = category_style(category, list(groups))
+        colour, _ = drawing.category_style(category, list(groups))
         for axes, task in zip(grid.flat, group, strict=False):
             _draw_task(axes, task, n_layers, colour)
         for axes in list(grid.flat)[len(group) :]:
@@ -80,7 +58,7 @@ def _draw_tasks(tasks: Sequence[TaskMean], n_layers: int) -> "Figure":
     return figure
 
 
-def _draw_task(axes: "Axes", task: TaskMean, n_layers: int, colour: str) -> None:
+def _draw_task(axes: "drawing.Axes", task: TaskMean, n_layers: int, colour: str) -> None:
     curve = {layer: value for layer, value in enumerate(task.curve) if value is not None}
     axes.axhline(task.regular.value, color=INK, linewidth=0.8, linestyle="--")
     axes.axhline(task.baseline.value, color=INK, linewidth=0.8, linestyle=":")
@@ -89,9 +67,9 @@ def _draw_task(axes: "Axes", task: TaskMean, n_layers: int, colour: str) -> None
     for layer in sorted(set(task.best_layers)):
         at = layer, curve.get(layer, 0.0)
         axes.plot(*at, marker, markersize=6, markeredgecolor=INK, markerfacecolor=face)
-    axes.set_title(short(task.task), fontsize=7 if len(task.task) > 20 else 8)
+    axes.set_title(drawing.short(task.task), fontsize=7 if len(task.task) > 20 else 8)
     axes.set(ylim=(-0.05, 1.08), yticks=[0, 0.5, 1], xlim=(-0.5, n_layers - 0.5))
-    whole_blocks(axes, 5)
+    drawing.whole_blocks(axes, 5)
     axes.tick_params(labelsize=7)
 
 
@@ -120,20 +98,20 @@ def layers_mean(run: Run) -> Drawing | None:
     )
 
 
-def _draw_mean(curve: Curve, n_layers: int) -> "Figure":
+def _draw_mean(curve: Curve, n_layers: int) -> "drawing.Figure":
     limits = {"ylim": (-0.02, 1.02), "xlim": (-0.5, n_layers - 0.5)}
-    figure, axes = new_axes(2.9, xlabel="block (0 = first)", ylabel=ACCURACY, **limits)
+    figure, axes = drawing.new_axes(2.9, xlabel="block (0 = first)", ylabel=ACCURACY, **limits)
     low, high = (depth * n_layers - 1 for depth in paper.DEPTHS)
     axes.axvspan(low, high, color=FAINT, alpha=0.5, linewidth=0)
     draw_curve(axes, curve.layers, curve, BLUE, "-")
     best = curve.best_layer, max(curve.mean)
     axes.plot(*best, "o", markersize=7, markeredgecolor=INK, markerfacecolor="none")
-    whole_blocks(axes)
+    drawing.whole_blocks(axes)
     return figure
 
 
 def draw_curve(
-    axes: "Axes", x: Sequence[float], curve: Curve, colour: str, line: str, label: str = ""
+    axes: "drawing.Axes", x: Sequence[float], curve: Curve, colour: str, line: str, label: str = ""
 ) -> None:
     if curve.low is not None and curve.high is not None:
         axes.fill_between(x, curve.low, curve.high, color=colour, alpha=0.2, linewidth=0)
@@ -151,7 +129,7 @@ def _seeds(tasks: Sequence[TaskMean]) -> str:
 
 def methods_by_task(run: Run) -> Drawing | None:
     """Three bars a task, grouped by category."""
-    tasks, rest = drawn_of(task_means(run.tasks))
+    tasks, rest = drawing.drawn_of(task_means(run.tasks))
     if not tasks:
         return None
     shown = "; ".join(
@@ -173,23 +151,30 @@ def methods_by_task(run: Run) -> Drawing | None:
     )
 
 
-def _draw_methods(tasks: Sequence[TaskMean]) -> "Figure":
+def _draw_methods(tasks: Sequence[TaskMean]) -> "drawing.Figure":
     groups = by_category(tasks)
-    figure = new_figure(ROW_HEIGHT * len(tasks) + 0.3 * len(groups) + 0.7)
+    figure = drawing.new_figure(ROW_HEIGHT * len(tasks) + 0.3 * len(groups) + 0.7)
     heights = [len(group) + 0.2 for group in groups.values()]
     grid = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=heights)
     for axes, (category, group) in zip(grid[:, 0], groups.items(), strict=True):
         for number, method in enumerate(METHODS):
             rows = [row + (number - 1) * BAR for row in range(len(group))]
             values = [task.by_method[method] for task in group]
-            draw_bars(axes, rows, values, METHOD_COLOURS[method], method)
+            drawing.draw_bars(axes, rows, values, METHOD_COLOURS[method], method)
         for row, task in enumerate(group):
             if task.constant is not None:
                 axes.vlines(task.constant.value, row - 0.42, row + 0.42, color=INK, linewidth=1.6)
             if task.fails:
-                axes.plot(0.02, row, "X", markersize=6, color=VERMILION, markeredgecolor=INK)
-        name_rows(axes, [short(task.task) for task in group])
+                axes.plot(
+                    0.02,
+                    row,
+                    "X",
+                    markersize=6,
+                    color=VERMILION,
+                    markeredgecolor=INK,
+                )
+        drawing.name_rows(axes, [drawing.short(task.task) for task in group])
         axes.set_title(category, loc="left", fontweight="bold")
     grid[-1, 0].set_xlabel("accuracy on test (share right)")
-    legend_above(figure, grid[0, 0])
+    drawing.legend_above(figure, grid[0, 0])
     return figure
