@@ -14,7 +14,7 @@ from icl_vectors.report.section import (
     WEAKLY,
     Claim,
     Section,
-    present,
+    verdict_of,
 )
 from icl_vectors.report.statistics import Interval
 from icl_vectors.report.table import Cell, Table, Value, interval, numbers, words
@@ -27,7 +27,7 @@ FOLLOWS = {HOLDS: "clearly", WEAKLY: "leaning", FAILS: "no"}
 def sections(run: Run) -> list[Section]:
     """The pairs as a figure and a table beside the paper's LLaMA 13B."""
     found, claims = run.conflicts, (answers_follow_theta(run.conflicts),)
-    figures, tables = present(_figure(found)), (conflicts_table(found),) if found else ()
+    figures, tables = ((_figure(found),), (conflicts_table(found),)) if found else ((), ())
     return [Section("conflicts", "Conflicting tasks", claims, figures, tables)]
 
 
@@ -49,7 +49,7 @@ def answers_follow_theta(conflicts: Sequence[Conflict]) -> Claim:
         clear = verdicts.count(HOLDS)
         leaning = clear + verdicts.count(WEAKLY)
         value = clear / n
-        verdict = HOLDS if value >= 0.75 else WEAKLY if leaning / n > 0.5 else FAILS
+        verdict = verdict_of(value >= 0.75, leaning / n > 0.5)
         ours = f"clearly in {clear} of {n} pairs, leaning to B in {leaning}"
     return Claim(
         "answers follow θ",
@@ -65,9 +65,8 @@ def answers_follow_theta(conflicts: Sequence[Conflict]) -> Claim:
 
 def conflict_verdict(conflict: Conflict) -> str:
     """The verdict on one pair: intervals apart, B over A at all, or neither."""
-    if conflict.injected.b.low > conflict.injected.a.high:
-        return HOLDS
-    return WEAKLY if conflict.injected.b.accuracy > conflict.injected.a.accuracy else FAILS
+    a, b = conflict.injected.a, conflict.injected.b
+    return verdict_of(b.low > a.high, b.accuracy > a.accuracy)
 
 
 def conflicts_table(conflicts: Sequence[Conflict]) -> Table:
@@ -96,10 +95,8 @@ def _row(one: Conflict) -> tuple[Value, ...]:
     )
 
 
-def _figure(pairs: Sequence[Conflict]) -> Drawing | None:
+def _figure(pairs: Sequence[Conflict]) -> Drawing:
     """Accuracy on A and on B, without and with θ of B."""
-    if not pairs:
-        return None
     shown = "; ".join(
         f"{pair.a} to {pair.b}: A {pair.regular.a.accuracy:.2f} and B "
         f"{pair.regular.b.accuracy:.2f} without, A {pair.injected.a.accuracy:.2f} and B "

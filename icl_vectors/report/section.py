@@ -10,6 +10,7 @@ from icl_vectors.report.table import Cell, Table, words
 
 HOLDS, WEAKLY, FAILS = "holds", "holds weakly", "does not hold"
 UNTESTED = "could not be tested"
+VERDICTS = (FAILS, WEAKLY, HOLDS)  # of what was tested, the worst first
 MARKS = {HOLDS: "good", WEAKLY: "warn", FAILS: "bad"}
 Item = TypeVar("Item")
 
@@ -52,15 +53,20 @@ def present(*items: Item | None) -> tuple[Item, ...]:
     return tuple(one for one in items if one is not None)
 
 
+def verdict_of(holds: bool, weakly: bool) -> str:
+    """The verdict where the one or the other bound is met, or neither."""
+    return HOLDS if holds else WEAKLY if weakly else FAILS
+
+
 def graded(share: float, holds: float, weakly: float) -> str:
     """The verdict on a share, by the two bounds from which on it holds and holds weakly."""
     share = round(share, 9)  # a mean of equal shares may fall short of them in the last digit
-    return HOLDS if share >= holds else WEAKLY if share >= weakly else FAILS
+    return verdict_of(share >= holds, share >= weakly)
 
 
 def above_zero(found: Interval) -> str:
     """The verdict on a difference: its interval above 0 holds, its mean above 0 weakly."""
-    return HOLDS if found.is_above(0) else WEAKLY if found.value > 0 else FAILS
+    return verdict_of(found.is_above(0), found.value > 0)
 
 
 def verdict_cell(verdict: str) -> Cell:

@@ -7,15 +7,7 @@ from typing import TypeAlias
 
 from icl_vectors.report import drawing, paper
 from icl_vectors.report.drawing import FAINT, LINE_STYLES, Drawing
-from icl_vectors.report.section import (
-    FAILS,
-    HOLDS,
-    UNTESTED,
-    WEAKLY,
-    Claim,
-    Section,
-    verdict_cell,
-)
+from icl_vectors.report.section import UNTESTED, VERDICTS, Claim, Section, verdict_cell
 from icl_vectors.report.statistics import (
     FEWEST_TASKS,
     Curve,
@@ -29,7 +21,6 @@ from icl_vectors.report.table import Cell, Table, numbers, words
 from icl_vectors.runs.run import Run
 
 SAME_DEPTH = 0.15  # of the model's depth
-ORDER = (FAILS, WEAKLY, HOLDS)
 Claims: TypeAlias = dict[str, list[tuple[int, Claim]]]  # by name: of each seed
 
 
@@ -50,7 +41,7 @@ def same_depth(runs: Sequence[Run]) -> Claim:
             ours += " (one model in several dtypes)" if several else " (one model)"
         elif all(depth.low is not None for depth in depths):
             close = max(values) - min(values) <= SAME_DEPTH
-            verdict = ORDER[close + all(_overlap(*pair) for pair in combinations(depths, 2))]
+            verdict = VERDICTS[close + all(_overlap(*pair) for pair in combinations(depths, 2))]
     return Claim(
         "the same depth in every model",
         "The best block lies at a similar depth over models and sizes.",
@@ -165,8 +156,8 @@ def _value(values: Sequence[float]) -> Cell | None:
 
 def _median(verdicts: Sequence[str]) -> str:
     """The median verdict of the seeds that were tested; that none was, where none was."""
-    tested = sorted(ORDER.index(verdict) for verdict in verdicts if verdict in ORDER)
-    return ORDER[tested[(len(tested) - 1) // 2]] if tested else verdicts[0]
+    tested = sorted(VERDICTS.index(verdict) for verdict in verdicts if verdict in VERDICTS)
+    return VERDICTS[tested[(len(tested) - 1) // 2]] if tested else verdicts[0]
 
 
 def _every(models: dict[str, Claims]) -> Table:

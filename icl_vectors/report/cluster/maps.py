@@ -5,13 +5,14 @@ from statistics import median
 from typing import TypeAlias
 
 from icl_vectors.report import drawing
-from icl_vectors.report.cluster.sources import cosines_by_layer
 from icl_vectors.report.drawing import BLUE, GROUND, INK, ORANGE, Drawing
 from icl_vectors.report.section import present
+from icl_vectors.report.statistics import Interval, mean_interval
 from icl_vectors.runs.run import Point
-from icl_vectors.runs.schema import Cluster, Histogram
+from icl_vectors.runs.schema import Cluster, Histogram, Sources
 
 DISTANCE = "cosine distance (1 − cosine)"
+CURVES = (("own", "its own task", BLUE, "o-"), ("others", "other tasks", ORANGE, "s--"))
 INSTRUCTION = "instruction"  # the source of hollow marks
 AXES = {"x": "first", "y": "second"}
 Group: TypeAlias = tuple[str, str]  # task, source
@@ -31,6 +32,51 @@ def figures_of(cluster: Cluster) -> tuple[Drawing, ...]:
         heat_map(cluster),
         silhouette_by_layer(cluster),
     )
+
+
+def cosines_by_layer(cluster: Cluster) -> Drawing | None:
+    """The cosine with its own task's θ and with those of others, at each block."""
+    found = cluster.sources
+    if found is None or len(found.layers) < 2:
+        return None
+    row = row_of(cluster, found)
+    own, others = (mean_cosine(found, kind, row) for kind in ("own", "others"))
+    return Drawing(
+        name="sources_by_layer",
+        title="θ after an instruction and θ after demonstrations, by block",
+        caption=(
+            f"Cosine between mean θ after the instruction and mean θ after demonstrations, "
+            f"n = {cluster.per_task} vectors each; means and 95 % bootstrap intervals over "
+            f"{len(found.own)} tasks. Where the two curves meet, θ after the instruction is no "
+            "nearer to its own task than to others."
+        ),
+        alternative=f"Line chart. At block {found.layers[row]}: own task {own}, others {others}.",
+        draw=lambda: _draw_sources(found),
+    )
+
+
+def row_of(cluster: Cluster, found: Sources) -> int:
+    """The row of the map's block among those of the comparison."""
+    return found.layers.index(cluster.layer) if cluster.layer in found.layers else 0
+
+
+def mean_cosine(found: Sources, kind: str, row: int) -> Interval:
+    values: dict[str, tuple[float, ...]] = getattr(found, kind)
+    return mean_interval([of_task[row] for of_task in values.values()])
+
+
+def _draw_sources(found: Sources) -> "drawing.Figure":
+    figure, axes = drawing.new_axes(2.6, xlabel="block (0 = first)", ylabel="cosine")
+    for kind, label, colour, style in CURVES:
+        means = [mean_cosine(found, kind, row) for row in range(len(found.layers))]
+        values = [one.value for one in means]
+        axes.plot(found.layers, values, style, color=colour, markersize=3.5, label=label)
+        low, high = ([getattr(one, end) for one in means] for end in ("low", "high"))
+        if None not in low:
+            axes.fill_between(found.layers, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.legend()
+    drawing.whole_blocks(axes)
+    return figure
 
 
 def distance_histogram(cluster: Cluster) -> Drawing | None:

@@ -5,7 +5,7 @@ from statistics import fmean
 from icl_vectors.report.compare.figures import comparison_drawings
 from icl_vectors.report.compare.tables import comparison_tables
 from icl_vectors.report.compare.text import text as text
-from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY, Claim, Section, above_zero
+from icl_vectors.report.section import UNTESTED, Claim, Section, above_zero, verdict_of
 from icl_vectors.report.statistics import FEWEST_TASKS, mean_interval
 from icl_vectors.runs.run import REGULAR, ZERO_SHOT, Comparison, Run
 from icl_vectors.tasks.bijections import CATEGORY, SOURCES
@@ -67,7 +67,7 @@ def methods_beat_their_controls(found: Comparison) -> Claim:
     )
     verdict, ours = UNTESTED, "no controls were run"
     if beating or failing:
-        verdict = HOLDS if not failing else WEAKLY if beating else FAILS
+        verdict = verdict_of(not failing, bool(beating))
         ours = f"beat all: {', '.join(beating) or 'none'}; do not: {', '.join(failing) or 'none'}"
         untold = [one.method for one in controlled if one.beats_controls is None]
         ours += f"; too few prompts to tell: {', '.join(untold)}" if untold else ""

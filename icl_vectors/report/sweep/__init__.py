@@ -9,15 +9,13 @@ from collections.abc import Sequence
 
 from icl_vectors.report import paper
 from icl_vectors.report.section import (
-    FAILS,
-    HOLDS,
     UNTESTED,
-    WEAKLY,
     Claim,
     Section,
     above_zero,
     graded,
     present,
+    verdict_of,
 )
 from icl_vectors.report.statistics import (
     FEWEST_TASKS,
@@ -147,10 +145,9 @@ def intermediate_layer(curve: Curve | None, n_layers: int) -> Claim:
         if not (min(depths) < 0.25 and max(depths) > 0.75):
             ours += "; early or late blocks were not swept"
         else:
-            verdict = WEAKLY if 0.25 <= curve.depth.value <= 0.75 else FAILS
             low, high = curve.depth.low, curve.depth.high
-            if low is not None and high is not None and 0.25 <= low and high <= 0.75:
-                verdict = HOLDS
+            inside = low is not None and high is not None and 0.25 <= low and high <= 0.75
+            verdict = verdict_of(inside, 0.25 <= curve.depth.value <= 0.75)
     return Claim(
         "an intermediate layer",
         "θ works best when read and injected at an intermediate block.",
