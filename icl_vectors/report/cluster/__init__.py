@@ -5,7 +5,7 @@ from typing import Any
 
 from icl_vectors.plain_text import in_one_line
 from icl_vectors.report import paper
-from icl_vectors.report.cluster.maps import figures_of, maps, mean_cosine, row_of
+from icl_vectors.report.cluster.maps import figures, mean_cosine, row_of
 from icl_vectors.report.section import UNTESTED, Claim, Section, graded, present, verdict_of
 from icl_vectors.report.table import Table, number, numbers, words
 from icl_vectors.runs.run import Run
@@ -17,8 +17,8 @@ def sections(run: Run) -> list[Section]:
     found = run.cluster
     claims = (one_cluster_a_task(found), similar_tasks_are_near(found))
     tables = present(nearest_table(found), sources_table(found)) if found else ()
-    figures = (*maps(found, run.points), *figures_of(found)) if found else ()
-    return [Section("clusters", "The map of vectors", claims, figures, tables)]
+    drawings = figures(found, run.points) if found else ()
+    return [Section("clusters", "The map of vectors", claims, drawings, tables)]
 
 
 def text(data: Mapping[str, Any]) -> str:

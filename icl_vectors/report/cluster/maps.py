@@ -19,14 +19,10 @@ Group: TypeAlias = tuple[str, str]  # task, source
 Placed: TypeAlias = tuple[Point, tuple[float, float]]
 
 
-def maps(cluster: Cluster, points: Sequence[Point]) -> list[Drawing]:
-    """t-SNE and PCA of every θ."""
-    return [_map(cluster, points, one) for one in ("t-SNE", "PCA")] if points else []
-
-
-def figures_of(cluster: Cluster) -> tuple[Drawing, ...]:
-    """Cosines of two sources of θ, distances, and the silhouette, for which there is data."""
+def figures(cluster: Cluster, points: Sequence[Point]) -> tuple[Drawing, ...]:
+    """Those for which there is data: two maps, cosines of two sources, distances, silhouette."""
     return present(
+        *(_map(cluster, points, method) for method in ("t-SNE", "PCA") if points),
         cosines_by_layer(cluster),
         distance_histogram(cluster),
         heat_map(cluster),

@@ -165,14 +165,7 @@ def _draw_methods(tasks: Sequence[TaskMean]) -> "drawing.Figure":
             if task.constant is not None:
                 axes.vlines(task.constant.value, row - 0.42, row + 0.42, color=INK, linewidth=1.6)
             if task.fails:
-                axes.plot(
-                    0.02,
-                    row,
-                    "X",
-                    markersize=6,
-                    color=VERMILION,
-                    markeredgecolor=INK,
-                )
+                axes.plot(0.02, row, "X", markersize=6, color=VERMILION, markeredgecolor=INK)
         drawing.name_rows(axes, [drawing.short(task.task) for task in group])
         axes.set_title(category, loc="left", fontweight="bold")
     grid[-1, 0].set_xlabel("accuracy on test (share right)")
