@@ -1,6 +1,6 @@
 """Results as plain text: one line a task, a final table, a spark line of accuracy by layer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from icl_vectors.plain_text import in_one_line, spark_line
@@ -116,10 +116,9 @@ def _generated(data: Mapping[str, Any]) -> str:
     lines.append(" " * 28 + heads * len(GENERATED))
     for name, group in (*named, ("mean", entries)):
         cells = "".join(
-            f"{sum(values) / len(values):<{width}.2f}"
+            f"{_mean(group, method, way):<{width}.2f}"
             for method in GENERATED
             for way, width in WAYS.items()
-            if (values := [_value(entry[method], way) for entry in group])
         )
         lines.append(f"{name:<28}{cells}")
     end = "The table above counts whole answers (exact); its curves by layer count first tokens."
@@ -131,11 +130,13 @@ def _labels(data: Mapping[str, Any]) -> str:
     entries = [entry for entry in data["tasks"] if entry.get("answer") == "labels"]
     lines = ["first generated token".ljust(28) + "".join(f"{one:<14}" for one in METHODS)]
     for entry in entries:
-        cells = "".join(f"{_value(entry[one], 'first_token'):<14.2f}" for one in METHODS)
+        cells = "".join(f"{entry[one]['first_token']['accuracy']:<14.2f}" for one in METHODS)
         lines.append(f"{in_one_line(_named(entry, data)):<28}{cells}".rstrip())
     lines.append("The table above counts the likeliest of the task's labels; so do its curves.")
     return "\n".join(lines) if entries else ""
 
 
-def _value(cell: Mapping[str, Any], way: str) -> float:
-    return float(cell["accuracy"] if way == "exact" else cell[way]["accuracy"])
+def _mean(entries: Sequence[Mapping[str, Any]], method: str, way: str) -> float:
+    cells = [entry[method] for entry in entries]
+    shares = [cell["accuracy"] if way == "exact" else cell[way]["accuracy"] for cell in cells]
+    return float(sum(shares) / len(shares))
