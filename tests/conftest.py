@@ -12,6 +12,8 @@ import torch
 
 from icl_vectors.models.load import Model, load_model
 from tests.benchmarks.random_model import build_tokenizer
+from tests.families import random_of_family
+from tests.report.parts import draw_once
 from tests.tiny import (
     FAMILIES,
     N_TOKENS,
@@ -120,6 +122,12 @@ def one_thread() -> Iterator[int]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture
+def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that look at no figure."""
+    draw_once(monkeypatch)
+
+
 @pytest.fixture(scope="session", params=FAMILIES)
 def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """A tiny model of each family, with a tokenizer of whole words."""
@@ -140,3 +148,10 @@ def llama_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def llama(llama_folder: Path) -> Model:
     """The model of `llama_folder`, opened."""
     return load_model(str(llama_folder))
+
+
+@pytest.fixture(scope="session")
+def wide_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of width 64, of which bitsandbytes takes multiples."""
+    folder = tmp_path_factory.mktemp("models") / "wide-llama"
+    return save_model(folder, random_of_family("llama", hidden_size=64), bytes_tokenizer())
