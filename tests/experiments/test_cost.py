@@ -44,9 +44,7 @@ def test_the_parameters_of_seventy_billion_are_counted_without_a_weight(cost: Co
     ("dtype", "gigabytes", "fits"),
     [("nf4", 24, False), ("nf4", 48, True), ("int8", 48, False), ("int8", 80, True)],
 )
-def test_seventy_billion_fit_where_they_fit(
-    cost: Cost, dtype: str, gigabytes: float, fits: bool
-) -> None:
+def test_seventy_billion_fit(cost: Cost, dtype: str, gigabytes: float, fits: bool) -> None:
     place = cost.in_dtype(dtype, at(gigabytes))["places"][0]
     assert place["fits"] is fits
     if fits:
@@ -112,6 +110,5 @@ def test_other_memory_is_refused(text: str) -> None:
 
 
 def test_tokens_are_estimated_by_signs_and_the_length_of_words() -> None:
-    assert estimated_tokens("a→A\n") == 4
-    assert estimated_tokens("c,d→d") == 5
-    assert estimated_tokens("France→Paris\n") == 2 + 1 + 1 + 1
+    found = [estimated_tokens(text) for text in ("a→A\n", "c,d→d", "France→Paris\n")]
+    assert found == [4, 5, 2 + 1 + 1 + 1]
