@@ -109,11 +109,7 @@ def ctrl_c_is_heard() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[int]:
-    """Tiny models are many times slower with threads when other programs use the cores.
-
-    For the whole session, so that what a fixture computed equals what a test computes again; and
-    in the processes that tests start.
-    """
+    """For the whole session: threads make tiny models slower, and round otherwise."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:

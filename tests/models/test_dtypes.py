@@ -22,19 +22,13 @@ from icl_vectors.models.dtypes import (
 from icl_vectors.models.memory_estimate import devices_of, require_fit, weight_bytes
 from icl_vectors.models.meta import blueprint
 from tests.benchmarks.random_model import build_tokenizer
+from tests.experiments.test_cost import SEVENTY
 from tests.families import random_of_family
 from tests.tiny import N_TOKENS, bytes_tokenizer, load_plain, random_model, save_model
 from tests.told import told
 
 COUNTS: dict[str, Any] = {"dev": 4, "test": 4, "shots": 3}
 WIDE: dict[str, Any] = {"hidden_size": 64}  # bitsandbytes takes multiples of 64
-LARGE: dict[str, Any] = {
-    "hidden_size": 8192,
-    "intermediate_size": 28672,
-    "num_hidden_layers": 80,
-    "num_attention_heads": 64,
-    "num_key_value_heads": 8,
-}
 
 
 def test_auto_keeps_gemma_out_of_float16() -> None:
@@ -135,7 +129,7 @@ def _held(model: Any) -> int:
 
 
 def test_weights_larger_than_the_device_are_refused_before_loading() -> None:
-    module = blueprint(LlamaConfig(**LARGE))
+    module = blueprint(LlamaConfig(**SEVENTY))
     if psutil.virtual_memory().total > 270e9:
         pytest.skip("this machine holds 270 GB")
     with told("takes 275.9 GB in float32, cpu has"):

@@ -61,22 +61,14 @@ def test_the_embedded_model_says_that_its_weights_were_quantised(gemma: Model) -
     assert gemma.weights == "dequantised from 4-bit Q4_K_M"
 
 
-def test_regular_learning_knows_the_capitals(regular_answers: list[str]) -> None:
+def test_regular_learning_knows_the_capitals_and_theta_near_half_depth(
+    gemma: Model, capital: TaskVector, regular_answers: list[str]
+) -> None:
     assert regular_answers[:3] == ["Madrid", "Berlin", "Moscow"]
-
-
-@pytest.mark.parametrize("layer", [9, 10, 11])
-def test_near_half_depth_injected_answers_equal_the_regular_ones(
-    gemma: Model, capital: TaskVector, regular_answers: list[str], layer: int
-) -> None:
-    assert icl.apply(gemma, capital, COUNTRIES, layer=layer) == regular_answers
-
-
-@pytest.mark.parametrize("layer", [5, 13, 16])
-def test_below_and_above_they_do_not(
-    gemma: Model, capital: TaskVector, regular_answers: list[str], layer: int
-) -> None:
-    assert icl.apply(gemma, capital, COUNTRIES, layer=layer) != regular_answers
+    for layer, same in ((9, True), (10, True), (11, True), (5, False), (13, False), (16, False)):
+        found = icl.apply(gemma, capital, COUNTRIES, layer=layer)
+        assert (found == regular_answers) is same, layer
+    assert icl.apply(gemma, None, COUNTRIES) != regular_answers, "without θ"
 
 
 def test_the_capitals_are_there_near_half_depth_alone(gemma: Model, capital: TaskVector) -> None:
@@ -87,15 +79,11 @@ def test_the_capitals_are_there_near_half_depth_alone(gemma: Model, capital: Tas
     assert frame.query("layer == 17")["copies_dummy"].all()
 
 
-def test_without_theta_the_rule_is_not_applied(gemma: Model, regular_answers: list[str]) -> None:
-    assert icl.apply(gemma, None, COUNTRIES) != regular_answers
-
-
-@pytest.mark.parametrize("layer", [9, 10, 11])
-def test_the_example_of_the_slides_gives_a_colour(gemma: Model, layer: int) -> None:
+def test_the_example_of_the_slides_gives_a_colour(gemma: Model) -> None:
     theta = icl.extract(gemma, COLOURS, ["Lemon", "Cherry"])
-    (answer,) = icl.apply(gemma, theta, "Corn", layer=layer)
-    assert answer.lower() in COLOUR_NAMES
+    for layer in (9, 10, 11):
+        (answer,) = icl.apply(gemma, theta, "Corn", layer=layer)
+        assert answer.lower() in COLOUR_NAMES
 
 
 @pytest.fixture(scope="module")

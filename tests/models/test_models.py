@@ -39,19 +39,21 @@ def test_a_model_says_what_it_is(llama: Model, llama_folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_weights_are_held_in_the_dtype_that_was_asked_for(llama_folder: Path, dtype: str) -> None:
-    model = load_model(str(llama_folder), dtype=dtype)
-    assert model.dtype == dtype
-    held = {str(parameter.dtype) for parameter in model.nnsight._module.parameters()}
-    assert held == {f"torch.{dtype}"}
-
-
-def test_auto_is_what_the_checkpoint_says(llama_folder: Path, tmp_path: Path) -> None:
-    assert load_model(str(llama_folder)).dtype == "float32"
-    folder = Path(shutil.copytree(llama_folder, tmp_path / "half"))
-    configured(dtype="bfloat16")(folder)
-    assert load_model(str(folder)).dtype == "bfloat16"
+def test_weights_are_held_in_the_dtype_that_was_asked_for_or_the_checkpoint_s(
+    llama_folder: Path, tmp_path: Path
+) -> None:
+    half = Path(shutil.copytree(llama_folder, tmp_path / "half"))
+    configured(dtype="bfloat16")(half)
+    for folder, asked, dtype in (
+        (llama_folder, "float32", "float32"),
+        (llama_folder, "bfloat16", "bfloat16"),
+        (llama_folder, "float16", "float16"),
+        (llama_folder, "auto", "float32"),
+        (half, "auto", "bfloat16"),
+    ):
+        model = load_model(str(folder), dtype=asked)
+        held = {str(parameter.dtype) for parameter in model.nnsight._module.parameters()}
+        assert (model.dtype, held) == (dtype, {f"torch.{dtype}"})
 
 
 def test_the_tokenizer_can_be_loaded_alone(llama: Model, llama_folder: Path) -> None:
