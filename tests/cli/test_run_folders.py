@@ -72,7 +72,7 @@ def test_a_run_goes_on_by_any_path(here: Path, command: Command) -> None:
     words = "vocabulary --tasks to_upper --test 3 --output out --quiet --model ./tiny"
     assert command(*words.split()).code == 0
     code, _, err = command(*f"sweep --model b/checkpoint-500 {COUNTS}".split())
-    assert code == 2 and "model: fingerprint" in err
+    assert code == 2 and "another configuration (model: tiny → b/checkpoint-500" in err, err
 
 
 @pytest.mark.usefixtures("here")
