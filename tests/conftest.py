@@ -12,6 +12,8 @@ import torch
 
 from icl_vectors.models.load import Model, load_model
 from tests.benchmarks.random_model import build_tokenizer
+from tests.families import random_of_family
+from tests.report.parts import draw_once
 from tests.tiny import (
     FAMILIES,
     N_TOKENS,
@@ -107,17 +109,19 @@ def ctrl_c_is_heard() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[int]:
-    """Tiny models are many times slower with threads when other programs use the cores.
-
-    For the whole session, so that what a fixture computed equals what a test computes again; and
-    in the processes that tests start.
-    """
+    """For the whole session: threads make tiny models slower, and round otherwise."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         yield 1 if "PYTEST_XDIST_WORKER" in os.environ else threads
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that look at no figure."""
+    draw_once(monkeypatch)
 
 
 @pytest.fixture(scope="session", params=FAMILIES)
@@ -140,3 +144,10 @@ def llama_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def llama(llama_folder: Path) -> Model:
     """The model of `llama_folder`, opened."""
     return load_model(str(llama_folder))
+
+
+@pytest.fixture(scope="session")
+def wide_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of width 64, of which bitsandbytes takes multiples."""
+    folder = tmp_path_factory.mktemp("models") / "wide-llama"
+    return save_model(folder, random_of_family("llama", hidden_size=64), bytes_tokenizer())

@@ -1,7 +1,6 @@
-"""Decoder families of transformers: the configuration of a tiny random model of each.
+"""Decoder families of transformers: a tiny random model of each, of four blocks of width 32.
 
-Every model has four blocks of width 32 and random weights that are large enough for its answers
-to differ by layer. What is special in a family stands in its configuration.
+Its weights are large enough for answers to differ by layer.
 """
 
 from pathlib import Path
@@ -13,7 +12,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
     PreTrainedModel,
-)
+)  # fmt: skip
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from tests.benchmarks.random_model import build_tokenizer
@@ -25,151 +24,92 @@ WINDOW = 6  # shorter than the prompts
 SLIDING = ["sliding_attention", "full_attention"] * 2
 
 SPECIAL: dict[str, Any] = {
-    "vocab_size": N_TOKENS,
-    "bos_token_id": 1,
-    "eos_token_id": None,
-    "pad_token_id": 0,
-    "initializer_range": 0.2,
-    "tie_word_embeddings": False,
-}
-MODERN: dict[str, Any] = {
-    **SPECIAL,
-    "hidden_size": HIDDEN,
-    "intermediate_size": 64,
-    "num_hidden_layers": N_LAYERS,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 256,
-}
-GPT2: dict[str, Any] = {
-    **SPECIAL,
-    "n_embd": HIDDEN,
-    "n_layer": N_LAYERS,
-    "n_head": 4,
-    "n_positions": 256,
-}
+    "vocab_size": N_TOKENS, "bos_token_id": 1, "eos_token_id": None, "pad_token_id": 0,
+    "initializer_range": 0.2, "tie_word_embeddings": False,
+}  # fmt: skip
+SIZES: dict[str, Any] = {"hidden_size": HIDDEN, "num_hidden_layers": N_LAYERS}
+HEADS: dict[str, Any] = {"num_attention_heads": 4, "max_position_embeddings": 256}
+MODERN = SPECIAL | SIZES | HEADS | {"intermediate_size": 64, "num_key_value_heads": 2}
+GPT2 = SPECIAL | {"n_embd": HIDDEN, "n_layer": N_LAYERS, "n_head": 4, "n_positions": 256}
 EXPERTS: dict[str, Any] = {"moe_intermediate_size": 32, "num_experts_per_tok": 2}
+FOUR: dict[str, Any] = {"num_local_experts": 4}
 LATENT: dict[str, Any] = {  # deepseek's attention through a low rank
-    **EXPERTS,
-    "n_routed_experts": 4,
-    "n_shared_experts": 1,
-    "first_k_dense_replace": 1,
-    "num_key_value_heads": 4,
-    "kv_lora_rank": 16,
-    "q_lora_rank": 16,
-    "qk_nope_head_dim": 8,
-    "qk_rope_head_dim": 8,
-    "v_head_dim": 8,
-    "n_group": 2,
-    "topk_group": 1,
-}
+    **EXPERTS, "n_routed_experts": 4, "n_shared_experts": 1, "first_k_dense_replace": 1,
+    "num_key_value_heads": 4, "kv_lora_rank": 16, "q_lora_rank": 16, "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 8, "v_head_dim": 8, "n_group": 2, "topk_group": 1,
+}  # fmt: skip
 HEAD: dict[str, Any] = {"head_dim": 8}
 TIED: dict[str, Any] = {"tie_word_embeddings": True}
+WINDOWS: dict[str, Any] = {"sliding_window": WINDOW, "layer_types": SLIDING}
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "gpt2": GPT2 | TIED,
     "gptj": GPT2 | {"rotary_dim": 4},
-    "gpt_neo": SPECIAL
-    | {
-        "hidden_size": HIDDEN,
-        "num_layers": N_LAYERS,
-        "num_heads": 4,
-        "attention_types": [[["global", "local"], 2]],
-        "window_size": WINDOW,
-        "max_position_embeddings": 256,
+    "gpt_neo": SPECIAL | {
+        "hidden_size": HIDDEN, "num_layers": N_LAYERS, "num_heads": 4, "window_size": WINDOW,
+        "attention_types": [[["global", "local"], 2]], "max_position_embeddings": 256,
     },
     "gpt_neox": MODERN,
     "gpt_bigcode": GPT2 | {"multi_query": True},
     "llama": MODERN,
     "mistral": MODERN | {"sliding_window": WINDOW},
-    "mixtral": MODERN | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    "mixtral": MODERN | FOUR | {"num_experts_per_tok": 2},
     "qwen2": MODERN | TIED,
     "qwen2_moe": MODERN | EXPERTS | {"num_experts": 4, "shared_expert_intermediate_size": 32},
     "qwen3": MODERN | HEAD,
     "qwen3_moe": MODERN | EXPERTS | HEAD | {"num_experts": 4},
     "gemma": MODERN | HEAD | TIED | {"num_key_value_heads": 1},
-    "gemma2": MODERN
-    | HEAD
-    | TIED
-    | {
-        "sliding_window": WINDOW,
-        "layer_types": SLIDING,
-        "final_logit_softcapping": 2.0,
-        "attn_logit_softcapping": 5.0,
-    },
-    "gemma3_text": MODERN | HEAD | {"sliding_window": WINDOW, "layer_types": SLIDING},
+    "gemma2": MODERN | HEAD | TIED | WINDOWS
+    | {"final_logit_softcapping": 2.0, "attn_logit_softcapping": 5.0},
+    "gemma3_text": MODERN | HEAD | WINDOWS,
     "phi": MODERN,
     "phi3": MODERN | {"sliding_window": WINDOW},
-    "opt": SPECIAL
-    | {
-        "init_std": 0.2,
-        "hidden_size": HIDDEN,
-        "word_embed_proj_dim": HIDDEN,
-        "ffn_dim": 64,
-        "num_hidden_layers": N_LAYERS,
-        "num_attention_heads": 4,
-        "max_position_embeddings": 256,
-    },
+    "opt": SPECIAL | SIZES | HEADS
+    | {"init_std": 0.2, "word_embed_proj_dim": HIDDEN, "ffn_dim": 64},
     "bloom": SPECIAL | {"hidden_size": HIDDEN, "n_layer": N_LAYERS, "n_head": 4},
     "mpt": SPECIAL | {"d_model": HIDDEN, "n_layers": N_LAYERS, "n_heads": 4, "max_seq_len": 256},
-    "falcon": SPECIAL
-    | {
-        "hidden_size": HIDDEN,
-        "num_hidden_layers": N_LAYERS,
-        "num_attention_heads": 4,
-        "multi_query": True,
-        "initializer_range": 1.0,
-    },
+    "falcon": SPECIAL | SIZES
+    | {"num_attention_heads": 4, "multi_query": True, "initializer_range": 1.0},
     "olmo": MODERN,
     "olmo2": MODERN,
     "olmoe": MODERN | {"num_experts": 4, "num_experts_per_tok": 2},
     "stablelm": MODERN,
     "starcoder2": MODERN | TIED | {"sliding_window": WINDOW},
     "cohere": MODERN | TIED,
-    "cohere2": MODERN | TIED | {"sliding_window": WINDOW, "layer_types": SLIDING},
+    "cohere2": MODERN | TIED | WINDOWS,
     "granite": MODERN | {"logits_scaling": 3.0, "residual_multiplier": 0.7},
-    "granitemoe": MODERN | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    "granitemoe": MODERN | FOUR | {"num_experts_per_tok": 2},
     "glm4": MODERN | HEAD,
     "smollm3": MODERN,
     "nemotron": MODERN,
-    "gpt_oss": MODERN
-    | HEAD
-    | {
-        "num_local_experts": 4,
-        "num_experts_per_tok": 2,
-        "sliding_window": WINDOW,
-        "layer_types": SLIDING,
-    },
+    "gpt_oss": MODERN | HEAD | WINDOWS | FOUR | {"num_experts_per_tok": 2},
     "glm": MODERN | HEAD,
     "glm4_moe": MODERN | EXPERTS | {"n_routed_experts": 4, "n_group": 2, "topk_group": 1},
-    "olmo3": MODERN | {"sliding_window": WINDOW, "layer_types": SLIDING},
-    "exaone4": MODERN | {"sliding_window": WINDOW, "layer_types": SLIDING},
+    "olmo3": MODERN | WINDOWS,
+    "exaone4": MODERN | WINDOWS,
     "ernie4_5": MODERN | HEAD,
     "arcee": MODERN,
     "apertus": MODERN,
     "seed_oss": MODERN | HEAD,
     "codegen": GPT2 | {"rotary_dim": 4},
-    "phimoe": MODERN | {"num_local_experts": 4, "num_experts_per_tok": 2},
+    "phimoe": MODERN | FOUR | {"num_experts_per_tok": 2},
     "hunyuan_v1_dense": MODERN | HEAD,
     "helium": MODERN | HEAD,
     "xglm": MODERN,
     "bitnet": MODERN,
     "diffllama": MODERN,
-    "llama4_text": MODERN | HEAD | {"num_local_experts": 4, "attention_chunk_size": WINDOW},
-    "jetmoe": MODERN | {"num_local_experts": 4},
+    "llama4_text": MODERN | HEAD | FOUR | {"attention_chunk_size": WINDOW},
+    "jetmoe": MODERN | FOUR,
     "deepseek_v2": MODERN | LATENT,
     "deepseek_v3": MODERN | LATENT,
-}
+}  # fmt: skip
 ROPE: dict[str, Any] = {"rope_type": "default", "rope_theta": 10000.0}
 IN_THREE = {"rope_parameters": ROPE | {"mrope_section": [2, 1, 1]}}  # time, height, width
 BY_KIND = {"full_attention": ROPE, "sliding_attention": ROPE}
 QSA = {  # indexed attention
-    "indexer_n_heads": 2,
-    "indexer_kv_heads": 1,
-    "indexer_head_dim": 8,
-    "indexer_budget": 8,
+    "indexer_n_heads": 2, "indexer_kv_heads": 1, "indexer_head_dim": 8, "indexer_budget": 8,
     "indexer_compress_ratio": 4,
-}
+}  # fmt: skip
 SPECIAL_BY_FAMILY: dict[str, dict[str, Any]] = {  # where the rule fails
     "mamba2": {"num_heads": 8, "head_dim": 8, "n_groups": 1},
     "zaya": {"num_experts_per_tok": 1},
@@ -217,20 +157,9 @@ SPECIAL_BY_FAMILY: dict[str, dict[str, Any]] = {  # where the rule fails
     },
 }
 WRAPPERS = (  # of text and images, not in the mapping of language models
-    "mistral3",
-    "qwen2_vl",
-    "qwen2_5_vl",
-    "qwen3_vl",
-    "llava",
-    "lfm2_vl",
-    "gemma3n",
-    "paligemma",
-    "internvl",
-    "smolvlm",
-    "idefics3",
-    "aya_vision",
-    "glm4v",
-)
+    "mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "llava", "lfm2_vl", "gemma3n", "paligemma",
+    "internvl", "smolvlm", "idefics3", "aya_vision", "glm4v",
+)  # fmt: skip
 ENCODERS: dict[str, tuple[dict[str, Any], str]] = {
     "bert": (MODERN, "an encoder"),
     "bert-generation": (MODERN, "an encoder"),

@@ -47,12 +47,7 @@ SMALL: dict[Any, str] = {
     14: "patch_size",
 }
 SIZES = {name: size for size, names in SMALL.items() for name in names.split()}
-ALWAYS = {
-    "pad_token_id": 0,
-    "eos_token_id": None,
-    "tie_word_embeddings": False,
-    "is_decoder": True,
-}
+ALWAYS = {"pad_token_id": 0, "eos_token_id": None, "tie_word_embeddings": False, "is_decoder": True}
 DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers")
 
 

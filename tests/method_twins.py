@@ -18,14 +18,7 @@ from tests.benchmarks.random_model import random_prompts
 from tests.tiny import N_LAYERS, N_TOKENS, Tiny
 from tests.twins import methods as twin
 from tests.twins import plain
-from tests.twins.prompts import (
-    ARROW,
-    Prompt,
-    accepted_tokens,
-    dummy_ids,
-    query_ids,
-    regular_ids,
-)
+from tests.twins.prompts import ARROW, Prompt, accepted_tokens, dummy_ids, query_ids, regular_ids
 
 DEV = random_prompts(4, n_tokens=N_TOKENS, seed=5)
 TEST = random_prompts(3, n_tokens=N_TOKENS, seed=6)

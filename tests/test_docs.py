@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -33,10 +34,18 @@ def test_every_public_name_stands_in_the_api_reference() -> None:
     assert set(icl.__all__) - {"__version__"} <= named
 
 
+def build(folder: Path, target: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(target)],
+        cwd=folder,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path / "site")]
-    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = build(ROOT, tmp_path / "site")
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
     api = (tmp_path / "site" / "api" / "index.html").read_text("utf-8")
@@ -62,14 +71,14 @@ def test_the_tutorial_links_to_colab_where_the_repository_has_an_address_there()
 
 
 def test_a_page_that_is_missing_is_found(tmp_path: Path) -> None:
-    broken = (ROOT / "mkdocs.yml").read_text("utf-8").replace(": index.md", ": no_such_page.md")
-    broken = broken.replace("[tests/", f"[{ROOT}/tests/")
-    (tmp_path / "mkdocs.yml").write_text(broken + f"docs_dir: {DOCS}\n", "utf-8")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path / "site")]
-    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("# Home", "utf-8")
+    shutil.copy(DOCS / "tutorial.ipynb", tmp_path / "docs")
+    settings = (ROOT / "mkdocs.yml").read_text("utf-8").replace("[tests/", f"[{ROOT}/tests/")
+    (tmp_path / "mkdocs.yml").write_text(settings, "utf-8")
+    done = build(tmp_path, tmp_path / "site")
     assert done.returncode == 1
-    assert "no_such_page.md" in done.stderr
+    assert "'cli.md'" in done.stderr
 
 
 def test_the_citation_names_the_paper_and_this_version() -> None:

@@ -39,9 +39,7 @@ def test_the_slides_example_gives_colours_and_capitals(capsys: pytest.CaptureFix
     assert out.endswith("Spain → Madrid\nGermany → Berlin\nGreece → Athens\n")
 
 
-def test_a_csv_of_ones_own_gives_a_table(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_csv_of_ones_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     own = tmp_path / "letters.csv"
     own.write_text(
         "input,output\n" + "".join(f"{c},{c.upper()}\n" for c in "abcdefghijkl"), "utf-8"
@@ -52,18 +50,14 @@ def test_a_csv_of_ones_own_gives_a_table(
     assert lines[1].split()[0] == "letters"
 
 
-def test_a_shared_vector_is_used_from_its_folder(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_shared_vector_is_used(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out = run("share_a_vector.py", capsys, tmp_path / "shared")
     assert out.startswith("---\nlibrary_name: icl_vectors")
     assert out.endswith("['walking', 'singing', 'writing']\n")
     assert len(list((tmp_path / "shared").iterdir())) == 2
 
 
-def test_a_method_of_ones_own_is_compared_with_the_papers(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_method_of_ones_own_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
     out = run("own_method.py", capsys)
     for method in ("regular", "zero-shot", "state", "first-dummy", "first-dummy:random"):
         assert f" {method} " in out

@@ -21,9 +21,7 @@ def theta(llama: Model) -> Any:
 @pytest.mark.parametrize(
     "layer", [np.int64(2), np.argmax([0, 1, 3]), np.array(2), torch.tensor(2), np.array([2])]
 )
-def test_a_layer_from_numpy_or_torch_is_the_same_layer(
-    llama: Model, theta: Any, layer: Any
-) -> None:
+def test_a_layer_from_numpy_or_torch(llama: Model, theta: Any, layer: Any) -> None:
     expected = icl.apply(llama, theta, QUERIES, layer=2)
     assert icl.apply(llama, theta, QUERIES, layer=layer) == expected
     assert theta.only(np.array([2])).vectors.equal(theta.at(np.int64(2))[None])

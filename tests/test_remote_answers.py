@@ -63,9 +63,7 @@ def test_an_answer_that_would_run_code_is_refused(
 
 
 @pytest.mark.parametrize("damage", ["cut", "not compressed", "empty"])
-def test_a_damaged_answer_is_refused(
-    backend: PatientBackend, dismissed: list[bool], damage: str
-) -> None:
+def test_damage_is_refused(backend: PatientBackend, dismissed: list[bool], damage: str) -> None:
     whole = packed({"found": torch.ones(100)})
     content = {"cut": whole[: len(whole) // 2], "not compressed": b"<html>", "empty": b""}[damage]
     with pytest.raises(RunError, match="answered job 1 with something that is no set of tensors"):

@@ -2,6 +2,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 import torch
 
 import icl_vectors as icl
@@ -16,9 +17,8 @@ def demonstrations(number: int) -> dict[str, str]:
     return {letter: letter.upper() for letter in shown}
 
 
-def test_calls_from_many_threads_on_two_models_give_what_calls_in_turn_give(
-    tiny: Tiny, llama: icl.Model
-) -> None:
+@pytest.mark.parametrize("tiny", ["gpt2", "gemma3"], indirect=True)
+def test_calls_from_many_threads_give_what_turns_give(tiny: Tiny, llama: icl.Model) -> None:
     def work(number: int) -> Any:
         model = (llama, tiny.model)[number % 2]
         theta = icl.extract(model, demonstrations(number % 12), ["y"])

@@ -85,9 +85,7 @@ def theta(llama: Model) -> Any:
 
 
 @pytest.mark.parametrize("call", CASES)
-def test_a_wrong_type_is_told_in_one_line(
-    llama: Model, llama_folder: Path, theta: Any, call: str
-) -> None:
+def test_a_wrong_type_is_told(llama: Model, llama_folder: Path, theta: Any, call: str) -> None:
     names = {name: getattr(icl, name) for name in icl.__all__}
     names |= {"PAIRS": PAIRS, "model": llama, "theta": theta, "folder": llama_folder}
     with pytest.raises(IclVectorsError) as caught:

@@ -63,6 +63,11 @@ def save_model(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokeni
     return folder
 
 
+def save_tiny(folder: Path, family: str = "llama", **tokenizer: Any) -> Path:
+    """The same of a random model and a byte-level tokenizer."""
+    return save_model(folder, random_model(family), bytes_tokenizer(**tokenizer))
+
+
 def load_plain(folder: Path) -> PreTrainedModel:
     """The same model opened by transformers alone."""
     config = AutoConfig.from_pretrained(folder)

@@ -10,40 +10,22 @@ import torch
 from safetensors.torch import save_file
 
 import icl_vectors as icl
-from icl_vectors.models.model import Model
 
 PAIRS = {letter: letter.upper() for letter in "abcdefghijklm"}
 TASK_FILES: dict[str, str | bytes] = {
     "good.csv": "input,output\n" + "".join(f"{a},{b}\n" for a, b in PAIRS.items()),
     "antonyms.json": '{"a": "b"}',
-    "nothing.csv": "",
-    "header.csv": "input,output\n",
-    "no_columns.csv": "question,answer\na,b\n",
-    "twice.csv": "input,output,Input\na,b,c\n",
-    "cells.csv": "input,output\na,b,c\n",
-    "short_row.csv": "input,output\na,b\nc\n",
     "open_quote.tsv": 'input\toutput\n"a\tb\n',
-    "blank.csv": "input,output\na,\n",
-    "latin.csv": "input,output\nGru\xdf,b\n".encode("latin-1"),
     "zeros.csv": b"input,output\na,b\0c\n",
-    "newline.json": '{"a": "b\\nc"}',
     "escape.json": '{"a\\u001b[31m": "b"}',
-    "surrogate.json": '{"a": "\\ud800"}',
     "broken.json": '{"a": ',
     "nan.json": '{"a": NaN}',
     "infinity.json": '[{"input": Infinity, "output": "b"}]',
     "huge.json": '{"a": 1' + "0" * 5000 + "}",
     "deep.json": "[" * 100_000,
     "number.json": "3",
-    "null.json": '{"a": null}',
-    "nested.json": '{"a": {"b": "c"}}',
-    "empty_list.json": '{"a": []}',
-    "no_keys.json": '[{"in": "a", "out": "b"}]',
     "contradiction.json": '{"a": "b", "a": "c"}',
-    "broken.jsonl": '{"input": "a", "output": "b"}\n{"input"\n',
-    "list.jsonl": '["a", "b"]\n',
     "sheet.xlsx": b"PK\x03\x04",
-    "bare": "a,b\n",
     "two.csv": "input,output\na,b\nc,d\n",
     'two words\' "quoted".csv': "input,output\na,b\n",
     "line\nbreak.csv": "input,output\na,b\n",
@@ -107,7 +89,7 @@ def write_models(place: Path, folder: Path) -> None:
 INDEX = "model.safetensors.index.json"
 
 
-def write_vectors(place: Path, model: Model) -> None:
+def write_vectors(place: Path, model: icl.Model) -> None:
     theta = icl.extract(model, {"a": "b", "c": "d", "e": "f"}, ["g"])
     theta.save(place / "theta.safetensors")
     everywhere = icl.extract(model, icl.load_task("to_upper"), prompts=2, method="icv")
@@ -115,9 +97,6 @@ def write_vectors(place: Path, model: Model) -> None:
     content = (place / "theta.safetensors").read_bytes()
     _write(place, "cut.safetensors", content[:-8])
     _write(place, "flipped.safetensors", content[:-1] + bytes([content[-1] ^ 1]))
-    _write(place, "pickle.safetensors", b"\x80\x04\x95\x00cos\nsystem\n(S'echo'\ntR.")
-    _write(place, "text.safetensors", b"hello")
-    _write(place, "empty.safetensors", b"")
     save_file({"vectors": torch.zeros(4, 32)}, place / "others.safetensors")
     described = {"format": "icl_vectors.task_vector.9"}
     save_file({"vectors": torch.zeros(4, 32)}, place / "future.safetensors", metadata=described)

@@ -1,14 +1,14 @@
+import json
 import os
+import shlex
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 import icl_vectors as icl
 from icl_vectors.cli.main import run
-from icl_vectors.models.load import Model, load_model
 from tests.cli import bad_things
 
 
@@ -20,7 +20,30 @@ class Outcome(NamedTuple):
     err: str
 
 
-Command = Callable[..., Outcome]
+class Command:
+    """Runs `icl-vectors`, in an empty folder of its own; `model` is the tiny Llama's folder."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str], place: Path, model: Path) -> None:
+        self.capfd, self.place, self.model = capfd, place, model
+
+    def __call__(self, *arguments: object) -> Outcome:
+        self.capfd.readouterr()
+        code = run([str(argument) for argument in arguments])
+        captured = self.capfd.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    def tiny(self, line: str, *arguments: object) -> Outcome:
+        """A line of the shell, of the tiny Llama."""
+        name, *options = shlex.split(line)
+        return self(name, "--model", self.model, *options, *arguments)
+
+    def document(self, line: str, *arguments: object) -> Any:
+        """What `tiny` gives with --json, alone on stdout."""
+        outcome = self.tiny(line, *arguments, "--json")
+        assert (outcome.code, outcome.err) == (0, "")
+        document, end = json.JSONDecoder().raw_decode(outcome.out)
+        assert outcome.out[end:] == "\n"
+        return document
 
 
 @pytest.fixture
@@ -35,26 +58,20 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def command(place: Path, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs `icl-vectors` with arguments, in a folder of its own."""
-
-    def call(*arguments: object) -> Outcome:
-        capfd.readouterr()
-        code = run([str(argument) for argument in arguments])
-        captured = capfd.readouterr()
-        return Outcome(code, captured.out, captured.err)
-
-    return call
+def command(
+    place: Path, capfd: pytest.CaptureFixture[str], llama_folder: Path, drawn_once: None
+) -> Command:
+    return Command(capfd, place, llama_folder)
 
 
 @pytest.fixture(scope="session")
-def things(tmp_path_factory: pytest.TempPathFactory, llama: Model, llama_folder: Path) -> Path:
+def things(tmp_path_factory: pytest.TempPathFactory, llama: icl.Model, llama_folder: Path) -> Path:
     """A folder of everything that can be wrong; no test may change it."""
     place = tmp_path_factory.mktemp("things")
     shutil.copytree(llama_folder, place / "tiny")
     with pytest.MonkeyPatch.context() as here:
         here.chdir(place)  # so that a run of "tiny" is a run of the same model
-        icl.sweep(load_model("tiny"), "to_upper", output="run", dev=2, test=2)
+        icl.sweep(icl.load_model("tiny"), "to_upper", output="run", dev=2, test=2)
     bad_things.write_task_files(place)
     bad_things.write_models(place, llama_folder)
     bad_things.write_vectors(place, llama)

@@ -18,6 +18,10 @@ SHARED = f"apply icv.safetensors {TINY} x"  # a vector with a way of its own
 COMPARE = f"compare {TINY} --tasks to_upper -o new"
 EXTRACT = f"extract {TINY} --task to_upper -o new"
 SWEEP = f"sweep {TINY} --tasks to_upper -o new"
+CLUSTER = f"cluster {TINY} --tasks en_es,en_fr --layer 1 -o new"
+CONFLICT = f"conflict {TINY} --pairs next_letter:to_upper -o new"
+VOCABULARY = f"vocabulary {TINY} --tasks to_upper -o new"
+REPRODUCE = f"reproduce {TINY} --tasks to_upper,list_last -o new"
 REMOTE = "sweep --model meta-llama/Llama-2-70b-hf --tasks to_upper -o new --quiet"
 CASES = [  # what begins the line, how it goes on, what is told
     (APPLY, "'a\nb' --layer 1", "expected one line, found a newl"),
@@ -75,7 +79,9 @@ CASES = [  # what begins the line, how it goes on, what is told
     (COMPARE, "--shots-curve -1", "expected numbers of demonstrations"),
     (COMPARE, "--shots-curve 1,999", "found fewer: to_upper has"),
     (COMPARE, "--shots-curve ²", "expected numbers of demonstr"),
-    (COMPARE, "--layers 9", "within 0 to 3"),
+    (COMPARE, "--layers 9", "within 0 to 3 (the model has 4 blocks"),
+    (COMPARE, "--methods sate", "Did you mean state"),
+    (COMPARE, "--tasks letter_case_bot", "Did you mean letter_case_both"),
     (f"compare {TINY}", "--task-file two.csv -o new", "found fewer: two has 2; lower --shots"),
     (
         f"check {TINY}",
@@ -93,16 +99,44 @@ CASES = [  # what begins the line, how it goes on, what is told
     (f"conflict {TINY}", "--pairs antonyms", "expected A:B, two tasks"),
     (f"conflict {TINY}", "--pairs en_es:en_es", "two different tasks"),
     (f"conflict {TINY}", "--pairs ,", "expected A:B,…, found none"),
+    (f"conflict {TINY}", "--pairs to_upper:next_leter", "Did you mean next_letter"),
+    (f"conflict {TINY}", "--pairs algorithmic:to_upper", "unknown task 'algorithmic'"),
     (f"conflict {TINY}", "--pairs en_es:to_upper -o new", "inputs that both tasks accept"),
+    (f"conflict {TINY}", "--pairs country_capital:to_upper -o new", "found 0 in common and none"),
+    (CONFLICT, "--test 0", "--test 0: expected 1 or more."),
+    (CONFLICT, "--dev 0", "--dev 0: expected 1 or more."),
+    (CONFLICT, "--dummies 0", "--dummies 0: expected 1 or more."),
+    (CONFLICT, "--shots 30", "found fewer: next_letter has 25"),
+    (CONFLICT, "--batch-size big", "expected auto, or 1 or more"),
+    (CONFLICT, "--batch-size 0", "--batch-size 0: expected auto, or 1 or more"),
+    (CONFLICT, "--template {input}", "expected {output} exactly once"),
     (f"cluster {TINY}", "--tasks en_es -o new", "two tasks or more"),
     (f"cluster {TINY}", "--per-task 1", "--per-task 1: expected 2 or more"),
-    (
-        f"cluster {TINY}",
-        "--layer first --tasks en_es,en_fr -o new",
-        "expected best, or a whole num",
-    ),
+    (CLUSTER, "--per-task 0", "--per-task 0: expected 2 or more"),
+    (CLUSTER, "--per-task many", "See `icl-vectors cluster --help`"),
+    (CLUSTER, "--layer first", "--layer 'first': expected best, or a whole number."),
+    (CLUSTER, "--layer 4", "within 0 to 3 (the model has 4 blocks"),
+    (CLUSTER, "--layer -5", "within 0 to 3 (the model has 4 blocks"),
+    (CLUSTER, "--tasks en_es,to_uper", "Did you mean to_upper"),
+    (CLUSTER, "--tasks to_upper,to_lower --shots 30", "fewer: to_upper has 26, to_lower has"),
+    (CLUSTER, "--dummies 0", "--dummies 0: expected 1 or more."),
+    (CLUSTER, "--template {input}", "expected {output} exactly once"),
+    (CLUSTER, "-o full", "found thesis.txt and no run.json"),
     (f"vocabulary {TINY}", "--top 0", "--top 0: expected 1 or more"),
-    (f"vocabulary {TINY}", "--layer -5 --tasks en_es -o new", "within 0 to 3"),
+    (VOCABULARY, "--layer 4", "within 0 to 3 (the model has 4 blocks"),
+    (VOCABULARY, "--layer -5", "within 0 to 3"),
+    (VOCABULARY, "--layer best", "See `icl-vectors vocabulary --help`"),
+    (VOCABULARY, "--dev 0", "--dev 0: expected 1 or more."),
+    (VOCABULARY, "--tasks to_uper", "Did you mean to_upper"),
+    (VOCABULARY, "--dtype float23", "Did you mean float32"),
+    (VOCABULARY, "--template {input}", "expected {output} exactly once"),
+    (REPRODUCE, "--tasks to_uper", "Did you mean to_upper"),
+    (REPRODUCE, "--shots -1", "--shots -1: expected 0 or more."),
+    (REPRODUCE, "--shots 30", "lower --shots or --dummies"),
+    (REPRODUCE, "--test 0", "--test 0: expected 1 or more."),
+    (REPRODUCE, "--template {input}→", "expected {output} exactly once"),
+    (REPRODUCE, "--layer 3", "No such option"),
+    ("reproduce --model ./none", "--tasks to_upper", "expected a Hugging Face id, a folder"),
     (SWEEP, "--seeds '41;42'", "expected whole numbers, such as"),
     (SWEEP, "--seeds ,", "expected whole numbers, such as 41,42"),
     (SWEEP, "--seeds 1,two", "expected whole numbers, such as 41,42"),
@@ -148,6 +182,12 @@ CASES = [  # what begins the line, how it goes on, what is told
     ("plan --model tiny", "--memory inf", "e.g. 24GB or"),
     ("plan --model tiny", "--memory 9 --remote", "one of them"),
     ("plan --model tiny", "--batch-size -3", "expected"),
+    ("plan --model tiny", "--dtype float23", "unknown dtype 'float23'"),
+    ("plan --model tiny", "--layers 99", "expected all, A:B"),
+    ("plan --model tiny", "--tasks nothing", "unknown"),
+    ("plan --model tiny", "--device tpu!", "--device tpu!: expected cpu, cuda"),
+    ("plan --model tiny", "--calibrate --remote", "--calibrate or --memory with --remote: expec"),
+    ("plan --model tiny", "--seeds 1,2 --methods state", "a comparison has one seed"),
     ("models", "--host ftp://127.0.0.1", "expected an address such as"),
     ("models", f"--host {NOWHERE}", "found none that answers"),
     ("models", "--remove ../x", "unknown embedded model"),
@@ -161,7 +201,7 @@ CASES = [  # what begins the line, how it goes on, what is told
 @pytest.mark.parametrize(
     ("begin", "rest", "told"), CASES, ids=[f"{b.split(' ')[0]} {r}"[:40] for b, r, _ in CASES]
 )
-def test_a_wrong_argument_is_one_message_and_exit_2_and_nothing_is_written(
+def test_a_wrong_argument_is_a_message_and_nothing_is_written(
     command: Command,
     things: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -176,19 +216,17 @@ def test_a_wrong_argument_is_one_message_and_exit_2_and_nothing_is_written(
     attempts.clear()  # of the cases that name a server where nobody listens
 
 
-def test_a_folder_of_another_configuration_is_refused_by_name_of_what_differs(
-    command: Command, place: Path, llama_folder: Path
-) -> None:
-    run = ["sweep", "--model", llama_folder, "--tasks", "to_upper", "--dev", 2, "-o", "run", "-q"]
-    assert command(*run, "--test", 3).code == 0
-    before = contents(place)
+def test_a_folder_of_another_configuration_is_refused_by_what_differs(command: Command) -> None:
+    run = "sweep --tasks to_upper --dev 2 -o run -q --test 3"
+    assert command.tiny(run).code == 0
+    before = contents(command.place)
     for change, named in (
-        (["--test", 4], "test: 3 → 4"),
-        (["--test", 3, "--seed", 7], "seeds: [41] → [7]"),
-        (["--test", 3, "--dtype", "bfloat16"], "model: dtype float32 → bfloat16"),
-        (["--test", 3, "--template", "paper"], "template: "),
+        ("--test 4", "test: 3 → 4"),
+        ("--seed 7", "seeds: [41] → [7]"),
+        ("--dtype bfloat16", "model: dtype float32 → bfloat16"),
+        ("--template paper", "template: "),
     ):
-        code, out, err = command(*run, *change)
+        code, out, err = command.tiny(f"{run} {change}")
         assert (code, out) == (2, "")
         assert "holds a run of another configuration" in err and named in err
-    assert contents(place) == before
+    assert contents(command.place) == before

@@ -11,9 +11,9 @@ import pytest
 
 import icl_vectors as icl
 from icl_vectors.cli.terminal import show, show_json
-from icl_vectors.errors import IclVectorsError
-from icl_vectors.models.load import Model
 from icl_vectors.plain_text import in_one_line, is_order, without_orders
+from icl_vectors.report import write
+from icl_vectors.report.drawing import render
 from icl_vectors.report.write import write_report
 from tests.cli.conftest import Command
 from tests.report.folders import about, conflict_entry, results, task_entry, write_folder
@@ -118,26 +118,28 @@ def test_nothing_is_written_outside_the_folder(reported: Path) -> None:
 
 @pytest.mark.parametrize("name", ["..", ".", "../x", "a\\b", "x\n", TERMINAL, TURNED, "n" * 300])
 def test_a_task_whose_name_leads_elsewhere_is_refused(name: str) -> None:
-    with pytest.raises(IclVectorsError, match="expected a name that can be that of a file"):
+    with pytest.raises(icl.IclVectorsError, match="expected a name that can be that of a file"):
         icl.Task.from_pairs(name, {"a": "b"})
 
 
 def test_a_run_of_hostile_tasks_is_text_everywhere(
-    command: Command, place: Path, llama_folder: Path
+    command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(write, "render", render)  # draws its own figures
     pairs = {f"{IN_ONE_LINE}{i}": f"{i}{IN_ONE_LINE}" for i in range(9)}
     stem = "con $(touch owned) `touch owned` <b>;|&"
-    (place / f"{stem}.json").write_text(json.dumps(pairs), "utf-8")
-    options = ["--model", llama_folder, "--task-file", f"{stem}.json", "--dev", 2, "--test", 2]
-    run = command("sweep", *options, "--shots", 1, "--dummies", 1, "-o", "run")
+    Path(f"{stem}.json").write_text(json.dumps(pairs), "utf-8")
+    sweep = "sweep --dev 2 --test 2 --shots 1 --dummies 1 -o run"
+    run, as_json, shown = (
+        command.tiny(sweep, "--task-file", f"{stem}.json", *more)
+        for more in ([], ["--json"], ["--show-prompt"])
+    )
     assert run.code == 0, run.err
-    shown = command("sweep", *options, "--shots", 1, "--dummies", 1, "--show-prompt")
-    as_json = command("sweep", *options, "--shots", 1, "--dummies", 1, "-o", "run", "--json")
     for text in (run.out, run.err, shown.out, as_json.out):
         assert not ORDERS.search(text)
     assert json.loads(as_json.out)["tasks"][0]["task"] == stem
-    assert sorted(path.name for path in place.iterdir()) == [f"{stem}.json", "run"]
-    page = (place / "run" / "report.html").read_text("utf-8")
+    assert sorted(path.name for path in command.place.iterdir()) == [f"{stem}.json", "run"]
+    page = Path("run/report.html").read_text("utf-8")
     elements = Elements()
     elements.feed(page)
     assert elements.running == [] and elements.found.count("script") == 1
@@ -145,7 +147,7 @@ def test_a_run_of_hostile_tasks_is_text_everywhere(
 
 
 @pytest.fixture
-def hostile_vector(llama: Model, place: Path) -> icl.TaskVector:
+def hostile_vector(llama: icl.Model, place: Path) -> icl.TaskVector:
     theta = icl.extract(llama, {"a": "b", "c": "d", "e": "f"}, ["g"])
     text = HOSTILE + '")\n```\nimport os\n---\nx: y'
     made: dict[str, Any] = {"task": text, "model": text, "made_by": text, "version": text}
@@ -155,9 +157,7 @@ def hostile_vector(llama: Model, place: Path) -> icl.TaskVector:
     return hostile
 
 
-def test_what_a_vector_says_of_itself_is_text(
-    command: Command, hostile_vector: icl.TaskVector
-) -> None:
+def test_what_a_vector_says_is_text(command: Command, hostile_vector: icl.TaskVector) -> None:
     shown = command("apply", "theta.safetensors", "--info")
     refused = command("apply", "theta.safetensors", "x")
     as_json = command("apply", "theta.safetensors", "--info", "--json")
@@ -168,9 +168,7 @@ def test_what_a_vector_says_of_itself_is_text(
     assert "<script" not in hostile_vector._repr_html_()
 
 
-def test_the_card_of_a_hostile_vector_holds_one_block_of_code(
-    hostile_vector: icl.TaskVector, place: Path
-) -> None:
+def test_a_hostile_vector_s_card_has_one_code(hostile_vector: icl.TaskVector, place: Path) -> None:
     folder = icl.share([hostile_vector], place / "shared")
     assert sorted(path.name for path in place.iterdir()) == ["shared", "theta.safetensors"]
     card = (folder / "README.md").read_text("utf-8")

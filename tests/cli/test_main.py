@@ -17,46 +17,29 @@ COMMANDS = [[], *([name] for name in NAMES)]
 
 @pytest.mark.parametrize("names", COMMANDS, ids=lambda names: " ".join(names) or "icl-vectors")
 def test_help_says_what_a_command_does_with_an_example(command: Command, names: list[str]) -> None:
-    code, out, err = command(*names, "--help")
+    code, out, err = shown = command(*names, "--help")
     assert (code, err) == (0, "")
-    assert "Usage: icl-vectors" in out
-    assert "\x1b" not in out
+    assert "Usage: icl-vectors" in out and "\x1b" not in out
     if names:
         assert f"Example: icl-vectors {names[0]}" in " ".join(out.split())
+    assert command(*names, "-h") == shown
 
 
-@pytest.mark.parametrize("names", [[], ["sweep"], ["apply"]])
-def test_h_is_help(command: Command, names: list[str]) -> None:
-    assert command(*names, "-h") == command(*names, "--help")
-
-
-def test_without_arguments_the_help_is_shown(command: Command) -> None:
+def test_without_arguments_the_commands_are_shown_whole(command: Command) -> None:
     outcome = command()
     assert "Usage: icl-vectors" in outcome.out + outcome.err
     assert all(names[0] in outcome.out + outcome.err for names in COMMANDS if names)
-
-
-def test_no_line_about_a_command_is_cut(command: Command) -> None:
     commands = command("--help").out.partition("Experiments:")[2]
-    assert "explore" in commands and "..." not in commands
-
-
-def test_the_commands_of_the_contract_are_there() -> None:
-    assert {"sweep", "extract", "apply", "tasks", "models"} <= {*NAMES}
-
-
-def test_the_version_is_one_line(command: Command) -> None:
+    assert "explore" in commands and "..." not in commands, "no line is cut"
+    assert {"sweep", "extract", "apply", "tasks", "models"} <= {*NAMES}, "of the contract"
     assert command("--version") == (0, f"icl-vectors {VERSION}\n", "")
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["swep"], ["sweep", "--no-such"], ["apply"], ["extract"], ["sweep", "--shots", "many"]],
+    "line", ["swep", "sweep --no-such", "apply", "extract", "sweep --shots many"]
 )
-def test_a_command_line_that_cannot_be_read_is_a_line_that_names_the_help(
-    command: Command, arguments: list[str]
-) -> None:
-    code, out, err = command(*arguments)
+def test_a_command_line_that_cannot_be_read_names_the_help(command: Command, line: str) -> None:
+    code, out, err = command(*line.split())
     assert (code, out) == (2, "")
     assert re.fullmatch(r"error: .+ See `icl-vectors.* --help`\.\n", err)
 
@@ -71,17 +54,12 @@ def test_a_command_line_that_cannot_be_read_is_a_line_that_names_the_help(
     ],
 )
 def test_errors_become_messages_and_exit_codes(
-    command: Command,
-    monkeypatch: pytest.MonkeyPatch,
-    error: BaseException,
-    code: int,
-    shown: str,
+    command: Command, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, shown: str
 ) -> None:
     monkeypatch.setattr("icl_vectors.tasks.task.CATEGORIES", Raising(error))
     found = command("tasks")
     assert found.code == code
-    assert found.err.startswith(shown)
-    assert "Traceback" not in found.err
+    assert found.err.startswith(shown) and "Traceback" not in found.err
 
 
 class Raising:
@@ -111,15 +89,14 @@ def test_the_program_exits_with_the_code_of_the_command() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "completed"),
-    [(["sw"], ["sweep"]), (["apply", "--by"], ["--by-layer"]), (["sweep", "--sho"], ["--shots"])],
+    [("sw", "sweep"), ("apply --by", "--by-layer"), ("sweep --sho", "--shots")],
 )
-def test_a_shell_completes_commands_and_options(typed: list[str], completed: list[str]) -> None:
-    """As the function that --show-completion prints asks for it."""
-    asked = {"COMP_WORDS": " ".join(["icl-vectors", *typed]), "COMP_CWORD": str(len(typed))}
-    done = subprocess.run(
-        [sys.executable, "-m", "icl_vectors"],
-        env={**os.environ, **asked, "_ICL_VECTORS_COMPLETE": "complete_bash"},
-        capture_output=True,
-        text=True,
-    )
-    assert set(completed) <= set(done.stdout.split()) and done.stderr == ""
+def test_a_shell_completes_commands_and_options(typed: str, completed: str) -> None:
+    asked = {  # as the function that --show-completion prints asks for it
+        "COMP_WORDS": f"icl-vectors {typed}",
+        "COMP_CWORD": str(len(typed.split())),
+        "_ICL_VECTORS_COMPLETE": "complete_bash",
+    }
+    program = [sys.executable, "-m", "icl_vectors"]
+    done = subprocess.run(program, env={**os.environ, **asked}, capture_output=True, text=True)
+    assert completed in done.stdout.split() and done.stderr == ""

@@ -3,26 +3,17 @@ from pathlib import Path
 
 import pytest
 
+from icl_vectors.tasks.task import known_tasks, list_tasks
 from tests.cli.conftest import Command
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("ICL_VECTORS_CACHE", str(folder))
     return folder
 
 
-@pytest.fixture
-def converted(cache: Path) -> Path:
-    folder = cache / "gemma-3-270m"
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_bytes(b" " * 1_000_000)
-    (folder / "model.safetensors").write_bytes(b" " * 2_000_000)
-    return folder
-
-
-@pytest.mark.usefixtures("cache")
 def test_embedded_models_are_listed_with_weights_and_terms(command: Command) -> None:
     code, out, err = command("models")
     assert (code, err) == (0, "")
@@ -31,16 +22,34 @@ def test_embedded_models_are_listed_with_weights_and_terms(command: Command) -> 
     assert "converted copy" not in out
 
 
-def test_a_converted_copy_is_shown_with_place_and_size_and_can_be_removed(
-    command: Command, converted: Path
-) -> None:
-    assert f"converted copy: {converted}  3 MB" in command("models").out
+def test_a_converted_copy_is_shown_and_can_be_removed(command: Command, cache: Path) -> None:
+    copy = cache / "gemma-3-270m"
+    copy.mkdir(parents=True)
+    (copy / "config.json").write_bytes(b" " * 1_000_000)
+    (copy / "model.safetensors").write_bytes(b" " * 2_000_000)
+    assert f"converted copy: {copy}  3 MB" in command("models").out
     listed = {one["name"]: one for one in json.loads(command("models", "--json").out)}
     assert listed["gemma-3-270m"]["bytes"] == 3_000_000
-    assert listed["gemma-3-270m"]["folder"] == str(converted)
+    assert listed["gemma-3-270m"]["folder"] == str(copy)
     assert listed["smollm2-135m"]["folder"] is None
-    assert (
-        command("models", "--remove", "gemma-3-270m").out == "removed gemma-3-270m: 3 MB freed.\n"
-    )
-    assert not converted.exists()
+    removed = command("models", "--remove", "gemma-3-270m").out
+    assert removed == "removed gemma-3-270m: 3 MB freed.\n" and not copy.exists()
     assert command("models", "--remove", "gemma-3-270m").code == 2
+
+
+def test_tasks_are_listed_with_category_and_size_and_shown_with_their_source(
+    command: Command,
+) -> None:
+    code, out, err = command("tasks")
+    assert (code, err) == (0, "")
+    assert [line.split()[1] for line in out.splitlines()] == list(known_tasks())
+    assert all(" pairs  " in line for line in out.splitlines())
+    code, out, _ = command("tasks", "country_capital")
+    assert code == 0
+    assert "\nsource: " in out and "\nlicence: " in out and "  France → Paris\n" in out
+    listed = json.loads(command("tasks", "--json").out)
+    assert [task["name"] for task in listed] == list(known_tasks())
+    assert known_tasks()[:18] == list_tasks()
+    shown = json.loads(command("tasks", "to_upper", "--json").out)
+    assert shown["n_pairs"] == len(shown["pairs"]) == 26
+    assert shown["pairs"][0] == {"input": "a", "output": ["A"]}

@@ -13,17 +13,20 @@ from icl_vectors.runs.reading import read_run
 from icl_vectors.scoring import exact_mcnemar
 from icl_vectors.vectors.vector import TaskVector
 from tests.cli.conftest import Command
+from tests.report.parts import draw_once
 from tests.tiny import N_LAYERS
 
-SMALL = ["--dev", 4, "--test", 8, "--tasks", "list_first,to_upper"]
+SMALL = "--dev 4 --test 8 --tasks list_first,to_upper"
 DTYPES = ("float32", "bfloat16")
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, llama_folder: Path) -> list[Path]:
     both = tmp_path_factory.mktemp("precision") / "both"
-    options = ["--model", llama_folder, "--dtype", ",".join(DTYPES), "-o", both]
-    assert run(list(map(str, ["sweep", *options, *SMALL]))) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        draw_once(patch)
+        asked = f"{SMALL} --dtype {','.join(DTYPES)}".split()
+        assert run(["sweep", "--model", str(llama_folder), *asked, "-o", str(both)]) == 0
     return [both / f"tiny-llama-{dtype}" for dtype in DTYPES]
 
 
@@ -71,9 +74,7 @@ def test_cosines_are_those_of_the_saved_vectors(runs: list[Path]) -> None:
 
 
 def test_runs_that_differ_otherwise_are_not_paired(runs: list[Path], command: Command) -> None:
-    model = json.loads((runs[0] / "run.json").read_text("utf-8"))["model"]["reference"]
-    options = ["--model", model, "--dtype", "bfloat16", "-o", "other", "--seed", 7]
-    assert command("sweep", *options, *SMALL).code == 0
+    assert command.tiny(f"sweep {SMALL} --dtype bfloat16 -o other --seed 7").code == 0
     places = [runs[0], Path("other")]
     assert compare_precisions([read_run(place) for place in places], places) == []
     assert compare_precisions([read_run(runs[0])] * 2, [runs[0]] * 2) == []

@@ -34,9 +34,7 @@ PROGRAM = """
 
 
 @pytest.mark.parametrize(("number", "code", "line"), WAYS)
-def test_a_signal_that_comes_in_a_finalizer_ends_the_command_too(
-    number: int, code: int, line: str
-) -> None:
+def test_a_signal_in_a_finalizer_ends_the_command(number: int, code: int, line: str) -> None:
     program = textwrap.dedent(PROGRAM).format(number=int(number))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout, done.stderr, done.returncode) == ("ended\n", f"error: {line}\n", code)

@@ -37,19 +37,21 @@ def test_accuracies_become_bars_and_what_was_not_swept_a_dot() -> None:
 
 
 def test_a_result_is_one_line() -> None:
-    line = Sweep.line(entry())
-    assert line.split() == (
-        "to_upper baseline 0.10 hypothesis 0.50 regular 0.80 layer 2 ▁·█".split()
-    )
+    told = "to_upper baseline 0.10 hypothesis 0.50 regular 0.80 layer 2 ▁·█"
+    assert Sweep.line(entry()).split() == told.split()
     assert "copies its dummies" in Sweep.line(entry(copies_dummies=True))
 
 
 def test_the_table_holds_intervals_means_and_the_share_recovered() -> None:
     lines = table(entry())
-    assert "0.50 [0.40, 0.60]" in lines[1]
+    assert len(lines) == 4 and "0.50 [0.40, 0.60]" in lines[1]
     assert lines[2].split() == ["mean", "0.10", "0.50", "0.80"]
     assert lines[3].startswith("θ alone recovers 62% of regular in-context learning (m, float32, 3")
-    assert len(lines) == 4
+    assert not any("recovers" in line for line in table(entry(), recovered=None))
+    assert table(entry(n_distinct=26))[-1].startswith("* fewer distinct queries than n")
+    assert table(entry(copies_dummies=True))[-1].startswith("! with θ the model repeats a dummy")
+    assert table(entry(), entry(seed=42))[2].startswith("to_upper seed 42 ")
+    assert "seed" not in lines[1]
 
 
 def test_no_share_of_in_context_learning_where_the_model_does_not_learn() -> None:
@@ -58,17 +60,6 @@ def test_no_share_of_in_context_learning_where_the_model_does_not_learn() -> Non
     lines = sweep_table({**about, "summary": summary}).splitlines()
     assert not any("recovers" in line for line in lines)
     assert "Regular is not above the baseline: m does not learn these tasks" in lines[3]
-
-
-def test_remarks_stand_below_where_they_are_needed() -> None:
-    assert table(entry(n_distinct=26))[-1].startswith("* fewer distinct queries than n")
-    assert table(entry(copies_dummies=True))[-1].startswith("! with θ the model repeats a dummy")
-    assert not any("recovers" in line for line in table(entry(), recovered=None))
-
-
-def test_seeds_are_named_when_there_are_several() -> None:
-    assert table(entry(), entry(seed=42))[2].startswith("to_upper seed 42 ")
-    assert "seed" not in table(entry())[1]
 
 
 def test_seeds_have_their_mean_deviation_and_interval_in_one_line() -> None:

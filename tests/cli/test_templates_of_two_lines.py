@@ -1,27 +1,21 @@
-import json
-from pathlib import Path
-
 import torch
 
 import icl_vectors as icl
+from icl_vectors.runs.folder import read_json
 from tests.cli.conftest import Command
 from tests.tiny import bytes_tokenizer, load_plain
 
-TWO_LINES = r"Q: {input}\nA: {output}"  # as it is in single quotes in a shell
-DEMOS = ["--demo", "France→Paris", "--demo", "Japan→Tokyo", "--dummy", "Kenya", "--dummy", "Cuba"]
+TWO_LINES = r"--template 'Q: {input}\nA: {output}'"  # as it is in single quotes in a shell
 SHOWN = "Q: France\nA: Paris\nQ: Japan\nA: Tokyo\n"
 
 
-def test_a_vector_of_a_template_of_two_lines_is_that_of_plain_pytorch(
-    command: Command, llama_folder: Path
-) -> None:
-    made = command(
-        "extract", "--model", llama_folder, *DEMOS, "--template", TWO_LINES, "-o", "t.safetensors"
-    )
+def test_a_vector_of_a_template_of_two_lines_is_that_of_plain_pytorch(command: Command) -> None:
+    demos = "--demo France→Paris --demo Japan→Tokyo --dummy Kenya --dummy Cuba"
+    made = command.tiny(f"extract {demos} {TWO_LINES} -o t.safetensors")
     assert made.code == 0, made.err
     theta = icl.TaskVector.load("t.safetensors")
     assert theta.template == "Q: {input}\nA: {output}"
-    plain, tokenizer = load_plain(llama_folder), bytes_tokenizer()
+    plain, tokenizer = load_plain(command.model), bytes_tokenizer()
     states = []
     for dummy in ("Kenya", "Cuba"):
         ids = tokenizer(f"{SHOWN}Q: {dummy}\nA:", return_tensors="pt")["input_ids"]
@@ -31,14 +25,10 @@ def test_a_vector_of_a_template_of_two_lines_is_that_of_plain_pytorch(
     assert torch.allclose(theta.vectors[:-1], torch.stack(states).mean(0), atol=1e-5)
 
 
-def test_a_sweep_with_such_a_template_records_it_and_its_prompts_end_in_the_arrow(
-    command: Command, place: Path, llama_folder: Path
-) -> None:
-    sweep = ["sweep", "--model", llama_folder, "--tasks", "to_upper", "--template", TWO_LINES]
-    run = command(*sweep, "--dev", 2, "--test", 2, "--quiet", "-o", "run")
+def test_a_sweep_with_such_a_template_records_it(command: Command) -> None:
+    sweep = f"sweep --tasks to_upper {TWO_LINES}"
+    run = command.tiny(f"{sweep} --dev 2 --test 2 --quiet -o run")
     assert run.code == 0, run.err
-    assert json.loads((place / "run" / "run.json").read_text("utf-8"))["template"] == (
-        "Q: {input}\nA: {output}"
-    )
-    alone = command(*sweep, "--show-prompt").out.split("query alone")[1].splitlines()[1]
+    assert read_json(command.place / "run/run.json")["template"] == "Q: {input}\nA: {output}"
+    alone = command.tiny(f"{sweep} --show-prompt").out.split("query alone")[1].splitlines()[1]
     assert alone.endswith(r"[\n] [A] ⟦:⟧")

@@ -154,7 +154,7 @@ def test_no_experiment_goes_on_with_a_model_that_fails(own: Model, tmp_path: Pat
     assert own.nnsight not in checking._CHECKED
 
 
-def test_a_model_is_checked_once_and_a_finished_run_not_at_all(
+def test_a_model_is_checked_once(
     own: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[Any] = []

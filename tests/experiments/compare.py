@@ -23,6 +23,13 @@ def files_without_times(folder: Path, skip: Collection[str] = ()) -> dict[str, A
     }
 
 
+def same_but_for_vectors(one: Path, other: Path, *skipped: str) -> bool:
+    """Every file but those of vectors, which hold the rounding of their batches."""
+    found = (files_without_times(folder, skip=skipped) for folder in (one, other))
+    texts = [{k: v for k, v in files.items() if "safetensors" not in k} for files in found]
+    return texts[0] == texts[1]
+
+
 def _content(file: Path) -> Any:
     if file.name == "run.json":
         return without_times(json.loads(file.read_text("utf-8")))

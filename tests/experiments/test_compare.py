@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from icl_vectors.errors import IclVectorsError
+import icl_vectors as icl
 from icl_vectors.experiments.compare import compare
 from icl_vectors.experiments.compare.config import CompareConfig, parse_arrows, parse_curve
 from icl_vectors.methods.registry import parse_methods
@@ -16,30 +16,18 @@ from icl_vectors.prompts.template import Template
 from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.folder import read_json, read_records
 from icl_vectors.scoring import exact_mcnemar
+from tests.experiments.conftest import Finished, run
 
 TASKS = ["to_upper", "letter_case_both"]
 SETTINGS: dict[str, Any] = {"dev": 3, "test": 4, "arrows": "-> :", "shots_curve": "0,2,5"}
-FEW: dict[str, Any] = {"methods": "state,function", "controls": "random", "dev": 3, "test": 4}
 EVERY = [method.name for method in parse_methods("all")]
 TIMES = ("seconds",)
-
-
-def plan_of(tasks: list[str]) -> CompareConfig:
-    return CompareConfig.make(tasks, dev=3, test=4)
 
 
 @pytest.fixture(scope="module")
 def folder(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("compared")
     compare(llama, TASKS, output=path, **SETTINGS)
-    return path
-
-
-@pytest.fixture(scope="module")
-def small(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A comparison of few methods."""
-    path = tmp_path_factory.mktemp("few")
-    compare(llama, TASKS, output=path, **FEW)
     return path
 
 
@@ -70,9 +58,8 @@ def test_every_task_has_every_method_with_its_controls(data: dict[str, Any]) -> 
 def test_accuracies_are_those_of_the_samples(folder: Path, data: dict[str, Any]) -> None:
     lines = read_lines(folder / "samples.jsonl")
     for one in data["compare"]:
-        own = [
-            line for line in lines if (line["task"], line["method"]) == (one["task"], one["method"])
-        ]
+        unit = one["task"], one["method"]
+        own = [line for line in lines if (line["task"], line["method"]) == unit]
         assert len(own) == one["n"]
         assert sum(line["correct"] for line in own) / len(own) == one["accuracy"]
     asked = {line["id"] for line in read_lines(folder / "prompts.jsonl")}
@@ -119,12 +106,8 @@ def test_the_curve_has_every_number_of_demonstrations(data: dict[str, Any]) -> N
             assert one["accuracy"] == by_key[one["task"], "zero-shot"]["accuracy"]
 
 
-def test_the_curve_is_that_of_a_comparison_with_so_many_demonstrations(
-    llama: Model, data: dict[str, Any], tmp_path: Path
-) -> None:
-    fewer = compare(
-        llama, TASKS, "state", "none", shots=2, dev=3, test=4, output=tmp_path / "fewer"
-    )
+def test_the_curve_is_that_of_comparisons(llama: Model, data: dict[str, Any]) -> None:
+    fewer = compare(llama, TASKS, "state", "none", shots=2, dev=3, test=4)
     at_two = {(o["task"], o["method"]): o for o in data["compare_shots"] if o["shots"] == 2}
     at_five = {(o["task"], o["method"]): o for o in data["compare"]}
     for one in fewer.data["compare"]:
@@ -137,7 +120,7 @@ def test_the_curve_is_that_of_a_comparison_with_so_many_demonstrations(
 
 def test_the_other_task_is_not_made_from_the_same_pairs() -> None:
     names = ["to_upper", "letter_case_both", "next_letter", "en_fr_both", "fr_en"]
-    plan = plan_of(names)
+    plan = CompareConfig.make(names, dev=3, test=4)
     found = {task.name: plan.other(task) for task in plan.tasks}
     others = {name: other.name for name, other in found.items() if other is not None}
     assert others == {
@@ -161,55 +144,44 @@ def test_heads_are_kept_and_used_again(
     assert heads["fingerprint"] == llama.fingerprint
     effects = [one["effect"] for one in heads["ranked"]]
     assert effects == sorted(effects, reverse=True) and len(effects) == 4 * 4
-    again = compare(
-        llama,
-        TASKS,
-        "function",
-        "none",
-        output=tmp_path,
-        heads=folder / "heads.json",
-        dev=3,
-        test=4,
+    given: dict[str, Any] = {"heads": folder / "heads.json", "output": tmp_path}
+    again = compare(llama, TASKS, "function", "none", dev=3, test=4, **given)
+    of_function = (
+        [one for one in of["compare"] if one["method"] == "function"] for of in (again.data, data)
     )
-    known = [one for one in data["compare"] if one["method"] == "function"]
-    for one, before in zip(
-        [one for one in again.data["compare"] if one["method"] == "function"], known, strict=True
-    ):
+    for one, before in zip(*of_function, strict=True):
         assert timeless({**one, "ranking": 0}) == timeless({**before, "ranking": 0})
         assert (one["ranking"], before["ranking"] > 0) == (0, True)
     assert not any("heads" in str(record["task"]) for record in read_records(tmp_path))
     assert not (tmp_path / "heads.json").exists()  # its origin is the other folder
     assert data["compare"] and json.dumps(again.data["compare"])
-    listed = compare(
-        llama, TASKS[:1], ["state"], ["random"], output=tmp_path / "listed", dev=2, test=2
-    )
+    listed = compare(llama, TASKS[:1], ["state"], ["random"], dev=2, test=2)
     assert [one["method"] for one in listed.data["compare"]][2:] == ["state", "state:random"]
+    alone = compare(llama, ["to_upper"], "state", dev=2, test=2)  # has no other task's vectors
+    methods = [one["method"] for one in alone.data["compare"]]
+    assert methods == ["regular", "zero-shot", "state", "state:random", "state:shuffled"]
 
 
 @pytest.mark.parametrize("kept", [1, 5, 11])
-def test_a_broken_run_goes_on_where_it_stopped(
-    llama: Model, small: Path, tmp_path: Path, kept: int
-) -> None:
-    broken = tmp_path / "run"
-    shutil.copytree(small, broken)
-    lines = (small / "records.jsonl").read_text().splitlines(keepends=True)
+def test_a_broken_run_goes_on(llama: Model, finished: Finished, tmp_path: Path, kept: int) -> None:
+    unbroken, broken = finished("compare"), tmp_path / "run"
+    shutil.copytree(unbroken, broken)
+    lines = (unbroken / "records.jsonl").read_text().splitlines(keepends=True)
     done = [index for index, line in enumerate(lines) if '"event": "done"' in line]
     (broken / "records.jsonl").write_text("".join(lines[: done[kept] + 1]))
     (broken / "results.json").unlink()
-    compare(llama, TASKS, output=broken, **FEW)
-    unbroken = read_json(small / "results.json")
-    assert timeless(read_json(broken / "results.json")) == timeless(unbroken)
+    run("compare", llama, broken)
+    results = (timeless(read_json(folder / "results.json")) for folder in (broken, unbroken))
+    assert next(results) == next(results)
     for name in ("samples.jsonl", "prompts.jsonl"):
-        mine, whole = (sorted(map(json.dumps, read_lines(f / name))) for f in (broken, small))
+        mine, whole = (sorted(map(json.dumps, read_lines(f / name))) for f in (broken, unbroken))
         assert mine == whole
-    finished = [r["task"] for r in read_records(broken) if r["event"] == "done"]
-    assert len(finished) == len(set(finished)) == len(done)
+    again = [r["task"] for r in read_records(broken) if r["event"] == "done"]
+    assert len(again) == len(set(again)) == len(done)
 
 
-def test_batches_change_nothing(llama: Model, data: dict[str, Any], tmp_path: Path) -> None:
-    found = compare(
-        llama, ["to_upper"], "all", "none", output=tmp_path, batch_size=1, dev=3, test=4
-    )
+def test_batches_change_nothing(llama: Model, data: dict[str, Any]) -> None:
+    found = compare(llama, ["to_upper"], "all", "none", batch_size=1, dev=3, test=4)
     known = [one for one in data["compare"] if one["task"] == "to_upper" and "of" not in one]
     for one, other in zip(found.data["compare"], known, strict=True):
         if one["method"] == "function":  # its heads are those of one task here
@@ -218,15 +190,7 @@ def test_batches_change_nothing(llama: Model, data: dict[str, Any], tmp_path: Pa
             assert one.get(key) == other.get(key), (one["task"], one["method"], key)
 
 
-def test_one_task_has_no_other_task_s_vectors(llama: Model, tmp_path: Path) -> None:
-    found = compare(llama, ["to_upper"], "state", output=tmp_path, dev=2, test=2)
-    methods = [one["method"] for one in found.data["compare"]]
-    assert methods == ["regular", "zero-shot", "state", "state:random", "state:shuffled"]
-
-
 def test_a_sweep_and_a_comparison_share_a_folder(llama: Model, tmp_path: Path) -> None:
-    import icl_vectors as icl
-
     icl.sweep(llama, ["to_upper"], output=tmp_path, dev=3, test=4)
     compare(llama, ["to_upper"], "state", output=tmp_path, dev=3, test=4)
     data = read_json(tmp_path / "results.json")
@@ -235,28 +199,6 @@ def test_a_sweep_and_a_comparison_share_a_folder(llama: Model, tmp_path: Path) -
     assert compared["state"]["choice"] == {"layer": swept["best_layer"]}
     assert compared["regular"]["accuracy"] == swept["regular"]["accuracy"]
     assert compared["zero-shot"]["accuracy"] == swept["baseline"]["accuracy"]
-
-
-@pytest.mark.parametrize(
-    ("wrong", "told"),
-    [
-        ({"methods": "states"}, "Did you mean state"),
-        ({"methods": ""}, "expected names of methods"),
-        ({"controls": "rand"}, "Did you mean random"),
-        ({"shots": 0}, "--shots 0: expected 1 or more"),
-        ({"arrows": "→"}, "other than that of --template"),
-        ({"shots_curve": "1,x"}, "expected numbers of demonstrations"),
-        ({"heads": "/nowhere/heads.json"}, "heads.json of a comparison"),
-        ({"layers": "9"}, "the model has 4 blocks"),
-    ],
-)
-def test_wrong_options_are_refused_before_anything_is_written(
-    llama: Model, tmp_path: Path, wrong: dict[str, Any], told: str
-) -> None:
-    output = tmp_path / "run"
-    with pytest.raises(IclVectorsError, match=told):
-        compare(llama, ["to_upper"], output=output, **wrong)
-    assert not output.exists()
 
 
 def test_arrows_keep_the_rest_of_the_template() -> None:

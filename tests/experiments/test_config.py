@@ -13,9 +13,9 @@ from icl_vectors.experiments.conflict import ConflictConfig
 from icl_vectors.experiments.shots import ShotsConfig
 from icl_vectors.experiments.sweep import SweepConfig
 from icl_vectors.experiments.vocabulary import VocabularyConfig
-from icl_vectors.models.load import Model
 from icl_vectors.runs.recovery import read_json
 from icl_vectors.tasks.task import Task
+from tests.experiments.conftest import Finished
 
 SMALL: dict[str, Any] = {"dev": 3, "test": 3}
 
@@ -25,47 +25,29 @@ def test_every_name_that_the_package_lists_is_there() -> None:
         assert getattr(icl, name) is not None, name
 
 
-def test_a_run_is_repeated_by_its_run_json(llama: Model, tmp_path: Path) -> None:
-    mine = Task.from_pairs("mine", {f"w{i}": f"v{i}" for i in range(12)})
-    asked: dict[str, Any] = {
-        "shots": 2,
-        "seeds": (3, 4),
-        "layers": "1:3",
-        "template": "{input} -> {output}",
-    }
+def test_a_run_is_repeated_by_its_run_json(llama: icl.Model, tmp_path: Path) -> None:
+    mine, other = (Task.from_pairs("mine", {f"w{i}": f"{v}{i}" for i in range(12)}) for v in "vu")
+    text = "{input} -> {output}"
+    asked: dict[str, Any] = {"shots": 2, "seeds": (3, 4), "layers": "1:3", "template": text}
     first = icl.sweep(llama, ["to_upper", mine], output=tmp_path / "one", **asked, **SMALL)
     run = read_json(tmp_path / "one" / "run.json")
     config = SweepConfig.of_run(run, "sweep", [mine])
-    assert icl.sweep(llama, config, output=tmp_path / "two").data == first.data
+    assert icl.sweep(llama, config).data == first.data
     changed = SweepConfig.of_run(run, "sweep", [mine], seeds=(9,))
-    assert (changed.all_seeds, changed.shots, changed.template.text) == (
-        (9,),
-        2,
-        "{input} -> {output}",
-    )
-    other = Task.from_pairs("mine", {f"w{i}": f"u{i}" for i in range(12)})
+    assert (changed.all_seeds, changed.shots, changed.template.text) == ((9,), 2, text)
     with pytest.raises(icl.IclVectorsError, match="task 'mine': expected the data of that run"):
         SweepConfig.of_run(run, "sweep", [other])
-    with pytest.raises(
-        icl.IclVectorsError, match="--config: expected a run of compare, found sweep"
-    ):
+    with pytest.raises(icl.IclVectorsError, match="--config: expected a run of compare, found swe"):
         CompareConfig.of_run(run, "compare")
 
 
 @pytest.mark.parametrize("name", ["conflict", "cluster", "vocabulary", "compare", "shots"])
-def test_the_other_experiments_too(llama: Model, tmp_path: Path, name: str) -> None:
-    options: dict[str, dict[str, Any]] = {
-        "conflict": {"pairs": "next_letter:to_upper"},
-        "cluster": {"tasks": "to_upper,list_first", "per_task": 3},
-        "vocabulary": {"tasks": "to_upper", "top": 5},
-        "compare": {"tasks": "to_upper", "methods": "state", "arrows": "->", "shots_curve": "2"},
-        "shots": {"tasks": "to_upper", "shots": "0,2"},
-    }
-    run = getattr(icl, name)
-    first = run(llama, output=tmp_path / "one", **options[name], **SMALL)
-    config = experiment(name).Config.of_run(read_json(tmp_path / "one" / "run.json"), name)
-    again = run(llama, config, output=tmp_path / "two")
-    assert without(again.data[name], "seconds") == without(first.data[name], "seconds")
+def test_the_other_experiments_too(llama: icl.Model, finished: Finished, name: str) -> None:
+    first = finished(name)
+    config = experiment(name).Config.of_run(read_json(first / "run.json"), name)
+    again = getattr(icl, name)(llama, config)
+    of_first = read_json(first / "results.json")[name]
+    assert without(again.data[name], "seconds") == without(of_first, "seconds")
 
 
 def without(value: Any, key: str) -> Any:
@@ -83,9 +65,7 @@ def test_a_pair_of_other_data_is_refused() -> None:
         ConflictConfig.of_run(run, "conflict")
 
 
-def test_vocabulary_is_about_the_sweep_whatever_else_is_in_the_folder(
-    llama: Model, tmp_path: Path
-) -> None:
+def test_vocabulary_is_about_the_sweep_in_the_folder(llama: icl.Model, tmp_path: Path) -> None:
     alone = icl.vocabulary(llama, "to_upper", top=5, output=tmp_path / "alone", **SMALL)
     both = tmp_path / "both"
     icl.sweep(llama, "to_upper", output=both, **SMALL)
@@ -104,6 +84,11 @@ def test_vocabulary_is_about_the_sweep_whatever_else_is_in_the_folder(
         (ClusterConfig, {"layer": 1.7}, "--layer 1.7: expected best, or a whole number"),
         (ClusterConfig, {"layer": True}, "--layer True: expected best, or a whole number"),
         (VocabularyConfig, {"layer": "x"}, "--layer 'x': expected a whole number"),
+        (VocabularyConfig, {"top": 0}, "--top 0: expected 1 or more."),
+        (ClusterConfig, {"per_task": 0}, "--per-task 0: expected 2 or more."),
+        (ClusterConfig, {"per_task": 1}, "--per-task 1: expected 2 or more."),
+        (SweepConfig, {"shots": -1}, "--shots -1: expected 0 or more."),
+        (SweepConfig, {"batch_size": 0}, "--batch-size 0: expected auto, or 1 or more."),
     ],
 )
 def test_wrong_values_are_one_line(kind: Any, options: dict[str, Any], message: str) -> None:
@@ -111,7 +96,8 @@ def test_wrong_values_are_one_line(kind: Any, options: dict[str, Any], message: 
         kind.make("to_upper,list_first", **options)
 
 
-def test_one_number_is_a_curve_of_one() -> None:
+def test_one_number_is_a_curve_of_one_and_the_least_counts_are_taken() -> None:
+    SweepConfig.make(shots=0, dummies=1, test=1, dev=1, batch_size=1)
     assert ShotsConfig.make("to_upper", shots=4).shots == (4,)
     assert CompareConfig.make("to_upper", shots_curve=[2, 0]).shots_curve == (0, 2)
 

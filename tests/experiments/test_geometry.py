@@ -6,12 +6,7 @@ import pytest
 from scipy.spatial.distance import cosine, pdist
 from sklearn.metrics import silhouette_score
 
-from icl_vectors.experiments.geometry import (
-    cosine_distances,
-    describe_clusters,
-    embed,
-    silhouette,
-)
+from icl_vectors.experiments.geometry import cosine_distances, describe_clusters, embed, silhouette
 
 NAMES = ["left", "right", "up"]
 PER_TASK = 8
@@ -38,21 +33,18 @@ def found(points: Any, labels: Any) -> dict[str, Any]:
     return describe_clusters(points, labels, NAMES)
 
 
-def test_tight_clusters_far_apart_have_a_silhouette_near_one(found: dict[str, Any]) -> None:
+def test_silhouettes_of_clusters_and_of_no_order(labels: Any, found: dict[str, Any]) -> None:
     assert 0.99 < found["silhouette"] <= 1.0
     assert found["within"] < 0.001 < 0.1 < found["between"]
-
-
-def test_points_of_no_order_have_a_silhouette_near_zero(labels: Any) -> None:
+    assert found["nearest"]["left"] == "right" and found["nearest"]["right"] == "left"
+    assert found["nearest"]["up"] in ("left", "right")
     points = np.random.default_rng(4).standard_normal((3 * PER_TASK, 64))
-    found = describe_clusters(points, labels, NAMES)
-    assert abs(found["silhouette"]) < 0.05
-    assert found["within"] == pytest.approx(found["between"], abs=0.05)
+    none = describe_clusters(points, labels, NAMES)
+    assert abs(none["silhouette"]) < 0.05
+    assert none["within"] == pytest.approx(none["between"], abs=0.05)
 
 
-def test_the_silhouette_is_that_of_scikit_learn_and_of_its_definition(
-    points: Any, labels: Any
-) -> None:
+def test_the_silhouette_is_scikit_learn_s_and_its_definition(points: Any, labels: Any) -> None:
     distances, values = cosine_distances(points), []
     for index, label in enumerate(labels):
         means = [
@@ -76,14 +68,7 @@ def test_cosine_distances_are_those_of_scipy(points: Any) -> None:
     assert opposite.tolist() == [[0.0, 2.0, 1.0], [2.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
 
 
-def test_the_nearest_task_is_the_one_of_the_nearest_mean(found: dict[str, Any]) -> None:
-    assert found["nearest"]["left"] == "right" and found["nearest"]["right"] == "left"
-    assert found["nearest"]["up"] in ("left", "right")
-
-
-def test_the_table_of_distances_holds_means_over_pairs(
-    points: Any, labels: Any, found: dict[str, Any]
-) -> None:
+def test_distances_are_means_over_pairs(points: Any, labels: Any, found: dict[str, Any]) -> None:
     table = np.array(found["distances"])
     assert table == pytest.approx(table.T)
     for task in range(3):
@@ -92,6 +77,11 @@ def test_the_table_of_distances_holds_means_over_pairs(
         assert all(table[task, task] < table[task, other] for other in range(3) if other != task)
     assert found["within"] == pytest.approx(table.diagonal().mean(), rel=1e-3)
     assert found["between"] == pytest.approx(table[np.triu_indices(3, 1)].mean(), rel=1e-3)
+    order = np.random.default_rng(5).permutation(len(points))
+    shuffled = describe_clusters(points[order], labels[order], NAMES)
+    assert shuffled["nearest"] == found["nearest"]
+    assert shuffled["silhouette"] == pytest.approx(found["silhouette"], abs=1e-6)
+    assert np.array(shuffled["distances"]) == pytest.approx(np.array(found["distances"]))
 
 
 def test_the_histograms_count_every_pair_once(found: dict[str, Any]) -> None:
@@ -104,28 +94,12 @@ def test_the_histograms_count_every_pair_once(found: dict[str, Any]) -> None:
     assert histogram["edges"][0] == 0.0
 
 
-def test_the_order_of_the_points_changes_nothing(
-    points: Any, labels: Any, found: dict[str, Any]
-) -> None:
-    order = np.random.default_rng(5).permutation(len(points))
-    shuffled = describe_clusters(points[order], labels[order], NAMES)
-    assert shuffled["nearest"] == found["nearest"]
-    assert shuffled["silhouette"] == pytest.approx(found["silhouette"], abs=1e-6)
-    assert np.array(shuffled["distances"]) == pytest.approx(np.array(found["distances"]))
-
-
-def test_maps_keep_the_clusters_apart_and_are_the_same_for_the_same_seed(
-    points: Any, labels: Any
-) -> None:
-    maps = embed(points, 41)
-    again = embed(points, 41)
+def test_maps_keep_clusters_apart_and_go_by_the_seed(points: Any, labels: Any) -> None:
+    maps, again = embed(points, 41), embed(points, 41)
     for kind in ("tsne", "pca"):
         assert maps[kind].shape == (3 * PER_TASK, 2)
         assert np.isfinite(maps[kind]).all()
         assert np.array_equal(maps[kind], again[kind])
     assert silhouette_score(maps["pca"], labels) > 0.9
     assert not np.array_equal(maps["tsne"], embed(points, 42)["tsne"])
-
-
-def test_a_handful_of_points_can_be_mapped(points: Any) -> None:
-    assert embed(points[:4], 1)["tsne"].shape == (4, 2)
+    assert embed(points[:4], 1)["tsne"].shape == (4, 2), "a handful of points"

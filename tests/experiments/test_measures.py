@@ -37,42 +37,25 @@ FOUND: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def entry() -> dict[str, Any]:
-    return unit_result(TASK, 1, DEV, TEST, [3, 1], 4, FOUND)
-
-
-def test_accuracies_are_the_shares_of_accepted_first_tokens(entry: dict[str, Any]) -> None:
+def test_a_result_counts_what_was_accepted_copied_repeated_and_echoed() -> None:
+    entry = unit_result(TASK, 1, DEV, TEST, [3, 1], 4, FOUND)
     found = {m: entry[m]["accuracy"] for m in ("baseline", "hypothesis", "regular")}
     assert found == pytest.approx({"baseline": 2 / 3, "hypothesis": 1 / 3, "regular": 2 / 3})
-
-
-def test_layers_stand_in_their_places_and_the_others_are_null(entry: dict[str, Any]) -> None:
-    assert entry["dev_accuracy_by_layer"] == [None, 0.5, None, 0.5]
+    assert entry["dev_accuracy_by_layer"] == [None, 0.5, None, 0.5], "null where none was swept"
     assert entry["dev_copied_by_layer"] == [None, 0.0, None, 0.5]
     assert entry["best_layer"] == 3
-
-
-def test_answers_that_equal_a_dummys_own_are_counted(entry: dict[str, Any]) -> None:
-    assert entry["copied"]["hypothesis"]["accuracy"] == pytest.approx(2 / 3)
+    assert entry["copied"]["hypothesis"]["accuracy"] == pytest.approx(2 / 3), "a dummy's own"
     assert entry["copied"]["regular"]["accuracy"] == 0.0
-
-
-def test_repeated_and_shared_queries_and_echoes_are_counted(entry: dict[str, Any]) -> None:
     assert (entry["n_test"], entry["n_distinct"], entry["n_dev"]) == (3, 2, 2)
-    assert entry["n_dev_queries_in_test"] == 1
-    assert entry["n_echo"] == 1
+    assert (entry["n_dev_queries_in_test"], entry["n_echo"]) == (1, 1)
 
 
 def test_copying_far_more_often_than_regular_learning_is_flagged() -> None:
     many = [one(number, "test", (10,)) for number in range(20)]
-    copied = {
-        "test_own": torch.tensor([[10, 60, 61]] * 20),
-        "test_answers": torch.tensor([[0, 60]] * 20),
-    }
-    assert unit_result(TASK, 1, DEV, many, [1, 3], 4, {**FOUND, **copied})["copies_dummies"]
-    copied["test_answers"] = torch.tensor([[0, 10]] * 20)
-    assert not unit_result(TASK, 1, DEV, many, [1, 3], 4, {**FOUND, **copied})["copies_dummies"]
+    for answer, copies in ((60, True), (10, False)):
+        own, answers = (torch.tensor([row] * 20) for row in ([10, 60, 61], [0, answer]))
+        found = {**FOUND, "test_own": own, "test_answers": answers}
+        assert unit_result(TASK, 1, DEV, many, [1, 3], 4, found)["copies_dummies"] is copies
 
 
 def test_there_is_one_sample_an_answer() -> None:

@@ -1,18 +1,17 @@
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 import icl_vectors as icl
-from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.precision import CrossPrecision
 from icl_vectors.models.load import Model, load_model
 from icl_vectors.runs.files import read_lines
-from tests.families import random_of_family
-from tests.tiny import bytes_tokenizer, load_plain, save_model
+from tests.tiny import bytes_tokenizer, load_plain
 from tests.twins import plain
-from tests.twins.prompts import Prompt, accepted_tokens, dummy_ids, query_ids
+from tests.twins.prompts import Prompt, accepted_tokens, as_twin, dummy_ids, query_ids
 
 DTYPES = ("float32", "bfloat16", "nf4")
 TASKS = ["to_upper", "list_first"]
@@ -20,14 +19,8 @@ N = 6
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    model = random_of_family("llama", hidden_size=64)  # bitsandbytes takes multiples of 64
-    return save_model(tmp_path_factory.mktemp("wide"), model, bytes_tokenizer())
-
-
-@pytest.fixture(scope="module")
-def models(folder: Path) -> dict[str, Model]:
-    return {dtype: load_model(str(folder), dtype=dtype) for dtype in DTYPES}
+def models(wide_folder: Path) -> dict[str, Model]:
+    return {dtype: load_model(str(wide_folder), dtype=dtype) for dtype in DTYPES}
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +49,15 @@ def test_every_precision_gives_to_every_other_on_every_task(crossed: dict[str, A
 
 @pytest.mark.parametrize(("giver", "receiver"), [("float32", "float32"), ("bfloat16", "float32")])
 def test_hits_are_those_of_plain_hooks(
-    crossed: dict[str, Any], folder: Path, run: Path, giver: str, receiver: str
+    crossed: dict[str, Any], wide_folder: Path, run: Path, giver: str, receiver: str
 ) -> None:
     tokenizer = bytes_tokenizer()
-    reads, answers = (load_plain(folder).to(getattr(torch, each)) for each in (giver, receiver))
+    reads, answers = (
+        load_plain(wide_folder).to(getattr(torch, each)) for each in (giver, receiver)
+    )
     for task in TASKS:
-        cell = next(
-            one
-            for one in crossed["cells"]
-            if (one["giver"], one["receiver"], one["task"]) == (giver, receiver, task)
-        )
+        named = {"giver": giver, "receiver": receiver, "task": task}
+        (cell,) = [one for one in crossed["cells"] if one.items() >= named.items()]
         hits = 0
         for prompt in twins_of(run, task):
             theta = plain.theta(reads, dummy_ids(tokenizer, prompt))[cell["layer"]]
@@ -76,21 +68,11 @@ def test_hits_are_those_of_plain_hooks(
 
 
 def twins_of(run: Path, task: str) -> list[Prompt]:
-    return [
-        Prompt(
-            demonstrations=line["demonstrations"],
-            query=line["query"],
-            answers=line["answers"],
-            dummies=line["dummies"],
-        )
-        for line in read_lines(run / "prompts.jsonl")
-        if (line["task"], line["split"]) == (task, "test")
-    ]
+    lines = [SimpleNamespace(**line) for line in read_lines(run / "prompts.jsonl")]
+    return [as_twin(one) for one in lines if (one.task, one.split) == (task, "test")]
 
 
-def test_theta_of_another_precision_differs_but_points_the_same_way(
-    models: dict[str, Model], run: Path
-) -> None:
+def test_theta_in_nf4_differs_but_points_the_same_way(models: dict[str, Model], run: Path) -> None:
     cross = CrossPrecision(run)
     for dtype in ("float32", "nf4"):
         cross.read_thetas(models[dtype])
@@ -101,5 +83,5 @@ def test_theta_of_another_precision_differs_but_points_the_same_way(
 
 
 def test_another_model_is_refused(run: Path, llama: Model) -> None:
-    with pytest.raises(IclVectorsError, match="expected the same checkpoint in another dtype"):
+    with pytest.raises(icl.IclVectorsError, match="expected the same checkpoint in another dtype"):
         CrossPrecision(run).read_thetas(llama)

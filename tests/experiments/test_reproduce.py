@@ -1,4 +1,3 @@
-import json
 import shutil
 from html import unescape
 from pathlib import Path
@@ -9,22 +8,19 @@ import pytest
 import torch
 
 import icl_vectors as icl
-from icl_vectors.engine.results import Results
-from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.reproduce import Reproduce, ReproduceConfig
 from icl_vectors.models.load import Model
 from icl_vectors.observer import Observer
 from icl_vectors.report.write import sections_of, write_report
 from icl_vectors.runs.files import read_lines
-from icl_vectors.runs.folder import read_records
+from icl_vectors.runs.folder import read_json, read_records
 from icl_vectors.runs.reading import read_run
-from icl_vectors.tasks.task import Task
 from tests.experiments.compare import files_without_times
 from tests.listener import Listener
 
 TASKS = "next_letter,to_upper,list_last"  # of the paper's pairs only next_letter:to_upper
 SMALL: dict[str, Any] = {"test": 3, "dev": 3}
-MINE = Task.from_pairs("mine", {f"w{i}": f"v{i}" for i in range(12)})
+MINE = icl.Task.from_pairs("mine", {f"w{i}": f"v{i}" for i in range(12)})
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +36,7 @@ def reproduce_small(model: Model, output: Path, observer: Observer, tasks: Any =
 
 
 def results(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "results.json").read_text("utf-8"))
-    return found
+    return read_json(folder / "results.json")
 
 
 def steps(listener: Listener) -> list[str]:
@@ -49,39 +44,29 @@ def steps(listener: Listener) -> list[str]:
 
 
 def test_one_folder_holds_all_experiments(folder: Path) -> None:
-    found = results(folder)
+    found, names = results(folder), TASKS.split(",")
     assert set(found) >= {"schema", "model", "dtype", "n_layers", "tasks", "summary"}
-    assert [entry["task"] for entry in found["tasks"]] == TASKS.split(",")
-    assert found["cluster"]["tasks"] == TASKS.split(",")
+    assert [entry["task"] for entry in found["tasks"]] == names
+    assert found["cluster"]["tasks"] == names
     assert len(found["cluster"]["silhouette_by_layer"]) == found["n_layers"]
-    assert {one["task"] for one in found["vocabulary"]} == set(TASKS.split(","))
-    run = json.loads((folder / "run.json").read_text("utf-8"))
-    assert set(run["experiments"]) == {"sweep", "cluster", "conflict", "vocabulary"}
-    assert all("finished" in entry for entry in run["experiments"].values())
+    assert {one["task"] for one in found["vocabulary"]} == set(names)
     assert len(list((folder / "vectors").iterdir())) == 3
-
-
-def test_conflicts_are_those_of_the_papers_pairs_whose_tasks_are_chosen(folder: Path) -> None:
-    pairs = [(pair["a"], pair["b"]) for pair in results(folder)["conflict"]]
-    assert pairs == [("next_letter", "to_upper")]
+    (pair,) = found["conflict"]  # of the paper's pairs whose tasks are chosen
+    assert (pair["a"], pair["b"]) == ("next_letter", "to_upper")
+    best = {entry["task"]: entry["best_layer"] for entry in found["tasks"]}
+    assert pair["layer"] == best["to_upper"], "of the one sweep"
+    kinds = [r["experiment"] for r in read_records(folder) if r["event"] == "done"]
+    assert kinds == ["sweep"] * 3 + ["cluster"] * 3 + ["conflict"] + ["vocabulary"] * 3
 
 
 def test_shots_are_five_in_the_sweep_and_four_in_the_other_experiments(folder: Path) -> None:
-    run = json.loads((folder / "run.json").read_text("utf-8"))["experiments"]
+    run = read_json(folder / "run.json")["experiments"]
+    assert all("finished" in entry for entry in run.values())
     shots = {name: run[name]["configuration"].get("shots") for name in run}
     assert shots == {"sweep": 5, "cluster": 4, "conflict": 4, "vocabulary": None}
     lines = read_lines(folder / "prompts.jsonl")
     assert {len(one["demonstrations"]) for one in lines if ":" not in one["task"]} == {5}
     assert {len(one["demonstrations"]) for one in lines if ":" in one["task"]} == {4}
-
-
-def test_the_layers_are_those_of_the_one_sweep(folder: Path) -> None:
-    found = results(folder)
-    best = {entry["task"]: entry["best_layer"] for entry in found["tasks"]}
-    assert [pair["layer"] == best[pair["b"]] for pair in found["conflict"]] == [True]
-    records = [r for r in read_records(folder) if r["event"] == "done"]
-    kinds = [record["experiment"] for record in records]
-    assert kinds == ["sweep"] * 3 + ["cluster"] * 3 + ["conflict"] + ["vocabulary"] * 3
 
 
 def test_again_nothing_is_run_and_nothing_changes(llama: Model, folder: Path) -> None:
@@ -94,7 +79,7 @@ def test_again_nothing_is_run_and_nothing_changes(llama: Model, folder: Path) ->
 
 
 @pytest.mark.parametrize("stop_at", ["2/4 cluster", "4/4 vocabulary"])
-def test_an_interrupted_run_goes_on_to_the_results_of_an_unbroken_one(
+def test_an_interrupted_run_goes_on(
     llama: Model, folder: Path, tmp_path: Path, stop_at: str
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
@@ -111,22 +96,20 @@ def test_a_single_task_has_no_map_and_no_pair(llama: Model, tmp_path: Path) -> N
 
 
 def test_tasks_too_short_are_refused_before_anything_is_run(llama: Model, tmp_path: Path) -> None:
-    short = Task.from_pairs("short", {f"w{i}": "v" for i in range(7)})
-    with pytest.raises(IclVectorsError, match="short has 7"):
+    short = icl.Task.from_pairs("short", {f"w{i}": "v" for i in range(7)})
+    with pytest.raises(icl.IclVectorsError, match="short has 7"):
         reproduce_small(llama, tmp_path / "run", Listener(), tasks=[MINE, short])
     assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture(scope="module")
-def of_seeds(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Results:
+def of_seeds(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> icl.Results:
     folder = tmp_path_factory.mktemp("seeds") / "run"
-    found: Results = icl.reproduce(llama, TASKS, seeds="41,42", output=folder, **SMALL)
+    found: icl.Results = icl.reproduce(llama, TASKS, seeds="41,42", output=folder, **SMALL)
     return found
 
 
-def test_several_seeds_are_a_run_each_in_one_frame(
-    of_seeds: Results, folder: Path, llama: Model
-) -> None:
+def test_several_seeds_are_a_run_each(of_seeds: icl.Results, folder: Path, llama: Model) -> None:
     assert of_seeds.folder is not None
     assert {one.name for one in of_seeds.folder.iterdir()} == {"seed41", "seed42"}
     for name in ("samples.jsonl", "prompts.jsonl", "cluster.csv"):
@@ -138,12 +121,11 @@ def test_several_seeds_are_a_run_each_in_one_frame(
     other = frame[frame["seed"] == 42].reset_index(drop=True)
     assert other.equals(own.to_pandas().reset_index(drop=True))
     assert {*of_seeds.vectors} == {(task, seed) for task in TASKS.split(",") for seed in (41, 42)}
-    assert torch.equal(
-        of_seeds.vectors["to_upper", 42].vectors, own.vectors["to_upper", 42].vectors
-    )
+    vectors = (run.vectors["to_upper", 42].vectors for run in (of_seeds, own))
+    assert torch.equal(next(vectors), next(vectors))
 
 
-def test_the_same_command_again_resumes_every_seed(of_seeds: Results, llama: Model) -> None:
+def test_the_same_command_again_resumes_every_seed(of_seeds: icl.Results, llama: Model) -> None:
     folder = of_seeds.folder
     assert folder is not None
     before = files_without_times(folder / "seed42")
@@ -153,7 +135,8 @@ def test_the_same_command_again_resumes_every_seed(of_seeds: Results, llama: Mod
     assert files_without_times(folder / "seed42") == before
 
 
-def test_every_claim_has_its_value_over_the_seeds(of_seeds: Results) -> None:
+@pytest.mark.usefixtures("drawn_once")
+def test_every_claim_has_its_value_over_the_seeds(of_seeds: icl.Results) -> None:
     assert of_seeds.folder is not None
     page = write_report([of_seeds.folder])
     text = page.read_text("utf-8")

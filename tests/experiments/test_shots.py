@@ -1,6 +1,6 @@
 """`shots` beside the sweep that it is made of, and where it appears by being there."""
 
-import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,20 +8,19 @@ import pytest
 
 import icl_vectors as icl
 from icl_vectors.discovery import experiment_names
-from icl_vectors.experiments.shots import ShotsConfig, ShotsResult
-from icl_vectors.models.load import Model
+from icl_vectors.experiments.shots import ShotsResult
 from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY
 from icl_vectors.report.shots import theta_needs_fewer
 from icl_vectors.report.write import write_report
 from icl_vectors.runs.files import read_lines
-from tests.listener import Listener
+from tests.experiments.conftest import Finished
 from tests.report.folders import share
 
 SMALL: dict[str, Any] = {"dev": 3, "test": 4}
 TASKS = "to_upper,list_first"
 
 
-def test_at_each_number_it_is_the_sweep_with_so_many_shots(llama: Model) -> None:
+def test_at_each_number_it_is_the_sweep_with_so_many_shots(llama: icl.Model) -> None:
     found = icl.shots(llama, TASKS, shots="0,3", **SMALL)
     by_unit = {(one["task"], one["shots"]): one for one in found.data["shots"]}
     assert list(by_unit) == [(t, n) for t in TASKS.split(",") for n in (0, 3)]
@@ -35,28 +34,16 @@ def test_at_each_number_it_is_the_sweep_with_so_many_shots(llama: Model) -> None
     assert "shots of" in repr(found) and "hypothesis" in str(found)
 
 
-def test_an_interrupted_run_goes_on_to_the_same_results(llama: Model, tmp_path: Path) -> None:
-    asked: dict[str, Any] = {"shots": "0,2", **SMALL}
-    unbroken = icl.shots(llama, TASKS, output=tmp_path / "one", **asked)
-    with pytest.raises(KeyboardInterrupt):
-        icl.shots(llama, TASKS, output=tmp_path / "two", observer=Listener(2), **asked)
-    again = icl.shots(llama, TASKS, output=tmp_path / "two", **asked)
-    assert again.data == unbroken.data
-    samples = read_lines(tmp_path / "two" / "samples.jsonl")
-    assert sorted(map(json.dumps, samples)) == sorted(
-        map(json.dumps, read_lines(tmp_path / "one" / "samples.jsonl"))
-    )
-    asked_for = {line["id"] for line in read_lines(tmp_path / "two" / "prompts.jsonl")}
-    assert {sample["id"] for sample in samples} == asked_for
-
-
-def test_it_appears_in_the_report_by_being_there(llama: Model, tmp_path: Path) -> None:
-    icl.shots(llama, TASKS, shots="0,2", output=tmp_path, **SMALL)
-    page = write_report([tmp_path]).read_text("utf-8")
+@pytest.mark.usefixtures("drawn_once")
+def test_it_appears_in_the_report_by_being_there(finished: Finished, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(finished("shots"), tmp_path / "run"))
+    page = write_report([folder]).read_text("utf-8")
     assert "Against the number of demonstrations" in page
     assert "θ needs fewer demonstrations" in page and "θ carries the task" not in page
-    assert (tmp_path / "figures" / "shots_of_theta.svg").is_file()
+    assert (folder / "figures" / "shots_of_theta.svg").is_file()
     assert "shots" in experiment_names() and "shots" in dir(icl)
+    asked = {line["id"] for line in read_lines(folder / "prompts.jsonl")}
+    assert {line["id"] for line in read_lines(folder / "samples.jsonl")} == asked
 
 
 def entries(fewest_theta: int, fewest_regular: int, tasks: int = 4) -> list[ShotsResult]:
@@ -81,12 +68,3 @@ def test_the_claim_goes_by_the_fewest_demonstrations() -> None:
     mixed = [*entries(2, 4, tasks=1), *(one for one in entries(4, 4) if one.task != "task0")]
     assert theta_needs_fewer(mixed).verdict == WEAKLY
     assert theta_needs_fewer(entries(2, 4, tasks=2)).verdict == UNTESTED
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [({"shots": "1,x"}, "expected numbers of demonstrations"), ({"shots": "30"}, "lower --shots")],
-)
-def test_wrong_numbers_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(icl.IclVectorsError, match=message):
-        ShotsConfig.make("to_upper", **options)

@@ -9,89 +9,84 @@ import torch
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.engine.results import Results
-from icl_vectors.errors import IclVectorsError
 from icl_vectors.models.load import Model
 from icl_vectors.prompts.sampling import sample_prompts
 from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import read_json
 from icl_vectors.scoring import over_seeds
-from icl_vectors.tasks.task import Task
 from tests.benchmarks.random_model import word
-from tests.experiments.compare import files_without_times
+from tests.experiments.compare import files_without_times, same_but_for_vectors
+from tests.experiments.conftest import Finished
 from tests.tiny import HIDDEN, N_LAYERS, Tiny
 from tests.twins import plain
 from tests.twins import prompts as twin
 
-WORDS = Task.from_pairs(
-    "words",
-    {
-        (word(i) if i % 3 else f"{word(i)}_{word(i + 1)}"): (word(i % 5), word(i + 40))
-        for i in range(30)
-    },
-)
+INPUTS = [word(i) if i % 3 else f"{word(i)}_{word(i + 1)}" for i in range(30)]
+WORDS = icl.Task.from_pairs("words", {x: (word(i % 5), word(i + 40)) for i, x in enumerate(INPUTS)})
 SMALL: dict[str, Any] = {"dev": 6, "test": 7, "shots": 3}
 
 
-def sweep(model: Model, tasks: Any = (WORDS,), **options: Any) -> Results:
+def sweep(model: Model, tasks: Any = (WORDS,), **options: Any) -> icl.Results:
     return icl.sweep(model, tasks, **{**SMALL, **options})
 
 
-def as_twin(prompt: Any) -> twin.Prompt:
-    return twin.Prompt(
-        demonstrations=[list(pair) for pair in prompt.demonstrations],
-        query=prompt.query,
-        answers=list(prompt.answers),
-        dummies=list(prompt.dummies),
-    )
+@pytest.fixture(scope="module")
+def swept(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of each family's tiny model; no test may change it."""
+    found = sweep(tiny.model, output=tmp_path_factory.mktemp("swept") / tiny.family)
+    assert found.folder is not None
+    return found.folder
 
 
-def test_a_sweep_gives_what_plain_pytorch_gives(tiny: Tiny, tmp_path: Path) -> None:
-    found = sweep(tiny.model, output=tmp_path)
+def test_a_sweep_gives_what_plain_pytorch_gives(tiny: Tiny, swept: Path) -> None:
     prompts = sample_prompts(WORDS, dev=6, test=7, shots=3)
-    dev, test = ([as_twin(prompt) for prompt in part] for part in prompts)
+    dev, test = ([twin.as_twin(prompt) for prompt in part] for part in prompts)
     expected = plain.run(tiny.plain, tiny.tokenizer, dev, test)
-    (entry,) = found.data["tasks"]
+    (entry,) = read_json(swept / "results.json")["tasks"]
     accuracies = {method: entry[method]["accuracy"] for method in expected["accuracy"]}
     assert accuracies == pytest.approx(expected["accuracy"])
     assert entry["dev_accuracy_by_layer"] == pytest.approx(expected["dev_accuracy"])
     assert entry["best_layer"] == expected["best_layer"]
-    theta = icl.TaskVector.load(tmp_path / "vectors" / "words.seed41.safetensors")
+    theta = icl.TaskVector.load(swept / "vectors" / "words.seed41.safetensors")
     assert theta.vectors.shape == (N_LAYERS, HIDDEN)
     assert theta.best_layer == expected["best_layer"]
     assert_close(theta.vectors, expected["theta"], rtol=1e-5, atol=1e-5)
-    samples = read_lines(tmp_path / "samples.jsonl")
+    samples = read_lines(swept / "samples.jsonl")
     for method in ("baseline", "hypothesis", "regular"):
         tokens: list[int] = expected[method]
         shown = [s["prediction"] for s in samples if (s["split"], s["method"]) == ("test", method)]
         assert shown == [tiny.tokenizer.decode([token]) for token in tokens]
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 7])
-def test_the_batch_size_changes_no_file(tiny: Tiny, tmp_path: Path, batch_size: int) -> None:
-    sweep(tiny.model, output=tmp_path / "auto")
-    sweep(tiny.model, output=tmp_path / "chosen", batch_size=batch_size)
-    ignored = ("samples.jsonl",)  # rounded log-probabilities may differ in the last place
-    one, other = (files_without_times(tmp_path / name, skip=ignored) for name in ("auto", "chosen"))
-    vectors = [name for name in one if name.endswith(".safetensors")]
-    assert {k: v for k, v in one.items() if k not in vectors} == {
-        k: v for k, v in other.items() if k not in vectors
-    }
-    for name in vectors:
-        thetas = [icl.TaskVector.load(tmp_path / run / name) for run in ("auto", "chosen")]
-        assert_close(thetas[0].vectors, thetas[1].vectors, rtol=1e-5, atol=1e-5)
-    answers = [
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_the_batch_size_changes_no_file(
+    tiny: Tiny, swept: Path, tmp_path: Path, batch_size: int
+) -> None:
+    sweep(tiny.model, output=tmp_path, batch_size=batch_size)
+    assert same_but_for_vectors(swept, tmp_path, "samples.jsonl")
+    one, other = (
+        icl.TaskVector.load(folder / "vectors/words.seed41.safetensors").vectors
+        for folder in (swept, tmp_path)
+    )
+    assert_close(one, other, rtol=1e-5, atol=1e-5)
+    answers = [  # not the rounded log-probabilities, which may differ in the last place
         [(s["id"], s["method"], s["layer"], s["prediction"], s["correct"]) for s in samples]
-        for samples in (read_lines(tmp_path / run / "samples.jsonl") for run in ("auto", "chosen"))
+        for samples in (read_lines(folder / "samples.jsonl") for folder in (swept, tmp_path))
     ]
     assert answers[0] == answers[1]
 
 
-def test_two_runs_give_identical_files_apart_from_times(tiny: Tiny, tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        sweep(tiny.model, output=tmp_path / name, seeds=(41, 42))
-    one, two = (files_without_times(tmp_path / name) for name in ("one", "two"))
-    assert one == two
-    assert len(one) == 7
+def test_two_runs_give_identical_files(tiny: Tiny, swept: Path, tmp_path: Path) -> None:
+    sweep(tiny.model, output=tmp_path)
+    files = files_without_times(tmp_path)
+    assert files == files_without_times(swept)
+    assert len(files) == 6
+
+
+def test_prompts_are_the_same_for_every_model(llama: Model, swept: Path, tmp_path: Path) -> None:
+    sweep(llama, output=tmp_path)
+    files = [folder / "prompts.jsonl" for folder in (swept, tmp_path)]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_a_subset_of_layers_gives_the_values_of_the_full_sweep(llama: Model) -> None:
@@ -108,12 +103,8 @@ def test_results_are_those_of_the_contract(llama: Model, tmp_path: Path) -> None
     results = json.loads((tmp_path / "results.json").read_text("utf-8"))
     assert results == found.data
     assert (results["schema"], results["n_layers"], results["dtype"]) == (1, N_LAYERS, "float32")
-    assert [(e["task"], e["seed"]) for e in results["tasks"]] == [
-        ("list_first", 1),
-        ("list_first", 2),
-        ("to_upper", 1),
-        ("to_upper", 2),
-    ]
+    units = [(entry["task"], entry["seed"]) for entry in results["tasks"]]
+    assert units == [(task, seed) for task in ("list_first", "to_upper") for seed in (1, 2)]
     keys = {"task", "category", "seed", "n_test", "n_distinct", "best_layer"}
     for entry in results["tasks"]:
         assert keys | {"baseline", "hypothesis", "regular", "dev_accuracy_by_layer"} <= set(entry)
@@ -145,27 +136,20 @@ def test_queries_that_repeat_are_counted(llama: Model) -> None:
     assert entry["n_dev_queries_in_test"] == 10
 
 
-def test_accuracies_are_those_of_the_samples(llama: Model, tmp_path: Path) -> None:
-    (entry,) = sweep(llama, "list_last", output=tmp_path, test=20).data["tasks"]
+def test_accuracies_are_those_of_the_samples(finished: Finished) -> None:
     right = defaultdict(list)
-    for sample in read_lines(tmp_path / "samples.jsonl"):
-        key = (sample["split"], sample["method"], sample["layer"])
+    for sample in read_lines(finished("sweep") / "samples.jsonl"):
+        key = (sample["task"], sample["split"], sample["method"], sample["layer"])
         right[key].append(sample["correct"])
-    for method in ("baseline", "hypothesis", "regular"):
-        layer = entry["best_layer"] if method == "hypothesis" else None
-        answers = right[("test", method, layer)]
-        assert len(answers) == 20
-        assert sum(answers) / 20 == pytest.approx(entry[method]["accuracy"])
-    for layer, value in enumerate(entry["dev_accuracy_by_layer"]):
-        answers = right[("dev", "hypothesis", layer)]
-        assert sum(answers) / len(answers) == pytest.approx(value)
-
-
-def test_prompts_are_the_same_for_every_model(llama: Model, tiny: Tiny, tmp_path: Path) -> None:
-    sweep(llama, output=tmp_path / "llama")
-    sweep(tiny.model, output=tmp_path / "other")
-    files = [tmp_path / name / "prompts.jsonl" for name in ("llama", "other")]
-    assert files[0].read_bytes() == files[1].read_bytes()
+    for entry in read_json(finished("sweep") / "results.json")["tasks"]:
+        for method in ("baseline", "hypothesis", "regular"):
+            layer = entry["best_layer"] if method == "hypothesis" else None
+            answers = right[entry["task"], "test", method, layer]
+            assert len(answers) == 6
+            assert sum(answers) / 6 == pytest.approx(entry[method]["accuracy"])
+        for layer, value in enumerate(entry["dev_accuracy_by_layer"]):
+            answers = right[entry["task"], "dev", "hypothesis", layer]
+            assert sum(answers) / len(answers) == pytest.approx(value)
 
 
 def test_a_data_frame_has_one_row_a_figure(llama: Model) -> None:
@@ -181,7 +165,7 @@ def test_a_data_frame_has_one_row_a_figure(llama: Model) -> None:
     assert frame.accuracy.between(0, 1).all()
 
 
-def test_without_an_output_nothing_is_written(
+def test_without_output_is_no_file(
     llama: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -191,39 +175,20 @@ def test_without_an_output_nothing_is_written(
     assert torch.isfinite(found.vectors[("to_upper", 41)].vectors).all()
 
 
-def test_run_json_says_where_the_figures_come_from(llama: Model, tmp_path: Path) -> None:
-    sweep(llama, "to_upper", output=tmp_path)
-    run = json.loads((tmp_path / "run.json").read_text("utf-8"))
+def test_run_json_says_where_the_figures_come_from(llama: Model, finished: Finished) -> None:
+    run = read_json(finished("sweep") / "run.json")
     assert set(run["versions"]) == {"icl_vectors", "python", "torch", "transformers", "nnsight"}
     assert run["model"]["reference"] == llama.reference
     assert run["model"]["fingerprint"] == llama.fingerprint
     entry = run["experiments"]["sweep"]
     assert set(entry) >= {"started", "finished", "seconds", "peak_memory_bytes", "configuration"}
-    assert entry["configuration"]["tasks"] == {"to_upper": icl.load_task("to_upper").fingerprint}
+    tasks = ("list_first", "to_upper", "next_letter")
+    own = {name: icl.load_task(name).fingerprint for name in tasks}
+    assert entry["configuration"]["tasks"] == own
     assert "first token" in entry["configuration"]["comparison"]
-
-
-def test_the_users_mistakes_are_told_before_anything_is_written(
-    llama: Model, tmp_path: Path
-) -> None:
-    wrong: list[tuple[dict[str, Any], str]] = [
-        ({"tasks": "list_frist"}, "Did you mean list_first"),
-        ({"tasks": []}, "expected at least one task"),
-        ({"test": 0}, "--test 0: expected 1 or more"),
-        ({"dev": -1}, "--dev -1: expected 1 or more"),
-        ({"dummies": 0}, "--dummies 0: expected 1 or more"),
-        ({"shots": -1}, "--shots -1: expected 0 or more"),
-        ({"batch_size": 0}, "--batch-size 0"),
-        ({"layers": "4"}, "within 0 to 3"),
-        ({"template": "{input}"}, "expected {output} exactly once"),
-        ({"shots": 30, "tasks": "to_upper"}, "to_upper has 26"),
-        ({"tasks": [WORDS, Task.from_pairs("words", {"a": "b"})]}, "two tasks are named 'words'"),
-    ]
-    for options, message in wrong:
-        with pytest.raises(IclVectorsError) as raised:
-            sweep(llama, **{"tasks": "to_upper", **options}, output=tmp_path / "run")
-        assert message in str(raised.value)
-        assert not (tmp_path / "run").exists()
+    written = read_json(finished("written") / "run.json")["experiments"]["sweep"]["configuration"]
+    assert written["answer"] == "generate"
+    assert "equals an accepted one" in written["comparison"]
 
 
 def test_no_shots_at_all_can_be_swept(llama: Model) -> None:

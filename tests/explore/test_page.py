@@ -112,9 +112,7 @@ def saved(page: Any, kind: str) -> bytes:
 
 
 @pytest.mark.skipif(find_spec("gguf") is None, reason="needs the embedded model")
-def test_capitals_are_answered_at_the_middle_blocks_alone(
-    serve: Serve, page: Any, tmp_path: Path
-) -> None:
+def test_capitals_are_answered_in_the_middle(serve: Serve, page: Any, tmp_path: Path) -> None:
     page.goto(serve())
     page.wait_for_selector("#prompt mark")
     assert page.inner_text("#prompt mark") == "→"
@@ -158,9 +156,7 @@ def test_capitals_are_answered_at_the_middle_blocks_alone(
     assert "in A's prompt" in page.inner_text("#table thead")
 
 
-def test_whatever_is_typed_is_shown_and_complained_of_in_one_line(
-    serve: Serve, page: Any, llama_folder: Path
-) -> None:
+def test_whatever_is_typed_is_shown(serve: Serve, page: Any, llama_folder: Path) -> None:
     page.goto(serve("--model", str(llama_folder)))
     page.wait_for_selector("#prompt mark")
     page.fill("#queries textarea", f"{IN_ONE_LINE}\nb\nb")  # a repeated one counts once
@@ -189,9 +185,7 @@ def test_whatever_is_typed_is_shown_and_complained_of_in_one_line(
         page.wait_for_selector("#table button", state="detached")  # no answer to something else
 
 
-def test_two_windows_take_turns_on_one_model(
-    serve: Serve, browser: Any, llama_folder: Path
-) -> None:
+def test_two_windows_take_turns(serve: Serve, browser: Any, llama_folder: Path) -> None:
     address = serve("--model", str(llama_folder))
     windows = [browser.new_page() for _ in range(2)]
     for window, queries in zip(windows, ("a\nb", "c\nd\ne"), strict=True):

@@ -44,10 +44,7 @@ def write(model: Model) -> dict[str, Any]:
     batches = make_batches(test, 2, model.way, with_query=False)
     whole, alone = (
         [whole_prompts(part, model.way) for part in (rows[:2], rows[2:])]
-        for rows in (
-            [one.shared + one.suffixes[0] for one in test],
-            [one.alone for one in test],
-        )
+        for rows in ([one.shared + one.suffixes[0] for one in test], [one.alone for one in test])
     )
     return run_answers(model, batches, whole, alone, 1, 5, (7,))
 

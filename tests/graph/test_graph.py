@@ -72,9 +72,7 @@ def test_the_workload_tells_layers_and_methods_apart(case: Case) -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 25])
-def test_the_session_gives_the_theta_and_the_answers_of_plain_pytorch(
-    case: Case, batch_size: int
-) -> None:
+def test_the_session_gives_what_plain_pytorch_gives(case: Case, batch_size: int) -> None:
     found = run(case, batch_size)
     assert found["dev_swept"].T.tolist() == case.expected["dev_hypothesis"]
     assert found["best"] == case.expected["best_layer"]
@@ -123,9 +121,7 @@ def test_log_probabilities_of_the_accepted_answer_are_those_of_plain_pytorch(cas
 
 
 @pytest.mark.parametrize("layers", [[0], [3], [1, 3], [3, 0, 2]])
-def test_a_subset_of_layers_gives_the_columns_of_the_full_sweep(
-    case: Case, layers: list[int]
-) -> None:
+def test_some_layers_give_the_columns_of_all(case: Case, layers: list[int]) -> None:
     found = run(case, 4, layers)
     expected = [case.expected["dev_hypothesis"][layer] for layer in sorted(layers)]
     assert found["dev_swept"].T.tolist() == expected

@@ -49,9 +49,7 @@ def until(rows: list[list[int]], ends: tuple[int, ...]) -> list[list[int]]:
 
 
 @pytest.mark.parametrize(("size", "layer"), [(1, 2), (6, 0), (6, 3)])
-def test_answers_are_those_of_transformers_generate_with_hooks(
-    tiny: Tiny, size: int, layer: int
-) -> None:
+def test_answers_are_those_of_generate_with_hooks(tiny: Tiny, size: int, layer: int) -> None:
     prompts = encoded(tiny)
     assert len({len(prompt.alone) for prompt in prompts}) > 2  # some rows are padded
     found = run(tiny, size, layer)

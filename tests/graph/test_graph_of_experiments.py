@@ -140,9 +140,7 @@ def conflict(case: Case, layer: int, batch_size: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("batch_size", [2, 5])
-def test_theta_at_one_layer_is_that_of_all_layers_and_of_plain_pytorch(
-    case: Case, batch_size: int
-) -> None:
+def test_theta_at_one_layer_is_that_of_plain_pytorch(case: Case, batch_size: int) -> None:
     given = batches(case, encode(case, case.of_b), batch_size, False)
     expected = thetas_of_plain(case, case.of_b)  # (prompt, layer, hidden)
     whole = run_many_thetas(case.tiny.model, given, None)

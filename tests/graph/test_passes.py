@@ -117,9 +117,7 @@ def test_blocks_that_give_tuples_are_told_from_those_that_give_tensors(tiny: Tin
 
 
 @pytest.mark.parametrize("layer", range(N_LAYERS))
-def test_a_whole_prompt_keeps_its_logits_when_its_own_state_is_put_back(
-    tiny: Tiny, layer: int
-) -> None:
+def test_a_prompt_s_own_state_put_back_changes_nothing(tiny: Tiny, layer: int) -> None:
     ids = query_ids(tiny.tokenizer, PROMPTS[0])
     inputs = whole_prompts([ids], tiny.model.way)
     own = plain.states(tiny.plain, ids)

@@ -81,26 +81,20 @@ def assert_alike(one: Any, other: Any) -> None:
         assert one == (pytest.approx(other, abs=1e-3) if isinstance(one, float) else other)
 
 
-def test_every_experiment_gives_the_same_on_both_paths(
-    both: tuple[Model, Model], tmp_path: Path
-) -> None:
+def test_experiments_are_the_same_on_both_paths(both: tuple[Model, Model], tmp_path: Path) -> None:
     cached, whole = (everything(model, tmp_path / model.way.name) for model in both)
     for name, found in cached.items():
         assert_alike(found, whole[name])
 
 
-def test_methods_that_look_into_attention_are_refused_on_the_whole_path(
-    both: tuple[Model, Model], tmp_path: Path
-) -> None:
+def test_methods_that_look_into_attention_fail(both: tuple[Model, Model], tmp_path: Path) -> None:
     asked: dict[str, Any] = {"methods": "function", "dev": 2, "test": 2}
     with pytest.raises(icl.IclVectorsError, match="use methods that read whole states"):
         icl.compare(both[1], ["to_upper"], output=tmp_path / "run", **asked)
 
 
 @pytest.mark.parametrize("name", STATES.split(","))
-def test_the_cost_of_a_method_is_what_the_blocks_really_see(
-    both: tuple[Model, Model], name: str
-) -> None:
+def test_a_method_s_cost_is_what_blocks_see(both: tuple[Model, Model], name: str) -> None:
     method, form = METHODS[name], Template()
     prompts = sample_prompts(
         icl.load_task("country_capital"), seed=1, dev=5, test=4, shots=3, dummies=2
@@ -129,9 +123,7 @@ def test_every_experiment_runs_on_a_hybrid_and_a_wrapper(opened: Model, tmp_path
 
 
 @pytest.mark.parametrize("mode", ["replace", "add"])
-def test_answers_of_several_tokens_are_those_of_plain_hooks(
-    opened: Model, folder: Path, mode: Any
-) -> None:
+def test_written_answers_are_those_of_plain_hooks(opened: Model, folder: Path, mode: Any) -> None:
     by_hand, tokenizer = load_plain(folder), opened.tokenizer
     rows = [token_ids(tokenizer, f"{query}→") for query in QUERIES]
     assert len({len(row) for row in rows}) > 1

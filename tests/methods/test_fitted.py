@@ -21,13 +21,11 @@ from icl_vectors.methods.learned import LEARNED, OPTIONS
 from icl_vectors.methods.linear import LINEAR
 from icl_vectors.methods.prepare import taught
 from icl_vectors.methods.session import run_method
-from icl_vectors.models.load import Model
 from icl_vectors.prompts.sampling import sample_prompts
 from icl_vectors.report.compare.gap import gap_lines
 from icl_vectors.runs.files import read_lines
 from icl_vectors.runs.folder import read_json
 from icl_vectors.scoring import exact_mcnemar
-from icl_vectors.tasks.task import load_task
 from tests.experiments.compare import files_without_times
 from tests.method_batches import batches_of
 from tests.method_twins import DEV, TEST, encode
@@ -42,7 +40,7 @@ CLOSE: dict[str, Any] = {"rtol": 2e-4, "atol": 2e-4}
 
 
 @pytest.fixture(scope="module")
-def folder(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(llama: icl.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fitted") / "run"
     compare(llama, TASKS, output=path, layers="1,3", **FITTED)
     return path
@@ -53,7 +51,7 @@ def data(folder: Path) -> dict[str, Any]:
     return read_json(folder / "results.json")
 
 
-def learned(model: Model, tiny: Tiny, size: int = 2) -> dict[str, Any]:
+def learned(model: icl.Model, tiny: Tiny, size: int = 2) -> dict[str, Any]:
     batches = batches_of(model, LEARNED, encode(tiny, DEV), encode(tiny, TEST), size=size)
     return run_method(model, LEARNED, {}, batches, LEARNED.candidates([1, 3], {}), [variant()])
 
@@ -80,7 +78,7 @@ def test_it_is_the_same_on_whole_prompts_and_in_other_batches_and_again(tiny: Ti
 
 
 def test_what_is_trained_on_is_never_asked_on_test() -> None:
-    task = load_task("to_upper")  # of 26 inputs
+    task = icl.load_task("to_upper")  # of 26 inputs
     dev, test = sample_prompts(task, dev=10, test=20)
     found = taught(dev[:5], dev[5:], test)
     tested = {one.query for one in test}
@@ -95,7 +93,7 @@ def test_what_is_trained_on_is_never_asked_on_test() -> None:
 
 
 def test_a_pair_that_test_asks_is_not_trained_on_the_other_way_round_either() -> None:
-    task = load_task("letter_case_both")
+    task = icl.load_task("letter_case_both")
     dev, test = sample_prompts(task, dev=10, test=12)
     found = taught(dev[:5], dev[5:], test)
     pairs = {frozenset((one.query, answer)) for one in found for answer in one.answers}
@@ -103,7 +101,7 @@ def test_a_pair_that_test_asks_is_not_trained_on_the_other_way_round_either() ->
 
 
 def test_a_task_that_leaves_nothing_to_train_on_is_refused_first(
-    llama: Model, tmp_path: Path
+    llama: icl.Model, tmp_path: Path
 ) -> None:
     with pytest.raises(IclVectorsError, match="task to_upper: expected inputs to train on"):
         compare(llama, ["antonyms", "to_upper"], "learned", dev=4, test=26, output=tmp_path / "a")
@@ -112,18 +110,18 @@ def test_a_task_that_leaves_nothing_to_train_on_is_refused_first(
     assert not (tmp_path / "a").exists()
 
 
-def test_a_server_is_not_asked_for_gradients(llama: Model, tmp_path: Path) -> None:
+def test_a_server_is_not_asked_for_gradients(llama: icl.Model, tmp_path: Path) -> None:
     there = replace(llama, host="http://127.0.0.1:9")
     told = "learned': expected a model on this machine, found one on http://127.0.0.1:9"
     with pytest.raises(IclVectorsError, match=told) as refused:
         compare(there, TASKS, "state,learned", output=tmp_path / "run")
     assert "\n" not in str(refused.value) and not (tmp_path / "run").exists()
     with pytest.raises(IclVectorsError, match=told):
-        icl.extract(there, load_task("antonyms"), method="learned", prompts=4)
+        icl.extract(there, icl.load_task("antonyms"), method="learned", prompts=4)
 
 
 @contextmanager
-def without_gradients(model: Model, change: Any) -> Iterator[None]:
+def without_gradients(model: icl.Model, change: Any) -> Iterator[None]:
     handle = model.nnsight._module.get_submodule(model.architecture.blocks[-1])
     removable = handle.register_forward_hook(change)
     try:
@@ -132,7 +130,7 @@ def without_gradients(model: Model, change: Any) -> Iterator[None]:
         removable.remove()
 
 
-def test_a_family_without_gradients_is_refused_in_a_line(llama: Model, tmp_path: Path) -> None:
+def test_a_family_without_gradients_is_refused_in_a_line(llama: icl.Model, tmp_path: Path) -> None:
     def cut(module: nn.Module, given: Any, output: Any) -> Any:
         return output.detach() if torch.is_tensor(output) else (output[0].detach(), *output[1:])
 
@@ -146,7 +144,7 @@ def test_all_leaves_out_what_is_fitted() -> None:
     assert not {"learned", "linear"} & set(config.methods)
 
 
-def test_the_shuffled_control_is_trained_towards_answers_of_others(llama: Model) -> None:
+def test_the_shuffled_control_is_trained_towards_answers_of_others(llama: icl.Model) -> None:
     config = CompareConfig.make(["antonyms"], "learned", dev=8, test=4)
     own = TaskPrompts.make(llama, config, config.tasks[0])
     [sound], [wrong] = (
@@ -191,9 +189,7 @@ def test_the_gap_is_told_by_the_tasks_means(data: dict[str, Any]) -> None:
     assert f"{left:+.2f} left to regular ({rest} single vector's)" in line
 
 
-def test_a_run_broken_in_training_ends_with_the_same_files(
-    llama: Model, folder: Path, tmp_path: Path
-) -> None:
+def test_a_run_broken_in_training_goes_on(llama: icl.Model, folder: Path, tmp_path: Path) -> None:
     broken = tmp_path / "run"
     shutil.copytree(folder, broken)
     lines = (folder / "records.jsonl").read_text("utf-8").splitlines(keepends=True)

@@ -15,12 +15,7 @@ from icl_vectors.methods.cost import BACKWARD, cost_of_ranking, tokens_of
 from icl_vectors.methods.icv import STRENGTHS
 from icl_vectors.methods.learned import OPTIONS
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
-from icl_vectors.methods.prepare import (
-    Contexts,
-    method_batches,
-    shuffled,
-    split_dev,
-)
+from icl_vectors.methods.prepare import Contexts, method_batches, shuffled, split_dev
 from icl_vectors.methods.registry import METHODS
 from icl_vectors.methods.session import Batches, run_method, run_ranking
 from icl_vectors.prompts.encoding import encode_prompt

@@ -13,8 +13,6 @@ from torch.testing import assert_close
 import icl_vectors as icl
 from icl_vectors.methods import registry
 from icl_vectors.methods.state import STATE
-from icl_vectors.models.load import Model
-from icl_vectors.tasks.task import load_task
 
 FILE = Path(__file__).parents[2] / "experiments" / "examples" / "own_method.py"
 
@@ -25,7 +23,7 @@ def first_dummy() -> Iterator[icl.Method]:
     del registry.METHODS["first-dummy"]
 
 
-def test_it_is_compared_like_any_other(llama: Model, first_dummy: icl.Method) -> None:
+def test_it_is_compared_like_any_other(llama: icl.Model, first_dummy: icl.Method) -> None:
     asked: dict[str, Any] = {"dev": 3, "test": 4, "controls": "random"}
     data = icl.compare(llama, ["to_upper"], "state,first-dummy", **asked).data
     methods = [one["method"] for one in data["compare"]]
@@ -38,10 +36,8 @@ def test_it_is_compared_like_any_other(llama: Model, first_dummy: icl.Method) ->
     }  # with one dummy the two are the same
 
 
-def test_its_vectors_are_kept_and_applied(
-    llama: Model, first_dummy: icl.Method, tmp_path: Path
-) -> None:
-    demos, dummies = load_task("to_upper").pairs[:3], ["x", "y"]
+def test_its_vectors_are_applied(llama: icl.Model, first_dummy: icl.Method, tmp_path: Path) -> None:
+    demos, dummies = icl.load_task("to_upper").pairs[:3], ["x", "y"]
     pairs = {pair[0]: pair[1][0] for pair in demos}
     own = icl.extract(llama, pairs, dummies, method="first-dummy")
     assert_close(own.vectors, icl.extract(llama, pairs, dummies[:1]).vectors, rtol=1e-5, atol=1e-5)
@@ -50,15 +46,13 @@ def test_its_vectors_are_kept_and_applied(
     assert icl.apply(llama, again, ["z"], layer=2) == icl.apply(llama, own, ["z"], layer=2)
 
 
-def test_a_vector_of_a_method_that_is_not_registered_is_not_applied(llama: Model) -> None:
+def test_a_vector_of_a_method_that_is_not_registered_is_not_applied(llama: icl.Model) -> None:
     theta = icl.extract(llama, {"a": "A", "b": "B"}, ["c"])
     with pytest.raises(icl.IclVectorsError, match="unknown method 'gone'"):
         icl.apply(llama, replace(theta, method="gone"), ["z"], layer=2)
 
 
-def test_an_installed_package_adds_methods_by_an_entry_point(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_package_adds_methods_by_an_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("of-a-plug-in", "tests.methods.test_own_method:PLUG_IN", registry.GROUP)
     monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
     registry._load_plug_ins.cache_clear()

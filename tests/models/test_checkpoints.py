@@ -3,52 +3,40 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub.constants
 import pytest
 import torch
 from tokenizers.processors import TemplateProcessing
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.errors import IclVectorsError
-from icl_vectors.models.load import load_model
 from tests.families import random_of_family
+from tests.models.checkpoints import fill_cache
 from tests.tiny import bytes_tokenizer, random_model, save_model
 
 PAIRS, DUMMIES = {"a": "A", "b": "B"}, ["c"]
-COMMITS = ("1" * 40, "2" * 40)
 
 
 def theta(reference: str | Path, **options: Any) -> torch.Tensor:
-    return icl.extract(load_model(str(reference), **options), PAIRS, DUMMIES).vectors
+    return icl.extract(icl.load_model(str(reference), **options), PAIRS, DUMMIES).vectors
 
 
 def told(folder: Path) -> list[str]:
     lines: list[str] = []
-    load_model(str(folder), notice=lines.append)
+    icl.load_model(str(folder), notice=lines.append)
     return lines
 
 
-def test_several_shards_are_one_model(llama_folder: Path, tmp_path: Path) -> None:
+def test_shards_are_one_model_and_a_missing_one_is_named(
+    llama_folder: Path, tmp_path: Path
+) -> None:
     random_model("llama").save_pretrained(tmp_path, max_shard_size="40KB")
     bytes_tokenizer().save_pretrained(tmp_path)
-    assert len(list(tmp_path.glob("*.safetensors"))) > 3
+    shards = sorted(tmp_path.glob("*.safetensors"))
+    assert len(shards) > 3
     assert_close(theta(tmp_path), theta(llama_folder))
-
-
-def test_a_missing_shard_is_named(tmp_path: Path) -> None:
-    random_model("llama").save_pretrained(tmp_path, max_shard_size="40KB")
-    bytes_tokenizer().save_pretrained(tmp_path)
-    shard = sorted(tmp_path.glob("*.safetensors"))[1]
-    shard.unlink()
-    with pytest.raises(IclVectorsError, match=f"found no {shard.name}; fetch them again"):
-        load_model(str(tmp_path))
-
-
-def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
-    random_model("llama").save_pretrained(tmp_path)
-    with pytest.raises(IclVectorsError, match="cannot read its tokenizer .* expected .* tokenizer"):
-        load_model(str(tmp_path))
+    shards[1].unlink()
+    with pytest.raises(icl.IclVectorsError, match=f"found no {shards[1].name}; fetch them again"):
+        icl.load_model(str(tmp_path))
 
 
 def test_a_tokenizer_that_is_only_slow_is_refused(llama_folder: Path, tmp_path: Path) -> None:
@@ -59,13 +47,11 @@ def test_a_tokenizer_that_is_only_slow_is_refused(llama_folder: Path, tmp_path: 
     (folder / "tokenizer_config.json").write_text(json.dumps(slow), "utf-8")
     (folder / "vocab.json").write_text(json.dumps({"a": 0, "b": 1}), "utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\n", "utf-8")
-    with pytest.raises(IclVectorsError, match="expected a fast tokenizer .* found a slow one"):
-        load_model(str(folder))
+    with pytest.raises(icl.IclVectorsError, match="expected a fast tokenizer .* found a slow one"):
+        icl.load_model(str(folder))
 
 
-def test_a_model_with_a_chat_template_is_used_with_a_notice(
-    llama_folder: Path, tmp_path: Path
-) -> None:
+def test_a_chat_template_is_used_with_a_notice(llama_folder: Path, tmp_path: Path) -> None:
     tokenizer = bytes_tokenizer()
     tokenizer.chat_template = "{{ messages }}"
     folder = save_model(tmp_path / "chat", random_model("llama"), tokenizer)
@@ -79,8 +65,8 @@ def test_a_text_that_begins_twice_is_refused(tmp_path: Path) -> None:
     twice = TemplateProcessing(single="<s> <s> $A", special_tokens=[("<s>", 1)])
     tokenizer.backend_tokenizer.post_processor = twice
     folder = save_model(tmp_path / "twice", random_model("llama"), tokenizer)
-    with pytest.raises(IclVectorsError, match="begin a text with one '<s>', found 2"):
-        load_model(str(folder))
+    with pytest.raises(icl.IclVectorsError, match="begin a text with one '<s>', found 2"):
+        icl.load_model(str(folder))
 
 
 def test_a_beginning_that_lacks_is_told_where_the_family_needs_it(tmp_path: Path) -> None:
@@ -93,38 +79,22 @@ def test_a_beginning_that_lacks_is_told_where_the_family_needs_it(tmp_path: Path
 
 
 def test_a_folder_has_no_revisions(llama_folder: Path) -> None:
-    with pytest.raises(IclVectorsError, match="--revision main: .* lies in a folder"):
-        load_model(str(llama_folder), revision="main")
+    with pytest.raises(icl.IclVectorsError, match="--revision main: .* lies in a folder"):
+        icl.load_model(str(llama_folder), revision="main")
 
 
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A model of two commits in the cache of the hub, as a download leaves it; no network."""
-    place = tmp_path / "hub" / "models--lab--model"
-    (place / "refs").mkdir(parents=True)
-    for name, commit, factor in zip(("main", "v2"), COMMITS, (1.0, 1.5), strict=True):
+def test_a_revision_is_the_commit_that_is_loaded(hub: Path, tmp_path: Path) -> None:
+    commits = {"main": ("1" * 40, tmp_path / "1"), "v2": ("2" * 40, tmp_path / "2")}
+    for (_, folder), factor in zip(commits.values(), (1.0, 1.5), strict=True):
         model: Any = random_model("llama")
         with torch.no_grad():
             model.model.layers[1].mlp.down_proj.weight *= factor
-        save_model(place / "snapshots" / commit, model, bytes_tokenizer())
-        (place / "refs" / name).write_text(commit, "utf-8")
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    return "lab/model"
-
-
-def test_a_revision_is_the_commit_that_is_loaded(hub: str) -> None:
-    main, v2, by_commit = (
-        load_model(hub, revision=revision) for revision in (None, "v2", COMMITS[1])
-    )
-    assert (main.fingerprint, v2.fingerprint, by_commit.fingerprint) == (*COMMITS, COMMITS[1])
-    assert v2.revision == "v2"
-    first, second, third = (
-        icl.extract(model, PAIRS, DUMMIES).vectors for model in (main, v2, by_commit)
-    )
+        save_model(folder, model, bytes_tokenizer())
+    fill_cache(hub, "lab/model", **commits)
+    models = [icl.load_model("lab/model", revision=revision) for revision in (None, "v2", "2" * 40)]
+    assert [one.fingerprint for one in models] == ["1" * 40, "2" * 40, "2" * 40]
+    assert models[1].revision == "v2"
+    first, second, third = (icl.extract(model, PAIRS, DUMMIES).vectors for model in models)
     assert not torch.equal(first, second) and torch.equal(second, third)
-
-
-def test_a_revision_that_is_not_there_is_refused(hub: str) -> None:
-    with pytest.raises(IclVectorsError, match="in the cache lab/model without this revision"):
-        load_model(hub, revision="v3")
+    with pytest.raises(icl.IclVectorsError, match="in the cache lab/model without this revision"):
+        icl.load_model("lab/model", revision="v3")

@@ -11,9 +11,8 @@ from torch.testing import assert_close
 import icl_vectors as icl
 from icl_vectors.models.load import Model
 from icl_vectors.prompts.batches import Way, whole_prompts
-from icl_vectors.prompts.sampling import Prompt, sample_prompts
+from icl_vectors.prompts.sampling import sample_prompts
 from icl_vectors.runs.files import read_lines
-from icl_vectors.tasks.task import load_task
 from icl_vectors.vectors.apply import regular
 from icl_vectors.vectors.vector import TaskVector
 from tests.twins import plain
@@ -27,13 +26,7 @@ pytestmark = [
     ),
 ]
 
-CAPITALS = {
-    "France": "Paris",
-    "Japan": "Tokyo",
-    "Egypt": "Cairo",
-    "Italy": "Rome",
-    "Peru": "Lima",
-}
+CAPITALS = dict(France="Paris", Japan="Tokyo", Egypt="Cairo", Italy="Rome", Peru="Lima")
 COUNTRIES = ["Spain", "Germany", "Russia", "China", "Greece", "England", "Austria"]
 COLOURS = {"Apple": "Red", "Lime": "Green", "Banana": "Yellow", "Plum": "Purple"}
 SIX_TASKS = ["next_letter", "list_first", "fr_en", "antonyms", "country_capital", "to_upper"]
@@ -68,27 +61,17 @@ def test_the_embedded_model_says_that_its_weights_were_quantised(gemma: Model) -
     assert gemma.weights == "dequantised from 4-bit Q4_K_M"
 
 
-def test_regular_learning_knows_the_capitals(regular_answers: list[str]) -> None:
+def test_regular_learning_knows_the_capitals_and_theta_near_half_depth(
+    gemma: Model, capital: TaskVector, regular_answers: list[str]
+) -> None:
     assert regular_answers[:3] == ["Madrid", "Berlin", "Moscow"]
+    for layer, same in ((9, True), (10, True), (11, True), (5, False), (13, False), (16, False)):
+        found = icl.apply(gemma, capital, COUNTRIES, layer=layer)
+        assert (found == regular_answers) is same, layer
+    assert icl.apply(gemma, None, COUNTRIES) != regular_answers, "without θ"
 
 
-@pytest.mark.parametrize("layer", [9, 10, 11])
-def test_near_half_depth_injected_answers_equal_the_regular_ones(
-    gemma: Model, capital: TaskVector, regular_answers: list[str], layer: int
-) -> None:
-    assert icl.apply(gemma, capital, COUNTRIES, layer=layer) == regular_answers
-
-
-@pytest.mark.parametrize("layer", [5, 13, 16])
-def test_below_and_above_they_do_not(
-    gemma: Model, capital: TaskVector, regular_answers: list[str], layer: int
-) -> None:
-    assert icl.apply(gemma, capital, COUNTRIES, layer=layer) != regular_answers
-
-
-def test_by_layer_the_capitals_are_there_near_half_depth_alone(
-    gemma: Model, capital: TaskVector
-) -> None:
+def test_the_capitals_are_there_near_half_depth_alone(gemma: Model, capital: TaskVector) -> None:
     frame = icl.apply_by_layer(gemma, capital, COUNTRIES)
     equal = frame.groupby("layer")["equals_regular"].mean()
     assert list(equal[equal == 1].index) == [9, 10, 11]
@@ -96,15 +79,11 @@ def test_by_layer_the_capitals_are_there_near_half_depth_alone(
     assert frame.query("layer == 17")["copies_dummy"].all()
 
 
-def test_without_theta_the_rule_is_not_applied(gemma: Model, regular_answers: list[str]) -> None:
-    assert icl.apply(gemma, None, COUNTRIES) != regular_answers
-
-
-@pytest.mark.parametrize("layer", [9, 10, 11])
-def test_the_example_of_the_slides_gives_a_colour(gemma: Model, layer: int) -> None:
+def test_the_example_of_the_slides_gives_a_colour(gemma: Model) -> None:
     theta = icl.extract(gemma, COLOURS, ["Lemon", "Cherry"])
-    (answer,) = icl.apply(gemma, theta, "Corn", layer=layer)
-    assert answer.lower() in COLOUR_NAMES
+    for layer in (9, 10, 11):
+        (answer,) = icl.apply(gemma, theta, "Corn", layer=layer)
+        assert answer.lower() in COLOUR_NAMES
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +93,7 @@ def run(gemma: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-def test_a_small_sweep_has_hypothesis_far_over_baseline_near_half_depth(
-    gemma: Model, run: Path
-) -> None:
+def test_a_sweep_has_hypothesis_far_over_baseline(gemma: Model, run: Path) -> None:
     resumed = icl.sweep(
         gemma, "list_first,to_lower,present_simple_gerund", dev=8, test=8, output=run
     )
@@ -128,19 +105,10 @@ def test_a_small_sweep_has_hypothesis_far_over_baseline_near_half_depth(
         assert entry["hypothesis"]["accuracy"] > entry["baseline"]["accuracy"], entry["task"]
 
 
-def as_twin(prompt: Prompt) -> twin.Prompt:
-    return twin.Prompt(
-        demonstrations=[list(pair) for pair in prompt.demonstrations],
-        query=prompt.query,
-        answers=list(prompt.answers),
-        dummies=list(prompt.dummies),
-    )
-
-
 @pytest.mark.parametrize("name", ["list_first", "to_lower", "present_simple_gerund"])
 def test_the_sweep_equals_plain_pytorch(gemma: Model, run: Path, name: str) -> None:
     model: Any = gemma.nnsight._module
-    dev, test = sample_prompts(load_task(name), dev=8, test=8)
+    dev, test = sample_prompts(icl.load_task(name), dev=8, test=8)
     shown = {
         (line["id"], line["method"], line["layer"]): line["prediction"]
         for line in read_lines(run / "samples.jsonl")
@@ -148,25 +116,23 @@ def test_the_sweep_equals_plain_pytorch(gemma: Model, run: Path, name: str) -> N
     best = TaskVector.load(run / "vectors" / f"{name}.seed41.safetensors").best_layer
     assert best is not None
     for prompt in (dev[0], test[0]):
-        theta = plain.theta(model, twin.dummy_ids(gemma.tokenizer, as_twin(prompt)))
-        query = twin.query_ids(gemma.tokenizer, as_twin(prompt))
+        theta = plain.theta(model, twin.dummy_ids(gemma.tokenizer, twin.as_twin(prompt)))
+        query = twin.query_ids(gemma.tokenizer, twin.as_twin(prompt))
         layers = SOME_LAYERS if prompt.split == "dev" else [best]
         for layer in layers:
             token = plain.injected(model, query, layer, theta[layer])
             found = shown[(prompt.id, "hypothesis", layer)]
             assert found == gemma.tokenizer.decode([token])
-    regular_ids = twin.regular_ids(gemma.tokenizer, as_twin(test[0]))
+    regular_ids = twin.regular_ids(gemma.tokenizer, twin.as_twin(test[0]))
     for method, ids in (("baseline", query), ("regular", regular_ids)):
         token = plain.next_token(model, ids)
         assert shown[(test[0].id, method, None)] == gemma.tokenizer.decode([token])
 
 
 def test_theta_of_one_prompt_is_that_of_plain_pytorch(gemma: Model, capital: TaskVector) -> None:
+    demonstrations = [list(pair) for pair in CAPITALS.items()]
     prompt = twin.Prompt(
-        demonstrations=[list(pair) for pair in CAPITALS.items()],
-        query="Spain",
-        answers=["Madrid"],
-        dummies=["Kenya", "Cuba"],
+        demonstrations=demonstrations, query="Spain", answers=["Madrid"], dummies=["Kenya", "Cuba"]
     )
     model: Any = gemma.nnsight._module
     expected = plain.theta(model, twin.dummy_ids(gemma.tokenizer, prompt))

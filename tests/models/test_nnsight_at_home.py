@@ -7,7 +7,6 @@ from nnsight import TransformersModel
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.models.load import Model
 from tests.benchmarks.random_model import word
 from tests.tiny import Tiny
 
@@ -74,7 +73,7 @@ def test_theta_is_used_in_the_users_own_trace(tiny: Tiny) -> None:
     assert_close(logits.detach(), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_two_lines_are_enough_where_blocks_give_a_tensor(llama: Model) -> None:
+def test_two_lines_are_enough_where_blocks_give_a_tensor(llama: icl.Model) -> None:
     model = llama.nnsight
     theta = icl.extract(model, PAIRS, DUMMIES)
     with model.trace(f"{QUERY}→"):

@@ -12,7 +12,6 @@ from icl_vectors.cost.plan import plan_sweep
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.sweep import SweepConfig
 from icl_vectors.models.architecture import find_architecture
-from icl_vectors.models.load import Model, load_model
 from icl_vectors.models.meta import blueprint
 from icl_vectors.models.probe import unprobed
 from icl_vectors.remote.opening import open_on_meta
@@ -21,7 +20,7 @@ from tests.tiny import bytes_tokenizer, save_model
 
 
 def opened(family: str, folder: Path) -> Any:
-    return load_model(str(save_family(family, folder / family)))
+    return icl.load_model(str(save_family(family, folder / family)))
 
 
 def test_a_model_that_caches_exactly_is_cached(tmp_path: Path) -> None:
@@ -32,7 +31,7 @@ def test_a_model_that_caches_exactly_is_cached(tmp_path: Path) -> None:
 def test_a_model_whose_padding_counts_runs_whole_prompts_and_says_so(tmp_path: Path) -> None:
     told: list[str] = []
     folder = save_model(tmp_path / "rwkv", random_of_family("rwkv"), bytes_tokenizer())
-    model = load_model(str(folder), notice=told.append)
+    model = icl.load_model(str(folder), notice=told.append)
     assert not model.way.cached
     assert any(model.way_reason in line and "whole prompts are run" in line for line in told)
 
@@ -43,9 +42,9 @@ def test_parallel_streams_are_one_wide_state(tmp_path: Path) -> None:
     assert opened("deepseek_v4", tmp_path).hidden == 4 * 32
 
 
-def on_meta(family: str, folder: Path) -> Model:
+def on_meta(family: str, folder: Path) -> icl.Model:
     """A tiny model as one that a server holds is opened: without weights, and not probed."""
-    model: Model = opened(family, folder)
+    model: icl.Model = opened(family, folder)
     there = open_on_meta(str(folder / family), f"tiny/{family}", model.tokenizer, {})
     assert next(there._module.parameters()).is_meta
     return replace(model, nnsight=there, host="http://127.0.0.1:1")
@@ -59,24 +58,20 @@ def test_parallel_streams_are_refused_on_a_server_in_a_line(family: str, tmp_pat
 
 
 @pytest.mark.parametrize(("family", "path"), [("llama", "cached"), ("jamba", "whole")])
-def test_a_model_of_one_stream_is_not_refused_on_a_server(
-    family: str, path: str, tmp_path: Path
-) -> None:
+def test_one_stream_is_not_refused_on_a_server(family: str, path: str, tmp_path: Path) -> None:
     assert unprobed(on_meta(family, tmp_path)).way.name == path
 
 
 def test_run_json_tells_the_path_and_why(tmp_path: Path) -> None:
     folder = save_model(tmp_path / "jamba", random_of_family("jamba"), bytes_tokenizer())
-    model = load_model(str(folder))
+    model = icl.load_model(str(folder))
     icl.sweep(model, ["to_upper"], dev=2, test=2, output=tmp_path / "run")
     run = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))
     assert run["path"] == {"name": "whole", "reason": model.way_reason} and model.way_reason
 
 
 @pytest.mark.parametrize(("family", "runs"), [("dory", 6), ("hrm_text", 32)])
-def test_each_run_of_a_block_in_a_loop_is_a_layer_here_and_without_weights(
-    family: str, runs: int, tmp_path: Path
-) -> None:
+def test_each_run_of_a_looped_block_is_a_layer(family: str, runs: int, tmp_path: Path) -> None:
     model, there = opened(family, tmp_path), unprobed(on_meta(family, tmp_path))
     assert model.n_layers == there.n_layers == runs > len({*model.architecture.blocks})
     assert model.way == there.way and not model.way.cached
@@ -92,14 +87,12 @@ def test_a_model_whose_states_have_the_tokens_first_is_refused_in_a_line(tmp_pat
     assert "\n" not in str(raised.value)
 
 
-def test_a_tokenizer_with_more_tokens_than_the_embedding_is_refused_with_both_numbers(
-    tmp_path: Path,
-) -> None:
+def test_a_tokenizer_with_more_tokens_than_the_embedding_is_refused(tmp_path: Path) -> None:
     folder = save_model(tmp_path / "m", random_of_family("llama"), bytes_tokenizer())
     other = save_model(tmp_path / "n", random_of_family("llama", vocab_size=90), bytes_tokenizer())
-    load_model(str(folder))
+    icl.load_model(str(folder))
     with pytest.raises(IclVectorsError, match="at most 90 tokens.*found 400") as raised:
-        load_model(str(other))
+        icl.load_model(str(other))
     assert "\n" not in str(raised.value)
 
 

@@ -1,6 +1,5 @@
 """Each quantisation that transformers knows, as a checkpoint: run, or refused in a line."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -10,8 +9,7 @@ import pytest
 from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 
 from icl_vectors.cli.main import run
-from tests.families import random_of_family
-from tests.tiny import bytes_tokenizer, save_model
+from tests.models.checkpoints import configured
 
 METHODS: Any = AUTO_QUANTIZATION_CONFIG_MAPPING
 SETTINGS: dict[str, dict[str, Any]] = {  # without which transformers makes no such configuration
@@ -40,21 +38,13 @@ NAMED = {  # packages and devices; one that is there takes the weights, or says 
 LACKS = re.compile(r"pip install (-U )?['\w]|GPU|not supported yet")
 
 
-@pytest.fixture(scope="module")
-def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model whose weights are not quantised, whatever its configuration will say."""
-    model = random_of_family("llama", hidden_size=64, vocab_size=400)
-    return save_model(tmp_path_factory.mktemp("dense") / "model", model, bytes_tokenizer())
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_a_quantised_checkpoint_runs_or_names_what_lacks(
-    method: str, dense: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    method: str, wide_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = Path(shutil.copytree(dense, tmp_path / "model"))
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    config["quantization_config"] = {"quant_method": method} | SETTINGS.get(method, {})
-    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    folder = Path(shutil.copytree(wide_folder, tmp_path / "model"))
+    quantised = {"quant_method": method} | SETTINGS.get(method, {})
+    configured(quantization_config=quantised)(folder)
     assert run(["plan", "--model", str(folder), "--tasks", "to_upper"]) == 0
     capsys.readouterr()
     code = run(["check", "--model", str(folder)])

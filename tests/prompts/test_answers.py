@@ -11,7 +11,7 @@ from icl_vectors.prompts.answers import (
     is_exact,
     normalise,
     tokens_that_end_a_line,
-)
+)  # fmt: skip
 from icl_vectors.prompts.template import Template
 from tests.tiny import bytes_tokenizer, metaspace_tokenizer
 
@@ -41,9 +41,7 @@ from tests.tiny import bytes_tokenizer, metaspace_tokenizer
         ("القاهرة", ["القاهرة"], True, True),
     ],
 )
-def test_answers_are_compared_whole_and_by_their_beginning(
-    written: str, accepted: list[str], exact: bool, prefix: bool
-) -> None:
+def test_whole_or_begun_right(written: str, accepted: list[str], exact: bool, prefix: bool) -> None:
     assert (is_exact(written, accepted), begins_right(written, accepted)) == (exact, prefix)
 
 
@@ -63,9 +61,7 @@ def test_normalising_twice_changes_nothing_more() -> None:
         ("{input}→{output}", "\nParis", ""),
     ],
 )
-def test_an_answer_ends_where_the_template_ends_a_line(
-    template: str, written: str, answer: str
-) -> None:
+def test_an_answer_ends_with_its_line(template: str, written: str, answer: str) -> None:
     tokenizer = bytes_tokenizer(bos=False)
     ids = tokenizer(written)["input_ids"]
     assert cut_answer(tokenizer, Template(template), ids, ()) == answer
@@ -73,11 +69,10 @@ def test_an_answer_ends_where_the_template_ends_a_line(
 
 def test_an_answer_ends_at_the_end_of_the_text() -> None:
     tokenizer = bytes_tokenizer(bos=False)
-    end = tokenizer.eos_token_id
-    ids = [*tokenizer("Paris")["input_ids"], end, *tokenizer("Rome")["input_ids"]]
+    end, paris = tokenizer.eos_token_id, tokenizer("Paris")["input_ids"]
+    ids = [*paris, end, *tokenizer("Rome")["input_ids"]]
     assert cut_answer(tokenizer, Template(), ids, (end,)) == "Paris"
-    unwritten = [*tokenizer("Paris")["input_ids"], -1, -1]
-    assert cut_answer(tokenizer, Template(), unwritten, ()) == "Paris"
+    assert cut_answer(tokenizer, Template(), [*paris, -1, -1], ()) == "Paris", "unwritten"
 
 
 def test_the_bound_is_enough_for_every_accepted_answer() -> None:
@@ -90,10 +85,9 @@ def test_the_bound_is_enough_for_every_accepted_answer() -> None:
 
 def test_the_tokens_that_end_a_text_come_from_model_and_tokenizer() -> None:
     tokenizer = bytes_tokenizer()
-    several = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=[7, 9]))
-    assert ending_tokens(several, tokenizer) == (tokenizer.eos_token_id, 7, 9)
-    one = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=7))
-    assert ending_tokens(one, tokenizer) == (tokenizer.eos_token_id, 7)
+    for of_model, expected in (([7, 9], (7, 9)), (7, (7,))):
+        model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=of_model))
+        assert ending_tokens(model, tokenizer) == (tokenizer.eos_token_id, *expected)
     assert ending_tokens(object(), tokenizer) == (tokenizer.eos_token_id,)
 
 

@@ -1,6 +1,5 @@
 """Prompts in a chat: the tokenizer's own template writes them, plain PyTorch reads them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,10 @@ import torch
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.errors import IclVectorsError
 from icl_vectors.prompts.chat import in_chat
 from icl_vectors.prompts.template import Template, Turn
 from icl_vectors.report.write import write_report
+from icl_vectors.runs.folder import read_json
 from tests.tiny import bytes_tokenizer, load_plain, random_model, save_model
 from tests.twins import plain
 
@@ -51,10 +50,8 @@ def model(folder: Path) -> icl.Model:
 def asked(reader: Any, text: str) -> list[int]:
     """The ids of a user's message, as transformers itself makes them."""
     messages = [{"role": "user", "content": text}]
-    found = reader.apply_chat_template(
-        messages, add_generation_prompt=True, return_dict=True, enable_thinking=False
-    )
-    return list(found["input_ids"])
+    options = {"add_generation_prompt": True, "return_dict": True, "enable_thinking": False}
+    return list(reader.apply_chat_template(messages, **options)["input_ids"])
 
 
 @pytest.mark.parametrize("template", [TURNS, INSTRUCTION, THINKING])
@@ -90,10 +87,8 @@ def test_a_template_that_prints_the_day_gives_the_same_prompts_on_every_day() ->
         ("{{ raise_exception('only system messages') }}", "fails (only system messages)"),
     ],
 )
-def test_a_tokenizer_without_a_chat_template_that_can_be_used(
-    template: str | None, found: str
-) -> None:
-    with pytest.raises(IclVectorsError, match="--chat: expected a tokenizer with") as raised:
+def test_a_chat_template_that_can_not_be_used(template: str | None, found: str) -> None:
+    with pytest.raises(icl.IclVectorsError, match="--chat: expected a tokenizer with") as raised:
         in_chat(Template(), tokenizer(template))
     assert found in str(raised.value)
 
@@ -110,9 +105,8 @@ def test_theta_and_its_answers_are_those_of_plain_pytorch(model: icl.Model, fold
         logits = plain.injected_logits(twin, ids, row["layer"], own[row["layer"]])
         assert row["probability"] == pytest.approx(float(logits.softmax(-1).max()), abs=1e-4)
         assert row["answer"] == _text(reader, int(logits.argmax()))
-        assert row["regular"] == _text(
-            reader, plain.next_token(twin, asked(reader, f"{LINES}{row['query']}→"))
-        )
+        regular = plain.next_token(twin, asked(reader, f"{LINES}{row['query']}→"))
+        assert row["regular"] == _text(reader, regular)
 
 
 def _text(reader: Any, token: int) -> str:
@@ -120,10 +114,11 @@ def _text(reader: Any, token: int) -> str:
     return text.strip() or text
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_a_sweep_in_a_chat_is_kept_apart_and_repeated(model: icl.Model, tmp_path: Path) -> None:
     few: dict[str, Any] = {"tasks": "to_upper", "dev": 4, "test": 4, "shots": 2}
     first = icl.sweep(model, chat=True, output=tmp_path / "a", **few)
-    run = json.loads((tmp_path / "a" / "run.json").read_text("utf-8"))
+    run = read_json(tmp_path / "a" / "run.json")
     assert run["turn"] == ["[user]\n", "</s>\n[assistant]\n", ""]
     assert run["experiments"]["sweep"]["configuration"]["chat"] is True
     page = write_report([tmp_path / "a"]).read_text("utf-8")
@@ -145,10 +140,10 @@ def test_a_sweep_in_a_chat_is_kept_apart_and_repeated(model: icl.Model, tmp_path
     again = icl.sweep(model, first.experiment.Config.of_run(run, "sweep"))
     assert again.data["tasks"] == first.data["tasks"]
     bare = icl.sweep(model, output=tmp_path / "b", **few)
-    run = json.loads((tmp_path / "b" / "run.json").read_text("utf-8"))
+    run = read_json(tmp_path / "b" / "run.json")
     assert run["turn"] is None and run["experiments"]["sweep"]["configuration"]["chat"] is None
     assert bare.vectors["to_upper", 41].turn == Turn()
-    with pytest.raises(IclVectorsError, match="template, found turn"):
+    with pytest.raises(icl.IclVectorsError, match="template, found turn"):
         vector - bare.vectors["to_upper", 41]
-    with pytest.raises(IclVectorsError, match="holds a run of another configuration"):
+    with pytest.raises(icl.IclVectorsError, match="holds a run of another configuration"):
         icl.sweep(model, output=tmp_path / "a", **few)

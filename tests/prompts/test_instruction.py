@@ -1,7 +1,6 @@
 """θ after an instruction: as plain PyTorch reads it, and beside θ after demonstrations."""
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,14 @@ from safetensors.torch import load_file
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.errors import IclVectorsError
 from icl_vectors.models.load import Model
 from icl_vectors.report.write import write_report
+from icl_vectors.runs.files import read_lines
+from icl_vectors.runs.folder import read_json
 from icl_vectors.tasks.task import known_tasks
 from icl_vectors.vectors.info import by_layer_lines, describe_lines
 from tests.tiny import load_plain
+from tests.told import told
 from tests.twins import plain
 from tests.twins.prompts import token_ids
 
@@ -86,15 +87,14 @@ def test_theta_is_that_of_plain_pytorch(llama: Model, llama_folder: Path, tmp_pa
         assert row["copies_dummy"] == (token == answered)
 
 
-def test_a_sweep_reads_theta_after_the_instruction_and_the_rest_as_ever(
-    llama: Model, llama_folder: Path, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("drawn_once")
+def test_a_sweep_after_an_instruction(llama: Model, llama_folder: Path, tmp_path: Path) -> None:
     twin, reader = load_plain(llama_folder), llama.tokenizer
     found = icl.sweep(llama, TASKS, theta_source="instruction", output=tmp_path, **FEW)
     usual = icl.sweep(llama, TASKS, **FEW)
     for one, other in zip(found.data["tasks"], usual.data["tasks"], strict=True):
         assert one["baseline"] == other["baseline"] and one["regular"] == other["regular"]
-    prompts = [json.loads(line) for line in (tmp_path / "prompts.jsonl").read_text().splitlines()]
+    prompts = read_lines(tmp_path / "prompts.jsonl")
     for name in TASKS:
         rule = icl.load_task(name).instruction
         test = [one for one in prompts if one["task"] == name and one["split"] == "test"]
@@ -112,11 +112,11 @@ def test_a_sweep_reads_theta_after_the_instruction_and_the_rest_as_ever(
             assert row["prediction"] == reader.decode([token])
     page = write_report([tmp_path]).read_text("utf-8")
     assert "θ is read after each task&#39;s instruction" in page
-    run = json.loads((tmp_path / "run.json").read_text("utf-8"))
+    run = read_json(tmp_path / "run.json")
     recorded = run["experiments"]["sweep"]["configuration"]
     assert recorded["theta_source"] == "instruction"
     assert recorded["instructions"] == {one: icl.load_task(one).instruction for one in TASKS}
-    with pytest.raises(IclVectorsError, match="theta_source: instruction → not set"):
+    with pytest.raises(icl.IclVectorsError, match="theta_source: instruction → not set"):
         icl.sweep(llama, TASKS, output=tmp_path, **FEW)
     again = icl.sweep(llama, found.experiment.Config.of_run(run, "sweep"))
     assert again.data["tasks"] == found.data["tasks"]
@@ -125,8 +125,7 @@ def test_a_sweep_reads_theta_after_the_instruction_and_the_rest_as_ever(
 def test_demonstrations_alone_leave_no_trace_in_the_files(llama: Model, tmp_path: Path) -> None:
     icl.sweep(llama, ["to_upper"], output=tmp_path, **FEW)
     assert "instruction" not in (tmp_path / "prompts.jsonl").read_text("utf-8")
-    run = json.loads((tmp_path / "run.json").read_text("utf-8"))
-    recorded = run["experiments"]["sweep"]["configuration"]
+    recorded = read_json(tmp_path / "run.json")["experiments"]["sweep"]["configuration"]
     assert recorded["theta_source"] is None and recorded["instructions"] is None
 
 
@@ -138,26 +137,19 @@ def test_both_sources_on_one_map_and_by_cosine(llama: Model, tmp_path: Path) -> 
     assert {key: both[key] for key in alone} == alone, "described as without the other source"
     rows = list(csv.DictReader((tmp_path / "cluster.csv").read_text("utf-8").splitlines()))
     drawn = [(row["source"], row["task"]) for row in rows]
-    assert drawn == [
-        (source, task)
-        for source in ("demonstrations", "instruction")
-        for task in TASKS
-        for _ in range(4)
-    ]
-    means = {
-        source: {
-            name: load_file(tmp_path / "thetas" / f"{name}{end}.seed41.safetensors")["thetas"]
-            for name in TASKS
-        }
-        for source, end in (("shown", ""), ("told", ".instruction"))
-    }
+    both_ways = ("demonstrations", "instruction")
+    assert drawn == [(way, task) for way in both_ways for task in TASKS for _ in range(4)]
+
+    def means(end: str) -> dict[str, torch.Tensor]:
+        files = {name: tmp_path / "thetas" / f"{name}{end}.seed41.safetensors" for name in TASKS}
+        return {name: load_file(file)["thetas"].mean(0) for name, file in files.items()}
+
+    shown, ruled = means(""), means(".instruction")  # (layer, hidden)
     sources = both["sources"]
     assert sources["layers"] == list(range(llama.n_layers))
     for name in TASKS:
-        told = means["told"][name].mean(0)  # (layer, hidden)
         to_all = {
-            other: torch.cosine_similarity(told, means["shown"][other].mean(0), dim=-1)
-            for other in TASKS
+            other: torch.cosine_similarity(ruled[name], shown[other], dim=-1) for other in TASKS
         }
         rest = torch.stack([to_all[one] for one in TASKS if one != name]).mean(0)
         assert sources["own"][name] == pytest.approx(to_all[name].tolist(), abs=1e-4)
@@ -173,11 +165,11 @@ def test_the_block_of_a_sweep_after_something_else_is_refused(llama: Model, tmp_
     icl.sweep(llama, TASKS, theta_source="instruction", output=tmp_path, **FEW)
     options: dict[str, Any] = {"per_task": 2, "output": tmp_path, **FEW}
     for source in ("both", "demonstrations"):
-        with pytest.raises(IclVectorsError, match="after demonstrations, as its best blocks"):
+        with pytest.raises(icl.IclVectorsError, match="after demonstrations, as its best blocks"):
             icl.cluster(llama, TASKS, theta_source=source, **options)
     own = icl.cluster(llama, TASKS, theta_source="instruction", **options)
     assert own.data["cluster"]["per_task"] == 2
-    with pytest.raises(IclVectorsError, match="found one after instruction; choose another"):
+    with pytest.raises(icl.IclVectorsError, match="found one after instruction; choose another"):
         icl.conflict(llama, "next_letter:to_upper", output=tmp_path, **FEW)
 
 
@@ -194,13 +186,14 @@ def test_a_vector_says_what_it_was_read_after(llama: Model) -> None:
 
 def test_what_cannot_be_right_is_refused_in_a_line(llama: Model) -> None:
     own = icl.Task.from_pairs("mine", [(one, one.upper()) for one in "abcdefghijkl"])
-    with pytest.raises(IclVectorsError, match="found no instruction in mine; give its file"):
+    upper = icl.load_task("to_upper")
+    with told("found no instruction in mine; give its file"):
         icl.sweep(llama, [own], theta_source="instruction")
-    with pytest.raises(IclVectorsError, match="--theta-source: unknown|--theta-source 'both'"):
+    with told("--theta-source", "both"):
         icl.sweep(llama, ["to_upper"], theta_source="both")
-    with pytest.raises(IclVectorsError, match="expected dummies to read θ at, found none"):
+    with told("expected dummies to read θ at, found none"):
         icl.extract(llama, [], instruction="Do it.")
-    with pytest.raises(IclVectorsError, match="expected one line, found a newline"):
+    with told("expected one line, found a newline"):
         icl.extract(llama, [], ["a"], instruction="Do\nit.")
-    with pytest.raises(IclVectorsError, match="method icv: expected one that reads θ at"):
-        icl.extract(llama, icl.load_task("to_upper"), instruction="Do it.", method="icv")
+    with told("method icv: expected one that reads θ at"):
+        icl.extract(llama, upper, instruction="Do it.", method="icv")

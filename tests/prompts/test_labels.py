@@ -66,9 +66,7 @@ def expected(labels: Labels, put_in: Callable[..., Tensor], *choice: Any) -> int
 
 
 @EVERY_SET
-def test_the_sweep_answers_with_the_label_of_plain_pytorch(
-    tiny: Tiny, names: Sequence[str]
-) -> None:
+def test_the_sweep_answers_with_plain_pytorch_s_label(tiny: Tiny, names: Sequence[str]) -> None:
     labels, model = labels_for(tiny, names), tiny.model
     dev, test = given(labels, encode(tiny, DEV)), given(labels, encode(tiny, TEST))
     on_dev = make_batches(dev, 3, model.way, with_query=False)

@@ -7,12 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.prompts.sampling import (
-    Prompt,
-    has_few_labels,
-    require_pairs,
-    sample_prompts,
-)
+from icl_vectors.prompts.sampling import Prompt, has_few_labels, require_pairs, sample_prompts
 from icl_vectors.tasks.task import Task, list_tasks, load_task
 
 OF_18_TASKS = "929e5e2ec617a1ef972901266d8cda7aecbcc7f674886cd9f95d4aa263c55dd2"
@@ -35,9 +30,7 @@ def queries(prompts: list[Prompt]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", list_tasks())
-def test_prompts_are_of_their_task_and_disjoint_within_and_where_there_is_enough(
-    name: str,
-) -> None:
+def test_prompts_are_of_their_task_and_disjoint(name: str) -> None:
     task = load_task(name)
     dev, test = sample_prompts(task)
     assert len(dev) == len(test) == 50
@@ -60,13 +53,9 @@ def test_queries_repeat_only_when_all_have_been_used() -> None:
 
 def test_the_same_seed_gives_the_same_prompts_whatever_the_hash_order() -> None:
     for hash_seed in ("0", "12345"):
-        done = subprocess.run(
-            [sys.executable, "-c", PRINT_DIGEST],
-            env={"PYTHONHASHSEED": hash_seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        seeded = {"PYTHONHASHSEED": hash_seed}
+        program = [sys.executable, "-c", PRINT_DIGEST]
+        done = subprocess.run(program, env=seeded, capture_output=True, text=True, check=True)
         assert done.stdout.split() == [digest("country_capital"), digest("list_last")]
 
 
@@ -104,16 +93,12 @@ def labelled(n_labels: int, each: int, name: str = "own") -> Task:
         (load_task("topic"), True),
     ],
 )
-def test_few_labels_are_2_to_20_that_repeat_outside_the_18_tasks(
-    task: Task, expected: bool
-) -> None:
+def test_few_labels_are_2_to_20_outside_the_18_tasks(task: Task, expected: bool) -> None:
     assert has_few_labels(task) is expected
 
 
 @pytest.mark.parametrize(("n_labels", "shots", "dummies"), [(2, 5, 2), (4, 5, 2), (6, 8, 8)])
-def test_few_labels_are_shown_evenly_and_dummies_have_different_ones(
-    n_labels: int, shots: int, dummies: int
-) -> None:
+def test_few_labels_are_shown_evenly(n_labels: int, shots: int, dummies: int) -> None:
     task = labelled(n_labels, 10)
     odd_ones, orders = set(), set()
     dev, test = sample_prompts(task, shots=shots, dummies=dummies)
@@ -152,19 +137,12 @@ def test_rare_labels_and_the_last_pairs_are_drawn_too() -> None:
         assert "x" in {*prompt.dummies, prompt.query}
 
 
-def test_another_seed_or_task_gives_other_prompts() -> None:
+def test_another_seed_or_task_gives_other_prompts_and_more_of_them_the_same_first() -> None:
     task = load_task("country_capital")
     renamed = Task("renamed", task.pairs)
     assert queries(sample_prompts(task, seed=1)[1]) != queries(sample_prompts(task, seed=2)[1])
     assert queries(sample_prompts(task)[1]) != queries(sample_prompts(renamed)[1])
-
-
-def test_more_test_prompts_leave_the_first_ones_as_they_are() -> None:
-    task = load_task("country_capital")
     assert sample_prompts(task, test=20)[1] == sample_prompts(task, test=40)[1][:20]
-
-
-def test_ids_are_unique() -> None:
     dev, test = sample_prompts(load_task("antonyms"))
     assert len({prompt.id for prompt in [*dev, *test]}) == 100
 
@@ -177,17 +155,13 @@ def test_a_prompt_has_the_shots_and_dummies_that_were_asked_for(shots: int, dumm
         assert {len(prompt.dummies) for prompt in prompts} == {dummies}
 
 
-def test_a_task_with_just_enough_pairs_is_used_whole() -> None:
+def test_a_task_with_just_enough_pairs_is_used_whole_and_one_with_fewer_refused() -> None:
     task = Task.from_pairs("small", {str(i): "x" for i in range(8)})
     for prompt in sample_prompts(task)[0]:
         shown = [input for input, _ in prompt.demonstrations]
         assert {*shown, *prompt.dummies, prompt.query} == set(task.inputs)
-
-
-def test_a_task_with_fewer_pairs_than_a_prompt_needs_is_refused() -> None:
     small = Task.from_pairs("small", {str(i): "x" for i in range(7)})
-    with pytest.raises(IclVectorsError) as raised:
+    needs = r"a prompt needs 8 pairs \(5 demonstrations, 2 dummies, 1 for the query\)"
+    with pytest.raises(IclVectorsError, match=needs) as raised:
         require_pairs([load_task("to_upper"), small], shots=5, dummies=2)
-    message = str(raised.value)
-    assert "a prompt needs 8 pairs (5 demonstrations, 2 dummies, 1 for the query)" in message
-    assert "small has 7" in message and "to_upper" not in message
+    assert "small has 7" in str(raised.value) and "to_upper" not in str(raised.value)

@@ -2,32 +2,25 @@ import pytest
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.prompts.template import DEFAULT_TEMPLATE, Template, load_template
+from tests.told import told
 
 
-def test_the_default_template_is_that_of_the_papers_figures() -> None:
+def test_the_default_template_is_that_of_the_papers_figures_and_presets_have_names() -> None:
     template = Template()
     pairs = [("Apple", "Red"), ("Lime", "Green")]
     assert template.prompt(pairs, "Corn") == "Apple→Red\nLime→Green\nCorn→"
     assert template.query("Corn") == "Corn→"
-
-
-def test_the_presets_are_known_by_name() -> None:
     assert load_template("default").text == DEFAULT_TEMPLATE
     assert load_template("paper").prompt([("a", "b")], "c") == "example:a->b\nexample:c->"
 
 
-def test_blanks_after_the_arrow_belong_to_the_answer() -> None:
+def test_blanks_after_the_arrow_are_the_answer_s_and_what_follows_the_output_ends_it() -> None:
     template = Template("{input} is: {output}")
-    assert template.arrow == " is: "
-    assert template.gap == " "
+    assert (template.arrow, template.gap) == (" is: ", " ")
     assert template.query("sky") == "sky is:"
     assert template.line("sky", "blue") == "sky is: blue\n"
-
-
-def test_what_follows_the_output_ends_the_answer() -> None:
     template = Template('"{input}" => "{output}";')
-    assert template.after == '";\n'
-    assert template.query("a") == '"a" => "'
+    assert (template.after, template.query("a")) == ('";\n', '"a" => "')
 
 
 @pytest.mark.parametrize(
@@ -43,11 +36,8 @@ def test_what_follows_the_output_ends_the_answer() -> None:
     ],
 )
 def test_a_template_that_cannot_be_used_is_refused(text: str, message: str) -> None:
-    with pytest.raises(IclVectorsError) as raised:
+    with told(message, repr(text), DEFAULT_TEMPLATE):
         load_template(text)
-    assert message in str(raised.value)
-    assert repr(text) in str(raised.value)
-    assert DEFAULT_TEMPLATE in str(raised.value)
 
 
 def test_backslash_n_and_t_mean_newline_and_tab_and_two_backslashes_one() -> None:

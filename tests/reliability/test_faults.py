@@ -7,7 +7,6 @@ import pytest
 
 import icl_vectors as icl
 from icl_vectors.cli.main import run as run_command
-from icl_vectors.models.load import Model
 from icl_vectors.runs.folder import read_records
 from tests.experiments.compare import files_without_times
 from tests.reliability.conftest import TASKS, Started
@@ -39,7 +38,7 @@ def done_in(folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def unbroken(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unbroken(llama: icl.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run without figures, in which nothing went wrong."""
     folder = tmp_path_factory.mktemp("unbroken")
     icl.sweep(llama, TASKS, output=folder, dev=4, test=4, batch_size=4)
@@ -48,7 +47,7 @@ def unbroken(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("kilobytes", [4, 8, 12, 16, 24, 32, 40, 48])
 def test_a_full_disk_ends_the_run_in_one_line_and_with_room_it_goes_on(
-    llama: Model, unbroken: Path, tmp_path: Path, mount: Mount, kilobytes: int
+    llama: icl.Model, unbroken: Path, tmp_path: Path, mount: Mount, kilobytes: int
 ) -> None:
     (tmp_path / "small").mkdir()
     mount("-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", tmp_path / "small")
@@ -90,9 +89,7 @@ def test_the_command_on_a_full_disk_says_so_in_one_line(
     assert (small / "run" / "report.html").is_file()
 
 
-def test_a_read_only_folder_is_refused_before_anything_runs(
-    started: Started, mount: Mount, tmp_path: Path
-) -> None:
+def test_a_read_only_folder_is_refused(started: Started, mount: Mount, tmp_path: Path) -> None:
     started.run.mkdir()
     mount("--bind", started.run, started.run)
     mount("-o", "remount,ro,bind", started.run)

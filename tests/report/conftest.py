@@ -7,23 +7,7 @@ import pytest
 import icl_vectors as icl
 from icl_vectors.models.load import Model
 from icl_vectors.report import write
-from icl_vectors.report.drawing import Drawing, Picture, render
 from tests.report import folders
-
-DRAWN: dict[tuple[str, str], Picture] = {}
-
-
-@pytest.fixture
-def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests that look at no figure: one of a name and caption is drawn once a session."""
-
-    def drawn(drawing: Drawing) -> Picture:
-        told = drawing.name, drawing.caption
-        if told not in DRAWN:
-            DRAWN[told] = render(drawing)
-        return DRAWN[told]
-
-    monkeypatch.setattr(write, "render", drawn)
 
 
 @pytest.fixture

@@ -5,10 +5,7 @@ from typing import Any
 
 import pytest
 
-from icl_vectors.report.compare import (
-    methods_beat_their_controls,
-    one_vector_fails_on_bijections,
-)
+from icl_vectors.report.compare import methods_beat_their_controls, one_vector_fails_on_bijections
 from icl_vectors.report.compare.figures import comparison_drawings
 from icl_vectors.report.compare.tables import comparison_tables
 from icl_vectors.report.drawing import render
@@ -113,8 +110,7 @@ def test_a_comparison_alone_shows_its_own_claims_and_answers(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("state", "verdict"),
-    [((20, 15, 22), HOLDS), ((45, 44, 45), WEAKLY), ((46, 46, 46), FAILS)],
+    ("state", "verdict"), [((20, 15, 22), HOLDS), ((45, 44, 45), WEAKLY), ((46, 46, 46), FAILS)]
 )
 def test_one_theta_on_bijections(state: tuple[int, ...], verdict: str) -> None:
     claim = one_vector_fails_on_bijections(found({**LEARNED, "state": state}, categories=BOTH))

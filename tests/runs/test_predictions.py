@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 import icl_vectors as icl
-from icl_vectors.errors import IclVectorsError
 from icl_vectors.models.load import Model
 from icl_vectors.runs.files import read_lines
 
@@ -47,9 +46,7 @@ def test_a_comparison_has_the_prompts_of_all_its_methods(llama: Model, tmp_path:
     assert frame["prompt"].notna().all() and frame["answer"].notna().all()
 
 
-def test_what_holds_no_answers_is_refused_in_one_line(
-    llama: Model, swept: icl.Results, tmp_path: Path
-) -> None:
+def test_what_holds_no_answers_is_refused(llama: Model, swept: icl.Results, tmp_path: Path) -> None:
     assert swept.folder is not None
     tasks = "to_upper,to_lower"
     mapped = icl.cluster(llama, tasks, per_task=3, layer=2, output=tmp_path / "map")
@@ -61,6 +58,6 @@ def test_what_holds_no_answers_is_refused_in_one_line(
         (tmp_path / "nowhere", "found no such folder"),
     ]
     for given, message in cases:
-        with pytest.raises(IclVectorsError, match=message) as raised:
+        with pytest.raises(icl.IclVectorsError, match=message) as raised:
             icl.predictions(given)
         assert "\n" not in str(raised.value)

@@ -85,9 +85,7 @@ def test_units_that_nothing_describes_are_not_believed(run: Path) -> None:
 
 @pytest.mark.parametrize("text", BLANK)
 @pytest.mark.parametrize("name", ["records.jsonl", "prompts.jsonl", "samples.jsonl"])
-def test_units_whose_lines_were_lost_are_run_again_to_the_same_end(
-    run: Path, name: str, text: bytes
-) -> None:
+def test_units_whose_lines_were_lost_are_run_again(run: Path, name: str, text: bytes) -> None:
     whole = contents(run)
     (run / name).write_bytes(text)
     with folder(run) as opened:
@@ -106,9 +104,7 @@ def test_units_whose_lines_were_lost_are_run_again_to_the_same_end(
 
 
 @pytest.mark.parametrize("text", [b"", b"01234", b"0123456789a", None])
-def test_a_unit_whose_file_is_half_written_or_gone_is_run_again(
-    run: Path, text: bytes | None
-) -> None:
+def test_a_unit_whose_file_is_half_is_run_again(run: Path, text: bytes | None) -> None:
     path = run / "vectors" / "a.seed41.safetensors"
     path.unlink() if text is None else path.write_bytes(text)
     with folder(run) as opened:
@@ -125,9 +121,7 @@ def test_a_doubled_line_is_not_taken_for_a_whole_unit(run: Path) -> None:
         assert set(opened.done) == {B}
 
 
-def test_what_killed_writers_left_is_removed_and_what_living_ones_write_is_not(
-    run: Path, dead: int
-) -> None:
+def test_what_killed_writers_left_is_removed(run: Path, dead: int) -> None:
     (run / "figures").mkdir()
     left = [run / f".results.json.{dead}", run / "figures" / f".layers_mean.svg.{dead}"]
     written = [run / f".results.json.{os.getpid()}", run / ".notes.txt"]

@@ -178,9 +178,7 @@ def test_arrays_and_nullable_columns_are_read_as_their_texts() -> None:
         (np.array(["a", "b"]), "x", r"row 7: expected text for the input, found \"\['a' 'b'\]\""),
     ],
 )
-def test_a_cell_that_is_no_text_is_one_line_with_its_row(
-    input: object, output: object, said: str
-) -> None:
+def test_a_cell_that_is_no_text_is_named(input: object, output: object, said: str) -> None:
     frame = pandas.DataFrame({"input": [input], "output": [output]}, index=[7])
     with pytest.raises(IclVectorsError, match=f"task 't', {said}") as raised:
         Task.from_frame("t", frame)

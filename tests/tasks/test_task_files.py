@@ -8,6 +8,7 @@ import pytest
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.tasks.files import read_pairs
 from icl_vectors.tasks.task import Task
+from tests.told import told
 
 PAIRS = [("Apple", ["Red"]), ("Lime", ["Green", "light green"]), ("→ü", ["1"])]
 GOOD = {
@@ -68,9 +69,7 @@ def test_every_form_of_json_is_read(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ","), ("a.tsv", "\t"), ("A.CSV", ",")])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_tables_are_read_with_columns_in_any_order(
-    tmp_path: Path, name: str, delimiter: str, newline: str
-) -> None:
+def test_columns_come_in_any_order(tmp_path: Path, name: str, delimiter: str, newline: str) -> None:
     rows = [["note", "Output", " input"], ["x", "Red", "Apple"], ["", '"a, b\tc"', "Lime"]]
     text = newline.join(delimiter.join(row) for row in rows[:2]) + newline
     assert read_pairs(write(tmp_path, name, text)).pairs == [("Apple", ["Red"])]
@@ -82,17 +81,15 @@ def test_a_quoted_cell_may_hold_the_delimiter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "text", "line", "found"), BAD)
-def test_a_damaged_file_is_refused_with_path_and_line(
+def test_a_damaged_file_is_named(
     tmp_path: Path, name: str, text: str, line: int, found: str
 ) -> None:
     file = write(tmp_path, name, text)
-    with pytest.raises(IclVectorsError) as raised:
-        read_pairs(file)
-    message = str(raised.value)
     place = rf"{re.escape(str(file))}, line {line}( \(entry 2\))?"
-    assert re.match(f"task file {place}: found ", message)
-    assert found in message
-    assert 'expected JSON {"input": "output", …}' in message
+    forms = re.escape('expected JSON {"input": "output", …}')
+    told = f"^task file {place}: found .*{re.escape(found)}.*{forms}"
+    with pytest.raises(IclVectorsError, match=told):
+        read_pairs(file)
 
 
 def test_bytes_that_are_not_utf8_are_refused_with_their_line(tmp_path: Path) -> None:
@@ -161,12 +158,11 @@ def test_lines_that_repeat_are_used_once_and_strict_files_may_have_them(tmp_path
         ("a.csv", "input,output\na,b\na,c\nd,e\nd,f\n", "line 3 gives 'a' the output 'c'"),
     ],
 )
-def test_strict_reading_names_contradictions_with_their_lines(
+def test_strict_reading_names_contradictions(
     tmp_path: Path, name: str, text: str, said: str
 ) -> None:
-    with pytest.raises(IclVectorsError) as raised:
+    with told(said):
         Task.from_file(write(tmp_path, name, text), strict=True)
-    assert said in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_all_contradictions_are_counted(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Prompts of the twins: their text, their token ids, and the first tokens an answer may have."""
 
 from collections.abc import Iterable
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from transformers import PreTrainedTokenizerBase
 
@@ -16,6 +16,16 @@ class Prompt(TypedDict):
     query: str
     answers: list[str]
     dummies: list[str]
+
+
+def as_twin(prompt: Any) -> Prompt:
+    """A prompt of the package as one of the twins."""
+    return Prompt(
+        demonstrations=[list(pair) for pair in prompt.demonstrations],
+        query=prompt.query,
+        answers=list(prompt.answers),
+        dummies=list(prompt.dummies),
+    )
 
 
 def query_text(query: str) -> str:

@@ -10,9 +10,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.errors import IclVectorsError
-from icl_vectors.models.load import Model
-from icl_vectors.tasks.task import Task
+from icl_vectors.prompts.sampling import sample_prompts
 from tests.benchmarks.random_model import word
 from tests.tiny import HIDDEN, N_LAYERS, N_TOKENS, Tiny
 from tests.twins import plain
@@ -25,12 +23,8 @@ DUMMIES = [word(20), f"{word(21)}_{word(22)}"]
 QUERIES = [word(30), f"{word(31)}_{word(32)}", f"{word(33)}_{word(34)}_{word(35)}"]
 
 
-def answers_of(model: Any, theta: icl.TaskVector | None, **options: Any) -> icl.Answers:
-    return icl.apply(model, theta, QUERIES, return_logits=True, **options)
-
-
 def logits_of(model: Any, theta: icl.TaskVector | None, **options: Any) -> Tensor:
-    logits = answers_of(model, theta, **options).logits
+    logits = icl.apply(model, theta, QUERIES, return_logits=True, **options).logits
     assert logits is not None
     return logits  # (query, vocab)
 
@@ -59,17 +53,16 @@ def test_answers_of_many_tokens_with_theta_added_are_those_of_generate(tiny: Tin
     assert found == [text.split("\n")[0].strip() for text in texts]
 
 
-def test_the_scale_multiplies_theta(llama: Model) -> None:
+def test_the_scale_multiplies_theta(llama: icl.Model) -> None:
     theta = icl.extract(llama, PAIRS, DUMMIES)
-    assert torch.equal(
-        logits_of(llama, theta, layer=1, scale=2), logits_of(llama, 2 * theta, layer=1)
-    )
+    twice = logits_of(llama, theta, layer=1, scale=2)
+    assert torch.equal(twice, logits_of(llama, 2 * theta, layer=1))
     plain_logits = logits_of(llama, None)
     assert_close(logits_of(llama, theta, layer=1, mode="add", scale=0), plain_logits)
     assert not torch.allclose(logits_of(llama, theta, layer=1, mode="add"), plain_logits)
 
 
-def test_the_likeliest_tokens_are_those_of_the_logits(llama: Model) -> None:
+def test_the_likeliest_tokens_are_those_of_the_logits(llama: icl.Model) -> None:
     theta = icl.extract(llama, PAIRS, DUMMIES)
     found = icl.apply(llama, theta, QUERIES, layer=1, top_k=4, return_logits=True)
     assert found.logits is not None
@@ -81,44 +74,37 @@ def test_the_likeliest_tokens_are_those_of_the_logits(llama: Model) -> None:
     assert found.logits.shape == (3, N_TOKENS) and found.queries == tuple(QUERIES)
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 50])
-def test_the_batch_size_changes_no_answer(llama: Model, batch_size: int) -> None:
-    theta = icl.extract(llama, PAIRS, DUMMIES)
-    many = [word(i) for i in range(60)]
-    assert icl.apply(llama, theta, many, layer=1, batch_size=batch_size) == icl.apply(
-        llama, theta, many, layer=1
-    )
+def test_the_batch_size_changes_no_answer(llama: icl.Model) -> None:
+    theta, many = icl.extract(llama, PAIRS, DUMMIES), [word(i) for i in range(60)]
+    whole = icl.apply(llama, theta, many, layer=1)
+    for size in (1, 2, 50):
+        assert icl.apply(llama, theta, many, layer=1, batch_size=size) == whole
 
 
-def test_a_task_gives_demonstrations_and_dummies(llama: Model) -> None:
-    task = Task.from_pairs("words", {word(i): word(i + 100) for i in range(30)})
-    theta = icl.extract(llama, task, shots=3)
+TASK = icl.Task.from_pairs("words", {word(i): word(i + 100) for i in range(30)})
+
+
+def test_a_task_gives_demonstrations_and_dummies(llama: icl.Model) -> None:
+    theta = icl.extract(llama, TASK, shots=3)
     assert (theta.task, theta.seed, len(theta.demonstrations)) == ("words", 41, 3)
     pairs = dict(theta.demonstrations)
     again = icl.extract(llama, pairs, theta.dummies)
     assert torch.equal(theta.vectors, again.vectors)
-    given = icl.extract(llama, task, [word(0), word(1)], seed=3)
+    given = icl.extract(llama, TASK, [word(0), word(1)], seed=3)
     assert given.dummies == (word(0), word(1))
     assert not {word(0), word(1)} & dict(given.demonstrations).keys()
 
 
-def test_many_prompts_give_their_mean(llama: Model) -> None:
-    task = Task.from_pairs("words", {word(i): word(i + 100) for i in range(30)})
-    many = icl.extract(llama, task, prompts=7, seed=5)
+def test_many_prompts_give_their_mean(llama: icl.Model) -> None:
+    many = icl.extract(llama, TASK, prompts=7, seed=5)
     assert many.made_by == "mean over 7 prompts of 5 demonstrations"
     assert many.demonstrations == () == many.dummies
-    from icl_vectors.prompts.sampling import sample_prompts
-
-    each = [
-        icl.extract(llama, dict(one.demonstrations), one.dummies)
-        for one in sample_prompts(task, seed=5, dev=0, test=7)[1]
-    ]
+    prompts = sample_prompts(TASK, seed=5, dev=0, test=7)[1]
+    each = [icl.extract(llama, dict(one.demonstrations), one.dummies) for one in prompts]
     assert_close(many.vectors, icl.TaskVector.mean(each).vectors, rtol=1e-5, atol=1e-5)
 
 
-def test_a_vector_saved_and_loaded_in_another_process_gives_the_same_bits(
-    llama: Model, tmp_path: Path
-) -> None:
+def test_a_vector_in_another_process_gives_the_same_bits(llama: icl.Model, tmp_path: Path) -> None:
     assert llama.folder is not None
     theta = icl.extract(llama, PAIRS, DUMMIES)
     theta.save(tmp_path / "theta.safetensors")
@@ -136,10 +122,10 @@ def test_a_vector_saved_and_loaded_in_another_process_gives_the_same_bits(
     assert done.stdout == "True\n", done.stderr
 
 
-def test_another_models_vector_is_refused_by_name_and_taken_by_force(llama: Model) -> None:
+def test_another_models_vector_is_refused_by_name_and_taken_by_force(llama: icl.Model) -> None:
     theta = icl.extract(llama, PAIRS, DUMMIES)
     other = replace(theta, fingerprint="abc", model="some/model", revision="v2")
-    with pytest.raises(IclVectorsError) as raised:
+    with pytest.raises(icl.IclVectorsError) as raised:
         icl.apply(llama, other, QUERIES, layer=1)
     message = str(raised.value)
     assert message.startswith(f"this task vector belongs to some/model, found {llama.reference} (")
@@ -159,14 +145,14 @@ def test_another_models_vector_is_refused_by_name_and_taken_by_force(llama: Mode
     ],
 )
 def test_a_vector_of_another_shape_is_never_taken(
-    llama: Model, force: bool, vectors: Tensor, layers: tuple[int, ...], message: str
+    llama: icl.Model, force: bool, vectors: Tensor, layers: tuple[int, ...], message: str
 ) -> None:
     theta = replace(icl.extract(llama, PAIRS, DUMMIES), vectors=vectors, layers=layers)
-    with pytest.raises(IclVectorsError, match=f"{message}.*the shapes differ"):
+    with pytest.raises(icl.IclVectorsError, match=f"{message}.*the shapes differ"):
         icl.apply(llama, theta, QUERIES, force=force)
 
 
-def test_answers_draw_themselves_in_a_notebook(llama: Model) -> None:
+def test_answers_draw_themselves_in_a_notebook(llama: icl.Model) -> None:
     theta = icl.extract(llama, PAIRS, DUMMIES)
     found = icl.apply(llama, theta, ["a<b"], layer=1, top_k=2)
     page = found._repr_html_()

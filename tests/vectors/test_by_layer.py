@@ -4,8 +4,6 @@ from typing import Any
 import pytest
 
 import icl_vectors as icl
-from icl_vectors.errors import IclVectorsError
-from icl_vectors.models.load import Model
 from icl_vectors.vectors import by_layer
 from tests.benchmarks.random_model import word
 from tests.tiny import N_LAYERS, Tiny
@@ -56,8 +54,8 @@ def test_every_cell_is_what_plain_hooks_answer(tiny: Tiny, mode: Any) -> None:
     assert next(cells, None) is None
 
 
-def test_it_agrees_with_apply_at_chosen_layers_and_in_small_batches(
-    llama: Model, monkeypatch: pytest.MonkeyPatch
+def test_it_agrees_with_apply_in_small_batches(
+    llama: icl.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(by_layer, "LARGEST_ON_CPU", 0)  # one query at once
     theta = icl.extract(llama, {"France": "Paris", "Japan": "Tokyo"}, ["Kenya", "Cuba"])
@@ -66,14 +64,13 @@ def test_it_agrees_with_apply_at_chosen_layers_and_in_small_batches(
     assert list(frame["layer"]) == [1, 2] * 3
     for layer, rows in frame.groupby("layer"):
         top = icl.apply(llama, theta, queries, layer=int(str(layer)), top_k=2).top
-        assert [[text for text, _ in one] for one in rows["top"]] == [
-            [text for text, _ in one] for one in top
-        ]
+        found, expected = ([[text for text, _ in one] for one in of] for of in (rows["top"], top))
+        assert found == expected
         values = [value for one in rows["top"] for _, value in one]
         assert values == pytest.approx([value for one in top for _, value in one], abs=1e-6)
 
 
-def test_where_no_demonstrations_are_kept_nothing_is_known_of_them(llama: Model) -> None:
+def test_where_no_demonstrations_are_kept_nothing_is_known_of_them(llama: icl.Model) -> None:
     theta = icl.extract(llama, {"a": "A", "b": "B"}, ["c"])
     mean = icl.TaskVector.mean([theta, theta])
     known, unknown = (icl.apply_by_layer(llama, one, ["d", "e"]) for one in (theta, mean))
@@ -83,7 +80,7 @@ def test_where_no_demonstrations_are_kept_nothing_is_known_of_them(llama: Model)
     assert list(known["baseline"]) == list(unknown["baseline"])
 
 
-def test_what_can_not_be_done_is_said_in_one_line(llama: Model) -> None:
+def test_what_can_not_be_done_is_said_in_one_line(llama: icl.Model) -> None:
     theta = icl.extract(llama, {"a": "A", "b": "B"}, ["c"])
     everywhere: Any = replace(theta, method="icv")
     cases: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
@@ -95,6 +92,6 @@ def test_what_can_not_be_done_is_said_in_one_line(llama: Model) -> None:
         ((replace(theta, fingerprint="x"), ["d"]), {}, "belongs to"),
     ]
     for given, options, message in cases:
-        with pytest.raises(IclVectorsError, match=message) as raised:
+        with pytest.raises(icl.IclVectorsError, match=message) as raised:
             icl.apply_by_layer(llama, *given, **options)
         assert "\n" not in str(raised.value)

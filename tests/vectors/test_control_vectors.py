@@ -36,9 +36,7 @@ def test_the_best_layer_alone_is_written_where_one_is_named(tmp_path: Path) -> N
     ("layers", "message"),
     [([0], "found 0; llama.cpp has no direction"), ([], "found none"), ([3], "holds the layers 0")],
 )
-def test_layers_that_cannot_be_written_are_refused(
-    tmp_path: Path, layers: list[int], message: str
-) -> None:
+def test_layers_not_to_be_written(tmp_path: Path, layers: list[int], message: str) -> None:
     with pytest.raises(IclVectorsError, match=message):
         vector().export_gguf(tmp_path / "t.gguf", layers=layers)
     with pytest.raises(IclVectorsError, match="llama.cpp has no direction for block 0"):

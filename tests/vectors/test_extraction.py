@@ -9,7 +9,6 @@ from transformers import PreTrainedModel
 
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.models.load import Model
 from icl_vectors.vectors.apply import regular
 from icl_vectors.vectors.injection import choose_layers
 from tests.benchmarks.random_model import word
@@ -30,7 +29,6 @@ PROMPT = Prompt(
 )
 
 
-@torch.no_grad()
 def written_naively(model: PreTrainedModel, ids: list[int], steps: int) -> list[int]:
     written: list[int] = []
     for _ in range(steps):
@@ -76,18 +74,13 @@ def test_an_answer_of_several_tokens_is_that_of_a_greedy_loop(tiny: Tiny, layer:
         assert answer == shown(tiny, expected)
 
 
-def test_answers_without_theta_are_those_of_a_greedy_loop(tiny: Tiny) -> None:
-    found = icl.apply(tiny.model, None, QUERIES, max_new_tokens=5)
-    for query, answer in zip(QUERIES, found, strict=True):
-        ids = token_ids(tiny.tokenizer, f"{query}→")
-        assert answer == shown(tiny, written_naively(tiny.plain, ids, 5))
-
-
-def test_regular_answers_are_those_of_a_greedy_loop(tiny: Tiny) -> None:
-    found = regular(tiny.model, PAIRS, QUERIES, max_new_tokens=5)
-    for query, answer in zip(QUERIES, found, strict=True):
-        ids = token_ids(tiny.tokenizer, full_text(PROMPT, query))
-        assert answer == shown(tiny, written_naively(tiny.plain, ids, 5))
+def test_answers_without_theta_and_regular_ones_are_those_of_a_greedy_loop(tiny: Tiny) -> None:
+    alone = icl.apply(tiny.model, None, QUERIES, max_new_tokens=5)
+    shots = regular(tiny.model, PAIRS, QUERIES, max_new_tokens=5)
+    for query, *found in zip(QUERIES, alone, shots, strict=True):
+        for text, answer in zip((f"{query}→", full_text(PROMPT, query)), found, strict=True):
+            ids = token_ids(tiny.tokenizer, text)
+            assert answer == shown(tiny, written_naively(tiny.plain, ids, 5))
 
 
 def test_queries_together_answer_as_they_do_one_by_one(tiny: Tiny) -> None:
@@ -96,41 +89,43 @@ def test_queries_together_answer_as_they_do_one_by_one(tiny: Tiny) -> None:
     assert together == [icl.apply(tiny.model, theta, q, layer=1)[0] for q in QUERIES]
 
 
-def test_without_dummies_the_last_two_demonstrations_are_held_out(llama: Model) -> None:
-    held = icl.extract(llama, {"a": "b", "c": "d", "e": "f", "g": "h"})
-    given = icl.extract(llama, {"a": "b", "c": "d"}, ["e", "g"])
-    assert held.dummies == ("e", "g")
+SHOWN = {"a": "b", "c": "d"}
+
+
+@pytest.fixture(scope="module")
+def theta(llama: icl.Model) -> icl.TaskVector:
+    return icl.extract(llama, SHOWN, ["e"])
+
+
+def test_demonstrations_and_dummies_are_those_given_in_their_order(
+    llama: icl.Model, theta: icl.TaskVector
+) -> None:
+    held = icl.extract(llama, {**SHOWN, "e": "f", "g": "h"})
+    given = icl.extract(llama, SHOWN, ["e", "g"])
+    assert held.dummies == ("e", "g"), "the last two"
     assert torch.equal(held.vectors, given.vectors)
-
-
-def test_the_order_of_the_demonstrations_matters(llama: Model) -> None:
-    one = icl.extract(llama, [("a", "b"), ("c", "d")], ["e"])
     other = icl.extract(llama, [("c", "d"), ("a", "b")], ["e"])
-    assert not torch.allclose(one.vectors, other.vectors, atol=1e-3)
+    assert not torch.allclose(theta.vectors, other.vectors, atol=1e-3)
 
 
-def test_the_vector_says_where_it_comes_from(llama: Model) -> None:
-    theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"], template="paper", task="t", seed=7)
+def test_the_vector_says_where_it_comes_from(llama: icl.Model) -> None:
+    theta = icl.extract(llama, SHOWN, ["e"], template="paper", task="t", seed=7)
     assert theta.model == llama.reference and theta.fingerprint == llama.fingerprint
     assert theta.template == "example:{input}->{output}"
     assert theta.demonstrations == (("a", "b"), ("c", "d")) and theta.dummies == ("e",)
     assert (theta.task, theta.seed, theta.dtype) == ("t", 7, "float32")
 
 
-def test_a_subset_of_layers_holds_the_rows_of_the_whole(llama: Model) -> None:
-    whole = icl.extract(llama, {"a": "b", "c": "d"}, ["e"])
-    part = icl.extract(llama, {"a": "b", "c": "d"}, ["e"], layers="-1,1")
+def test_some_layers_are_rows_of_all_and_count_from_the_end(
+    llama: icl.Model, theta: icl.TaskVector
+) -> None:
+    part = icl.extract(llama, SHOWN, ["e"], layers="-1,1")
     assert part.layers == (1, 3)
-    assert torch.equal(part.vectors, whole.vectors[[1, 3]])
-
-
-def test_a_negative_layer_is_counted_from_the_end(llama: Model) -> None:
-    theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"])
+    assert torch.equal(part.vectors, theta.vectors[[1, 3]])
     assert icl.apply(llama, theta, "x", layer=-1) == icl.apply(llama, theta, ["x"], layer=3)
 
 
-def test_the_layer_is_the_one_asked_for_then_the_best_then_the_only_one(llama: Model) -> None:
-    theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"])
+def test_the_layer_is_the_one_asked_for_then_the_best_or_only_one(theta: icl.TaskVector) -> None:
     best = replace(theta, best_layer=2)
     assert choose_layers(best, 1) == (1,)
     assert choose_layers(best, [3, 0]) == (3, 0)
@@ -140,8 +135,7 @@ def test_the_layer_is_the_one_asked_for_then_the_best_then_the_only_one(llama: M
         choose_layers(theta)
 
 
-def test_a_vector_that_is_not_finite_stops_the_run(llama: Model) -> None:
-    theta = icl.extract(llama, {"a": "b", "c": "d"}, ["e"], layers="1")
+def test_a_vector_that_is_not_finite_stops_the_run(llama: icl.Model, theta: icl.TaskVector) -> None:
     broken = replace(theta, vectors=torch.full_like(theta.vectors, torch.nan))
     with pytest.raises(RunError, match="NaN or infinity in float32"):
-        icl.apply(llama, broken, ["a"])
+        icl.apply(llama, broken, ["a"], layer=1)

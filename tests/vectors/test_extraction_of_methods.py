@@ -10,9 +10,6 @@ from torch import Tensor
 from torch.testing import assert_close
 
 import icl_vectors as icl
-from icl_vectors.errors import IclVectorsError
-from icl_vectors.models.load import Model
-from icl_vectors.tasks.task import Task
 from icl_vectors.vectors.extract_methods import STRENGTH
 from tests.benchmarks.random_model import word
 from tests.tiny import HIDDEN, N_LAYERS, Tiny
@@ -22,12 +19,12 @@ from tests.twins.prompts import token_ids
 
 PAIRS = {word(i): word(i + 100) for i in range(5)}
 DUMMIES = [word(20), f"{word(21)}_{word(22)}"]
-TASK = Task.from_pairs("words", {word(i): word(i + 60) for i in range(30)})
+TASK = icl.Task.from_pairs("words", {word(i): word(i + 60) for i in range(30)})
 QUERIES = [word(50), f"{word(51)}_{word(52)}"]
 POOLED: dict[str, Any] = {"method": "function", "prompts": 4, "seed": 3}
 
 
-def logits_of(model: Model, theta: icl.TaskVector, **options: Any) -> Tensor:
+def logits_of(model: icl.Model, theta: icl.TaskVector, **options: Any) -> Tensor:
     found = icl.apply(model, theta, QUERIES, return_logits=True, **options).logits
     assert found is not None
     return found
@@ -56,7 +53,7 @@ def test_a_function_vector_is_added_at_a_third_of_the_depth(tiny: Tiny, tmp_path
         assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_heads_of_a_comparison_make_the_function_vector(llama: Model, tmp_path: Path) -> None:
+def test_heads_of_a_comparison_make_the_function_vector(llama: icl.Model, tmp_path: Path) -> None:
     task = icl.load_task("to_upper")
     ranked = [{"layer": 2, "head": 1, "effect": 0.5}, {"layer": 0, "head": 3, "effect": 0.1}]
     file = tmp_path / "heads.json"
@@ -66,7 +63,7 @@ def test_heads_of_a_comparison_make_the_function_vector(llama: Model, tmp_path: 
     other = icl.extract(llama, task, method="function", prompts=3)
     assert other.made_by.count(".") == 2
     file.write_text(json.dumps({"ranked": ranked[:1]}))
-    with pytest.raises(IclVectorsError, match="expected 2 heads, found 1"):
+    with pytest.raises(icl.IclVectorsError, match="expected 2 heads, found 1"):
         icl.extract(llama, task, method="function", prompts=3, heads=file)
 
 
@@ -124,13 +121,13 @@ def test_a_mean_over_contexts_is_replaced_or_added(tiny: Tiny) -> None:
             assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_vector_with_a_way_of_its_own_is_put_in_no_other(llama: Model) -> None:
+def test_a_vector_with_a_way_of_its_own_is_put_in_no_other(llama: icl.Model) -> None:
     pairs = {"a": "A", "b": "B", "c": "C", "d": "D"}
     icv = icl.extract(llama, pairs, ["e"], method="icv")
-    with pytest.raises(IclVectorsError, match="a way of its own"):
+    with pytest.raises(icl.IclVectorsError, match="a way of its own"):
         icl.apply(llama, icv, ["f"], mode="add")
-    with pytest.raises(IclVectorsError, match="goes in at all layers"):
+    with pytest.raises(icl.IclVectorsError, match="goes in at all layers"):
         icl.apply(llama, icv, ["f"], layer=1)
     state = icl.extract(llama, pairs, ["e"])
-    with pytest.raises(IclVectorsError, match="method"):
+    with pytest.raises(icl.IclVectorsError, match="method"):
         icv + state

@@ -6,22 +6,19 @@ import torch
 
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.models.load import Model
 from icl_vectors.vectors.vector import TaskVector
 from tests.vectors.test_vectors import vector
 
 
 @pytest.fixture(scope="module")
-def run(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(llama: icl.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small sweep's folder."""
     folder = tmp_path_factory.mktemp("sweep")
     icl.sweep(llama, "to_upper,list_first", output=folder, dev=3, test=4)
     return folder
 
 
-def test_a_runs_vectors_are_shared_with_their_accuracies(
-    llama: Model, run: Path, tmp_path: Path
-) -> None:
+def test_a_run_s_vectors_are_shared(llama: icl.Model, run: Path, tmp_path: Path) -> None:
     folder = icl.share(run, tmp_path / "shared")
     files = sorted(file.name for file in folder.iterdir())
     assert files == ["README.md", "list_first.seed41.safetensors", "to_upper.seed41.safetensors"]
@@ -40,13 +37,13 @@ def test_a_runs_vectors_are_shared_with_their_accuracies(
     assert f"| to\\_upper | {theta.best_layer} | {' | '.join(figures)} | 4 |" in row
 
 
-def test_the_cards_own_words_run(llama: Model, run: Path, tmp_path: Path) -> None:
+def test_the_cards_own_words_run(llama: icl.Model, run: Path, tmp_path: Path) -> None:
     one = TaskVector.load(run / "vectors" / "to_upper.seed41.safetensors").only([3])
     for source in (run, [replace(one, best_layer=None)]):
         require_that_the_card_runs(llama, icl.share(source, tmp_path / f"{type(source)}"))
 
 
-def require_that_the_card_runs(llama: Model, folder: Path) -> None:
+def require_that_the_card_runs(llama: icl.Model, folder: Path) -> None:
     code = (folder / "README.md").read_text("utf-8").split("```python\n")[1].split("```")[0]
     assert llama.folder is not None
     code = code.replace(f'"{llama.folder.name}"', repr(str(llama.folder)))
@@ -57,22 +54,18 @@ def require_that_the_card_runs(llama: Model, folder: Path) -> None:
     assert isinstance(names["theta"], TaskVector)
 
 
-def test_vectors_alone_are_shared_too(tmp_path: Path) -> None:
-    folder = icl.share([vector(), vector(task="a/b")], tmp_path)
-    assert {file.name for file in folder.glob("*.safetensors")} == {
-        "capitals.0.safetensors",
-        "a_b.1.safetensors",
-    }
+def test_vectors_alone_are_shared_too(tmp_path: Path, attempts: list[object]) -> None:
+    folder = icl.share([vector(), vector(task="a/b")], tmp_path / "new")
+    files = {file.name for file in folder.glob("*.safetensors")}
+    assert files == {"capitals.0.safetensors", "a_b.1.safetensors"}
     assert "base_model: some/model" in (folder / "README.md").read_text("utf-8")
-
-
-def test_the_users_mistakes_are_told(tmp_path: Path) -> None:
+    assert attempts == [], "nothing is pushed unasked"
     with pytest.raises(IclVectorsError, match="expected task vectors to share, found none"):
-        icl.share([], tmp_path / "new")
+        icl.share([], tmp_path / "other")
     other = replace(vector(), fingerprint="xyz", model="other/model")
     with pytest.raises(IclVectorsError, match="found some/model and other/model"):
-        icl.share([vector(), other], tmp_path / "new")
-    assert not (tmp_path / "new").exists()
+        icl.share([vector(), other], tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_push_that_the_hub_refuses_leaves_the_folder(
@@ -84,9 +77,4 @@ def test_a_push_that_the_hub_refuses_leaves_the_folder(
     with pytest.raises(RunError, match="push to me/mine: refused"):
         icl.share([vector()], tmp_path / "two", push_to="me/mine")
     assert (tmp_path / "two" / "README.md").is_file()
-    assert attempts == []
-
-
-def test_nothing_is_pushed_unasked(tmp_path: Path, attempts: list[object]) -> None:
-    icl.share([vector()], tmp_path / "new")
     assert attempts == []

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.vectors.vector import TaskVector
 from icl_vectors.vectors.vector_file import FORMAT
+from tests.told import told
 
 
 def vector(**changes: Any) -> TaskVector:
@@ -57,18 +58,12 @@ def test_a_saved_vector_is_read_back_bit_for_bit(tmp_path: Path, changes: dict[s
     assert file.stat().st_size < 2000, "saved alone"
 
 
-def test_the_same_vector_always_gives_the_same_bytes(tmp_path: Path) -> None:
-    written = {
-        vector().save(tmp_path / f"{number}.safetensors").read_bytes() for number in range(20)
-    }
-    assert len(written) == 1
-
-
-def test_saving_leaves_no_other_file_behind(tmp_path: Path) -> None:
-    vector().save(tmp_path / "theta.safetensors")
-    vector(task="other").save(tmp_path / "theta.safetensors")
-    assert [file.name for file in tmp_path.iterdir()] == ["theta.safetensors"]
-    assert TaskVector.load(tmp_path / "theta.safetensors").task == "other"
+def test_the_same_vector_always_gives_the_same_bytes_and_no_other_file(tmp_path: Path) -> None:
+    file = tmp_path / "theta.safetensors"
+    assert len({vector().save(file).read_bytes() for _ in range(20)}) == 1
+    vector(task="other").save(file)
+    assert [*tmp_path.iterdir()] == [file]
+    assert TaskVector.load(file).task == "other"
 
 
 def test_a_layer_is_found_by_its_number_and_not_by_its_row() -> None:
@@ -106,10 +101,8 @@ def test_a_damaged_truncated_or_foreign_file_is_refused(tmp_path: Path) -> None:
     for number, broken in enumerate(damaged(content)):
         file = tmp_path / f"{number}.safetensors"
         file.write_bytes(broken)
-        with pytest.raises(IclVectorsError) as raised:
+        with told(str(file)):
             TaskVector.load(file)
-        assert str(file) in str(raised.value), number
-        assert "\n" not in str(raised.value), number
 
 
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
@@ -141,9 +134,7 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
         {"format": FORMAT, "task_vector": json.dumps({"layers": 3})},
     ],
 )
-def test_safetensors_that_are_no_task_vector_are_refused(
-    tmp_path: Path, metadata: dict[str, str] | None
-) -> None:
+def test_other_safetensors_are_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     file = tmp_path / "theta.safetensors"
     save_file({"vectors": torch.zeros(1, 2)}, file, metadata)
     with pytest.raises(IclVectorsError, match="expected a task vector"):
@@ -165,10 +156,8 @@ def test_a_flipped_byte_anywhere_is_refused_in_one_line(tmp_path: Path, flip: in
     file = tmp_path / "flipped.safetensors"
     for place in range(len(content)):
         file.write_bytes(content[:place] + bytes([content[place] ^ flip]) + content[place + 1 :])
-        with pytest.raises(IclVectorsError) as raised:
+        with told(str(file)):
             TaskVector.load(file)
-        assert "\n" not in str(raised.value), place
-        assert str(file) in str(raised.value), place
 
 
 def test_any_safetensors_tool_reads_the_description(tmp_path: Path) -> None:
@@ -184,7 +173,6 @@ def test_any_safetensors_tool_reads_the_description(tmp_path: Path) -> None:
 
 
 def test_a_vector_shows_what_it_is() -> None:
-    assert repr(vector()) == (
-        "TaskVector('capitals', layers 0–5, best 2, hidden=8, model='some/model', float32)"
-    )
+    told = "TaskVector('capitals', layers 0–5, best 2, hidden=8, model='some/model', float32)"
+    assert repr(vector()) == told
     assert repr(vector(task="", best_layer=None)).startswith("TaskVector('unnamed', layers 0–5, h")

@@ -6,17 +6,13 @@ import pytest
 import torch
 
 import icl_vectors as icl
-from icl_vectors.errors import IclVectorsError
-from icl_vectors.models.load import Model
 from tests.tiny import N_LAYERS, load_plain
 from tests.twins.unembed import unembed
 
 PAIRS = {"a": "A", "b": "B", "c": "C", "d": "D"}
 
 
-def test_the_words_of_theta_are_those_of_plain_transformers(
-    llama: Model, llama_folder: Path
-) -> None:
+def test_the_words_are_those_of_plain_transformers(llama: icl.Model, llama_folder: Path) -> None:
     theta = icl.extract(llama, PAIRS, ["e", "f"])
     frame = icl.words(llama, theta, ["g", "h"], top_k=5)
     assert [*frame.columns] == ["layer", "of", "rank", "token", "value"]
@@ -32,6 +28,6 @@ def test_the_words_of_theta_are_those_of_plain_transformers(
     assert [*dict.fromkeys(some["layer"])] == [0, 2]
 
 
-def test_what_is_no_vector_is_refused_in_a_line(llama: Model) -> None:
-    with pytest.raises(IclVectorsError, match="expected a task vector, found NoneType"):
+def test_what_is_no_vector_is_refused_in_a_line(llama: icl.Model) -> None:
+    with pytest.raises(icl.IclVectorsError, match="expected a task vector, found NoneType"):
         icl.words(llama, None, ["g"])  # type: ignore[arg-type]

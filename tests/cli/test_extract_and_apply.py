@@ -7,7 +7,9 @@ import pytest
 from gguf import GGUFReader
 
 import icl_vectors as icl
+from icl_vectors.cli.terminal import printable
 from icl_vectors.models.load import Model
+from icl_vectors.prompts.sampling import sample_prompts
 from icl_vectors.scoring import stable
 from icl_vectors.vectors.gguf import LOST
 from tests.cli.conftest import Command
@@ -24,6 +26,51 @@ def theta(llama: Model, place: Path) -> icl.TaskVector:
     return made
 
 
+def test_a_vector_is_extracted_and_applied(command: Command, llama: Model) -> None:
+    demos = "--demo France→Paris --demo Japan→Tokyo --demo 'Egypt → Cairo'"
+    made = command.tiny(f"extract {demos} --dummy Kenya --dummy Cuba -o {FILE}")
+    assert made.code == 0, made.err
+    assert made.out.startswith(f"{FILE}: TaskVector('unnamed', layers 0–3, hidden=32")
+    expected = icl.extract(llama, PAIRS, ["Kenya", "Cuba"])
+    assert icl.TaskVector.load(FILE).vectors.equal(expected.vectors)
+    applied = command("apply", FILE, "Spain", "Perú", "--layer", 2)
+    assert applied.code == 0
+    assert applied.err.startswith("Loading ") and applied.err.count("\n") == 1
+    answers = icl.apply(llama, expected, ["Spain", "Perú"], layer=2)
+    assert applied.out == "".join(f"{printable(answer)}\n" for answer in answers)
+
+
+def test_a_task_gives_demonstrations_and_dummies_of_a_seed(command: Command) -> None:
+    command.tiny(f"extract --task country_capital --seed 7 --shots 3 -o {FILE}")
+    theta = icl.TaskVector.load(FILE)
+    task = icl.load_task("country_capital")
+    prompt = sample_prompts(task, seed=7, dev=0, test=1, shots=3)[1][0]
+    assert (theta.task, theta.seed) == ("country_capital", 7)
+    assert (theta.demonstrations, theta.dummies) == (prompt.demonstrations, prompt.dummies)
+    pairs = {letter: letter.upper() for letter in "abcdefghij"}
+    Path("upper.json").write_text(json.dumps(pairs), "utf-8")
+    assert command.tiny(f"extract --task-file upper.json -o {FILE}").code == 0
+    theta = icl.TaskVector.load(FILE)
+    assert (theta.task, len(theta.demonstrations), len(theta.dummies)) == ("upper", 5, 2)
+
+
+def test_a_vector_of_a_sweep_names_its_best_layer(command: Command) -> None:
+    command.tiny("sweep --tasks to_upper --dev 3 --test 3 -o run --quiet")
+    file = "run/vectors/to_upper.seed41.safetensors"
+    chosen = command("apply", file, "k")
+    assert chosen.code == 0
+    best = icl.TaskVector.load(file).best_layer
+    assert chosen.out == command("apply", file, "k", "--layer", best).out
+
+
+def test_vectors_of_a_method_are_extracted_and_applied(command: Command) -> None:
+    made = command.tiny("extract --task to_upper --quiet -o v.st --method function --prompts 3")
+    assert made.code == 0, made.err
+    assert "heads " in made.out
+    assert "method          function" in command("apply", "v.st", "--info").out
+    assert len(command("apply", "v.st", "a", "b", "--quiet").out.splitlines()) == 2
+
+
 def test_what_a_vector_is_needs_no_model(command: Command, theta: icl.TaskVector) -> None:
     replace(theta, model="/no/such/model", best_layer=2).save(FILE)
     code, out, err = command("apply", FILE, "--info")
@@ -36,9 +83,6 @@ def test_what_a_vector_is_needs_no_model(command: Command, theta: icl.TaskVector
     norms = [line for line in lines if line.split()[0] in ("0", "1", "2", "3")]
     assert [float(line.split()[1]) for line in norms] == pytest.approx(theta.norms(), abs=0.01)
     assert [line.endswith("best") for line in norms] == [False, False, True, False]
-
-
-def test_the_same_as_json(command: Command, theta: icl.TaskVector) -> None:
     document = json.loads(command("apply", FILE, "--info", "--json").out)
     assert document["layers"] == [0, 1, 2, 3]
     assert document["norms"] == pytest.approx(theta.norms(), abs=1e-4)
@@ -47,10 +91,8 @@ def test_the_same_as_json(command: Command, theta: icl.TaskVector) -> None:
 
 def test_a_control_vector_says_what_is_lost(command: Command, theta: icl.TaskVector) -> None:
     code, out, _ = command("apply", FILE, "--gguf", "theta.gguf")
-    assert (code, out) == (
-        0,
-        f"theta.gguf: a control vector with a direction for block 1, 2, 3\n{LOST}\n",
-    )
+    told = f"theta.gguf: a control vector with a direction for block 1, 2, 3\n{LOST}\n"
+    assert (code, out) == (0, told)
     assert len(GGUFReader("theta.gguf").tensors) == 3
     code, out, _ = command("apply", FILE, "--gguf", "two.gguf", "--layer", "2,3", "--json")
     assert code == 0
@@ -58,22 +100,23 @@ def test_a_control_vector_says_what_is_lost(command: Command, theta: icl.TaskVec
 
 
 def test_answers_are_those_of_python(command: Command, llama: Model, theta: icl.TaskVector) -> None:
-    cases: list[tuple[list[Any], dict[str, Any]]] = [
-        (["--layer", "1,3"], {"layer": [1, 3]}),
-        (["--layer", "-1"], {"layer": 3}),
-        (["--layer", "2", "--mode", "add"], {"layer": 2, "mode": "add"}),
-        (["--layer", "2", "--scale", "3"], {"layer": 2, "scale": 3.0}),
+    cases: list[tuple[str, dict[str, Any]]] = [
+        ("--layer 1,3", {"layer": [1, 3]}),
+        ("--layer -1", {"layer": 3}),
+        ("--layer 2 --mode add", {"layer": 2, "mode": "add"}),
+        ("--layer 2 --scale 3", {"layer": 2, "scale": 3.0}),
+        ("--layer 2 --max-new-tokens 3", {"layer": 2, "max_new_tokens": 3}),
     ]
     for arguments, options in cases:
-        outcome = command("apply", FILE, "Spain", "Peru", *arguments, "--json")
+        outcome = command("apply", FILE, "Spain", "Peru", *arguments.split(), "--json")
         assert outcome.code == 0, outcome.err
-        answers = [one["answer"] for one in json.loads(outcome.out)]
-        assert answers == icl.apply(llama, theta, ["Spain", "Peru"], **options)
+        found = json.loads(outcome.out)
+        assert [one["query"] for one in found] == ["Spain", "Peru"]
+        answers = icl.apply(llama, theta, ["Spain", "Peru"], **options)
+        assert [one["answer"] for one in found] == answers
 
 
-def test_the_likeliest_tokens_stand_behind_the_answer(
-    command: Command, llama: Model, theta: icl.TaskVector
-) -> None:
+def test_the_likeliest_tokens_follow(command: Command, llama: Model, theta: icl.TaskVector) -> None:
     expected = icl.apply(llama, theta, ["Spain"], layer=1, top_k=3)
     shown = json.loads(command("apply", FILE, "Spain", "--layer", 1, "--top-k", 3, "--json").out)
     assert [one["token"] for one in shown[0]["top"]] == [token for token, _ in expected.top[0]]
@@ -83,9 +126,7 @@ def test_the_likeliest_tokens_stand_behind_the_answer(
     assert plain.count("\n") == 1 and f"{values[2]:.3f}" in plain
 
 
-def test_another_models_vector_needs_force(
-    command: Command, llama_folder: Path, theta: icl.TaskVector
-) -> None:
+def test_another_models_vector_needs_force(command: Command, theta: icl.TaskVector) -> None:
     replace(theta, fingerprint="abc").save(FILE)
     code, out, err = command("apply", FILE, "Spain", "--layer", 1)
     assert (code, out) == (2, "")
@@ -93,28 +134,18 @@ def test_another_models_vector_needs_force(
     forced = command("apply", FILE, "Spain", "--layer", 1, "--force")
     theta.save(FILE)
     assert forced.code == 0 and forced.out == command("apply", FILE, "Spain", "--layer", 1).out
+    assert command("apply", FILE, "--layer", 1, "--", "-5").code == 0, "-5 is a query"
 
 
-def test_a_query_that_begins_with_a_hyphen_goes_behind_two(
-    command: Command, theta: icl.TaskVector
-) -> None:
-    code, out, err = command("apply", FILE, "-5", "--layer", 1)
-    assert (code, out) == (2, "")
-    assert "No such option: -5. Queries that begin with - go behind --: apply FILE" in err
-    assert command("apply", FILE, "--layer", 1, "--", "-5").code == 0
-
-
-def test_by_layer_prints_a_table_of_what_python_gives(
+def test_by_layer_is_a_table_of_python_s(
     command: Command, llama: Model, theta: icl.TaskVector
 ) -> None:
     queries = ["Spain", "Peru", "Chile", "Malta", "Nepal", "Ghana", "Kiribati", "Tuvalu", "Togo"]
     frame = icl.apply_by_layer(llama, theta, queries)
-    asked = command("apply", FILE, *queries, "--by-layer", "--json")
-    rows = json.loads(asked.out)
+    rows = json.loads(command("apply", FILE, *queries, "--by-layer", "--json").out)
     assert [row["answer"] for row in rows] == list(frame["answer"])
-    assert [row["probability"] for row in rows] == pytest.approx(
-        list(frame["probability"]), abs=1e-4
-    )
+    found = [row["probability"] for row in rows]
+    assert found == pytest.approx(list(frame["probability"]), abs=1e-4)
     code, out, _ = command("apply", FILE, *queries, "--by-layer")
     assert code == 0 and max(map(len, out.splitlines())) <= 100
     heads = [line.split()[1:] for line in out.splitlines() if line.lstrip().startswith("layer")]
