@@ -18,7 +18,7 @@ from icl_vectors.report.together import same_depth
 from icl_vectors.report.vocabulary import theta_is_not_the_output
 from icl_vectors.runs.reading import read_run
 from icl_vectors.runs.run import Run
-from icl_vectors.runs.schema import Cluster, Conflict, Vocabulary
+from icl_vectors.runs.schema import TOO_FEW, Cluster, Conflict, Vocabulary
 from tests.report import folders
 from tests.report.parts import claims_of, task_result
 
@@ -61,6 +61,17 @@ def test_copying_the_dummies_is_never_a_success() -> None:
     assert theta_beats_baseline(copying).verdict == FAILS
     assert most_tasks_gain(copying).verdict == FAILS
     assert theta_carries_the_task(tasks((5, 45, 45), copying=2)).verdict == WEAKLY
+
+
+def test_where_too_few_prompts_tell_on_most_tasks_nothing_is_tested() -> None:
+    entry = folders.task_entry("task", "user", hits=(5, 45, 45), n=50)
+    unsure = {**entry, "fails": [f"{TOO_FEW} it from the baseline"]}
+    claims = (theta_carries_the_task, theta_beats_baseline, most_tasks_gain)
+    for unsure_ones, verdicts in ((3, {WEAKLY, HOLDS}), (4, {UNTESTED}), (6, {UNTESTED})):
+        entries = [{**(unsure if i < unsure_ones else entry), "task": f"t{i}"} for i in range(6)]
+        found = [claim(task_means(list(map(task_result, entries)))) for claim in claims]
+        assert {one.verdict for one in found} == verdicts
+        assert unsure_ones == 3 or f"tell on {unsure_ones} of 6 tasks" in found[0].ours
 
 
 def test_theta_beats_the_baseline() -> None:

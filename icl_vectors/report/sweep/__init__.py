@@ -31,10 +31,16 @@ from icl_vectors.report.sweep.figures import layers_by_task, layers_mean, method
 from icl_vectors.report.sweep.tables import categories_table, models_table, seeds_table, tasks_table
 from icl_vectors.report.sweep.text import text as text
 from icl_vectors.runs.run import Run
+from icl_vectors.runs.schema import untold
 
 NO_SUCCESS = (
     "A task that θ is not shown to carry (its answers copy the dummies', or are not clearly better "
     "than the baseline's or a constant answer, McNemar's exact test)"
+)
+
+NOT_TESTED = (
+    f"Not tested with fewer than {FEWEST_TASKS} tasks, or where too few prompts tell on more than "
+    "half of them"
 )
 
 
@@ -66,8 +72,8 @@ def sections(run: Run) -> list[Section]:
 
 def theta_carries_the_task(tasks: Sequence[TaskMean]) -> Claim:
     """Hypothesis / regular, where the model learns in context at all."""
-    verdict, ours, value = UNTESTED, _too_few(tasks), None
-    if len(tasks) >= FEWEST_TASKS:
+    verdict, ours, value = UNTESTED, _untestable(tasks), None
+    if not ours:
         recovered = ratio_interval(successes(tasks), [task.regular.value for task in tasks])
         learned = mean_interval([task.regular.value - task.baseline.value for task in tasks])
         if recovered is None or not learned.is_above(0):
@@ -84,17 +90,16 @@ def theta_carries_the_task(tasks: Sequence[TaskMean]) -> Claim:
         ours,
         verdict,
         "Mean hypothesis / mean regular over tasks: ≥ 0.80 holds, ≥ 0.50 weakly. "
-        f"{NO_SUCCESS} counts as hypothesis 0. Not tested with fewer than "
-        f"{FEWEST_TASKS} tasks, or where the 95 % bootstrap interval over tasks of "
-        "regular − baseline is not above 0.",
+        f"{NO_SUCCESS} counts as hypothesis 0. {NOT_TESTED}; nor where the 95 % bootstrap interval "
+        "over tasks of regular − baseline is not above 0.",
         value,
     )
 
 
 def theta_beats_baseline(tasks: Sequence[TaskMean]) -> Claim:
     """Hypothesis − baseline over tasks."""
-    verdict, ours, value = UNTESTED, _too_few(tasks), None
-    if len(tasks) >= FEWEST_TASKS:
+    verdict, ours, value = UNTESTED, _untestable(tasks), None
+    if not ours:
         pairs = zip(successes(tasks), tasks, strict=True)
         gain = mean_interval([success - task.baseline.value for success, task in pairs])
         verdict, value = above_zero(gain), gain.value
@@ -107,16 +112,15 @@ def theta_beats_baseline(tasks: Sequence[TaskMean]) -> Claim:
         ours,
         verdict,
         "Mean of hypothesis − baseline over tasks: 95 % bootstrap interval above 0 holds, mean "
-        f"above 0 weakly. {NO_SUCCESS} counts as hypothesis 0. "
-        f"Not tested with fewer than {FEWEST_TASKS} tasks.",
+        f"above 0 weakly. {NO_SUCCESS} counts as hypothesis 0. {NOT_TESTED}.",
         value,
     )
 
 
 def most_tasks_gain(tasks: Sequence[TaskMean]) -> Claim:
     """The share of tasks on which θ alone is clearly over the baseline."""
-    verdict, ours, value = UNTESTED, _too_few(tasks), None
-    if len(tasks) >= FEWEST_TASKS:
+    verdict, ours, value = UNTESTED, _untestable(tasks), None
+    if not ours:
         gaining = [t for t in tasks if not t.fails and t.hypothesis.is_above(t.baseline.high)]
         value = len(gaining) / len(tasks)
         verdict = graded(value, 0.8, 0.5)
@@ -131,7 +135,7 @@ def most_tasks_gain(tasks: Sequence[TaskMean]) -> Claim:
         verdict,
         "Share of tasks whose 95 % Wilson interval of hypothesis lies wholly above that of "
         "baseline: ≥ 0.80 holds, ≥ 0.50 weakly. "
-        f"{NO_SUCCESS} does not count as gaining. Not tested with fewer than {FEWEST_TASKS} tasks.",
+        f"{NO_SUCCESS} does not count as gaining. {NOT_TESTED}.",
         value,
     )
 
@@ -162,5 +166,11 @@ def intermediate_layer(curve: Curve | None, n_layers: int) -> Claim:
     )
 
 
-def _too_few(tasks: Sequence[TaskMean]) -> str:
-    return f"only {len(tasks)} task(s)" if tasks else "no sweep in this folder"
+def _untestable(tasks: Sequence[TaskMean]) -> str:
+    """Why tasks or prompts do not suffice for a verdict; empty where they do."""
+    if len(tasks) < FEWEST_TASKS:
+        return f"only {len(tasks)} task(s)" if tasks else "no sweep in this folder"
+    unsure = sum(untold(task.fails) for task in tasks)
+    if 2 * unsure <= len(tasks):
+        return ""
+    return f"too few prompts to tell on {unsure} of {len(tasks)} tasks; raise --test"
