@@ -43,15 +43,15 @@ def theta_is_not_the_output(vocabulary: Sequence[Vocabulary]) -> Claim:
         verdict = graded(value, 0.8, 0.5)
         ours = f"{apart} of {len(counted)} projections; whether they name the task: read the table"
     return Claim(
-        "θ describes the task",
-        "θ's top tokens describe the task although they are not in the output.",
+        "θ's words are not the output",
+        "θ's top tokens, which in the paper describe the task, are not in the output.",
         "shown as token lists for GPT-J and LLaMA 13B; no number is given",
         ours,
         verdict,
-        "Only the second half is computed: a projection is apart from the output where at most "
+        "A projection is apart from the output where at most "
         f"{FEW_IN_OUTPUTS:.0%} of its top tokens are also answers that the model gave; apart in "
-        "≥ 0.80 of the projections holds, ≥ 0.50 weakly. Whether tokens name a task is for the "
-        "reader.",
+        "≥ 0.80 of the projections holds, ≥ 0.50 weakly. Whether the tokens describe the task is "
+        "not tested: read the table.",
         value,
     )
 
