@@ -5,7 +5,13 @@ from itertools import groupby
 from statistics import fmean
 from typing import Any
 
-from icl_vectors.report.statistics import FEWEST_TASKS, mean_curve, successes, task_means
+from icl_vectors.report.statistics import (
+    FEWEST_TASKS,
+    mean_curve,
+    successes,
+    task_means,
+    with_reasons,
+)
 from icl_vectors.report.table import Table, words
 from icl_vectors.runs.reading import short_name
 from icl_vectors.runs.run import Run
@@ -54,8 +60,7 @@ def summary_line(run: Run) -> str:
     for head, unknown in (("θ does not carry", False), ("Counted as no success:", True)):
         flagged = [task for task in tasks if task.fails and untold(task.fails) is unknown]
         if flagged:
-            named = (f"{task.task} ({'; '.join(task.fails)})" for task in flagged)
-            line += f" {head} {', '.join(named)}."
+            line += f" {head} {with_reasons(flagged)}."
     return line + left_out
 
 

@@ -14,6 +14,7 @@ from icl_vectors.scoring import Accuracy, wilson
 
 DRAWS = 2000
 SEED = 41
+MOST_REASONS = 3  # of tasks in a sentence
 FEWEST_TASKS = 3  # fewer give no interval over tasks
 Array: TypeAlias = NDArray[numpy.float64]
 Entry = TypeVar("Entry", bound=Any)
@@ -150,6 +151,13 @@ def ratio_interval(numerators: Sequence[float], denominators: Sequence[float]) -
 def successes(tasks: Sequence[TaskMean]) -> list[float]:
     """Hypothesis by task; 0 where θ does not carry it, which is never a success."""
     return [0.0 if task.fails else task.hypothesis.value for task in tasks]
+
+
+def with_reasons(tasks: Sequence[TaskMean]) -> str:
+    """Tasks that θ does not carry, and why; of many the names alone, as the table has the rest."""
+    if len(tasks) > MOST_REASONS:
+        return ", ".join(task.task for task in tasks) + " (why: the table of tasks)"
+    return ", ".join(f"{task.task} ({'; '.join(task.fails)})" for task in tasks)
 
 
 def mean_curve(tasks: Sequence[TaskMean], n_layers: int) -> Curve | None:

@@ -5,7 +5,7 @@ from math import ceil
 
 from icl_vectors.report import drawing, paper
 from icl_vectors.report.drawing import BAR, BLUE, FAINT, INK, METHOD_COLOURS, VERMILION, Drawing
-from icl_vectors.report.statistics import Curve, TaskMean, mean_curve, task_means
+from icl_vectors.report.statistics import Curve, TaskMean, mean_curve, task_means, with_reasons
 from icl_vectors.report.sweep.tables import by_category
 from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import METHODS
@@ -136,7 +136,7 @@ def methods_by_task(run: Run) -> Drawing | None:
         f"{task.task} " + ", ".join(f"{one.value:.2f}" for one in task.by_method.values())
         for task in tasks
     )
-    failing = ", ".join(f"{task.task} ({'; '.join(task.fails)})" for task in tasks if task.fails)
+    failing = with_reasons([task for task in tasks if task.fails])
     marks = f" × marks a task that θ is not shown to carry: {failing}." if failing else ""
     marks += " Upright line: the best constant answer." if any(t.constant for t in tasks) else ""
     return Drawing(

@@ -33,16 +33,19 @@ def tasks_table(tasks: Sequence[TaskMean]) -> Table:
     return Table.of(
         "tasks",
         "Accuracy on test by task",
-        words("task", "category") + numbers(*METHODS, *more, "best block", "n") + words("flags"),
+        words("task", "category")
+        + numbers(*METHODS, "best block", "n")
+        + words("flags")
+        + numbers(*more),
         (
             (
                 task.task,
                 task.category,
                 *task.by_method.values(),
-                *((task.constant, *(task.apart or (None, None))) if more else ()),
                 Cell(", ".join(map(str, sorted(set(task.best_layers)))), fmean(task.best_layers)),
                 task.n_test,
                 Cell("; ".join(flags(task)), mark="bad" if task.fails else ""),
+                *((task.constant, *(task.apart or (None, None))) if more else ()),
             )
             for task in tasks
         ),
