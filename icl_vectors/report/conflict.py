@@ -1,35 +1,34 @@
 """Conflicting tasks in the report: which one do the answers follow?"""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from icl_vectors.plain_text import in_one_line
-from icl_vectors.report import paper
-from icl_vectors.report.drawing import BLUE, ORANGE, Drawing, new_figure, short
-from icl_vectors.report.drawing.bars import Span, draw_bars, legend_above, name_rows
-from icl_vectors.report.section import FAILS, HOLDS, MARKS, UNTESTED, WEAKLY, Claim, Section
-from icl_vectors.report.table import Cell, Column, Table, interval, number, span
+from icl_vectors.report import drawing, paper
+from icl_vectors.report.drawing import BLUE, ORANGE, Drawing
+from icl_vectors.report.section import (
+    FAILS,
+    HOLDS,
+    MARKS,
+    UNTESTED,
+    WEAKLY,
+    Claim,
+    Section,
+    verdict_of,
+)
+from icl_vectors.report.statistics import Interval
+from icl_vectors.report.table import Cell, Table, Value, interval, numbers, words
 from icl_vectors.runs.run import Run
-from icl_vectors.runs.schema import Conflict, Estimate
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from icl_vectors.runs.schema import Conflict
 
 FOLLOWS = {HOLDS: "clearly", WEAKLY: "leaning", FAILS: "no"}
 
 
 def sections(run: Run) -> list[Section]:
     """The pairs as a figure and a table beside the paper's LLaMA 13B."""
-    drawing = conflicts(run)
-    return [
-        Section(
-            "conflicts",
-            "Conflicting tasks",
-            (answers_follow_theta(run.conflicts),),
-            (drawing,) if drawing else (),
-            (conflicts_table(run.conflicts),) if run.conflicts else (),
-        )
-    ]
+    found, claims = run.conflicts, (answers_follow_theta(run.conflicts),)
+    figures, tables = ((_figure(found),), (conflicts_table(found),)) if found else ((), ())
+    return [Section("conflicts", "Conflicting tasks", claims, figures, tables)]
 
 
 def text(data: Mapping[str, Any]) -> str:
@@ -46,15 +45,12 @@ def answers_follow_theta(conflicts: Sequence[Conflict]) -> Claim:
     """Whether answers follow θ of B against demonstrations of A."""
     verdict, ours, value = UNTESTED, "no conflict experiment in this folder", None
     if conflicts:
-        verdicts = [conflict_verdict(one) for one in conflicts]
+        verdicts, n = [conflict_verdict(one) for one in conflicts], len(conflicts)
         clear = verdicts.count(HOLDS)
         leaning = clear + verdicts.count(WEAKLY)
-        value = clear / len(conflicts)
-        if value >= 0.75:
-            verdict = HOLDS
-        else:
-            verdict = WEAKLY if leaning / len(conflicts) > 0.5 else FAILS
-        ours = f"clearly in {clear} of {len(conflicts)} pairs, leaning to B in {leaning}"
+        value = clear / n
+        verdict = verdict_of(value >= 0.75, leaning / n > 0.5)
+        ours = f"clearly in {clear} of {n} pairs, leaning to B in {leaning}"
     return Claim(
         "answers follow θ",
         "With demonstrations of task A and θ of task B, the answer follows B.",
@@ -69,58 +65,38 @@ def answers_follow_theta(conflicts: Sequence[Conflict]) -> Claim:
 
 def conflict_verdict(conflict: Conflict) -> str:
     """The verdict on one pair: intervals apart, B over A at all, or neither."""
-    if conflict.injected.b.low > conflict.injected.a.high:
-        return HOLDS
-    return WEAKLY if conflict.injected.b.accuracy > conflict.injected.a.accuracy else FAILS
+    a, b = conflict.injected.a, conflict.injected.b
+    return verdict_of(b.low > a.high, b.accuracy > a.accuracy)
 
 
 def conflicts_table(conflicts: Sequence[Conflict]) -> Table:
     """Conflicting tasks beside the paper's LLaMA 13B."""
     titles = ("regular: A", "regular: B", "θ of B: A", "θ of B: B")
-    return Table(
+    columns = words("A → B") + numbers("block", "n", *titles) + words("follows B")
+    return Table.of(
         "conflicts",
         "Conflicting tasks",
-        (
-            Column("A → B"),
-            Column("block", True),
-            Column("n", True),
-            *(Column(title, True) for title in titles),
-            Column("follows B"),
-            *(Column(f"paper: {title}", True) for title in titles),
-        ),
-        tuple(_conflict_row(one) for one in conflicts),
+        columns + numbers(*(f"paper: {title}" for title in titles)),
+        map(_row, conflicts),
         "Demonstrations of A, without and with θ of B; share of answers right for A and for B with "
         "95 % Wilson intervals. The paper's are LLaMA 13B's.",
     )
 
 
-def _conflict_row(one: Conflict) -> tuple[Cell, ...]:
+def _row(one: Conflict) -> tuple[Value, ...]:
     verdict = conflict_verdict(one)
-    theirs = paper.CONFLICTS.get((one.a, one.b))
-    papers = (
-        (theirs.regular_a, theirs.regular_b, theirs.injected_a, theirs.injected_b)
-        if theirs
-        else (None,) * 4
-    )
     return (
-        Cell(f"{one.a} → {one.b}"),
-        number(one.layer, 0),
-        number(one.n, 0),
-        *map(_share, (one.regular.a, one.regular.b, one.injected.a, one.injected.b)),
+        f"{one.a} → {one.b}",
+        one.layer,
+        one.n,
+        *(one.regular.a, one.regular.b, one.injected.a, one.injected.b),
         Cell(FOLLOWS[verdict], mark=MARKS[verdict]),
-        *map(number, papers),
+        *paper.CONFLICTS.get((one.a, one.b), (None,) * 4),
     )
 
 
-def _share(accuracy: Estimate) -> Cell:
-    return span(accuracy.accuracy, accuracy.low, accuracy.high)
-
-
-def conflicts(run: Run) -> Drawing | None:
+def _figure(pairs: Sequence[Conflict]) -> Drawing:
     """Accuracy on A and on B, without and with θ of B."""
-    pairs = run.conflicts
-    if not pairs:
-        return None
     shown = "; ".join(
         f"{pair.a} to {pair.b}: A {pair.regular.a.accuracy:.2f} and B "
         f"{pair.regular.b.accuracy:.2f} without, A {pair.injected.a.accuracy:.2f} and B "
@@ -137,36 +113,25 @@ def conflicts(run: Run) -> Drawing | None:
             "95 % Wilson intervals."
         ),
         alternative=f"Bar chart. {shown}.",
-        draw=lambda: _draw_conflicts(pairs),
+        draw=lambda: _draw(pairs),
     )
 
 
-def _draw_conflicts(pairs: Sequence[Conflict]) -> "Figure":
-    figure = new_figure(0.5 * len(pairs) + 1.2)
+def _draw(pairs: Sequence[Conflict]) -> "drawing.Figure":
+    figure = drawing.new_figure(0.5 * len(pairs) + 1.2)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
-    for axes, title, shares in zip(
-        panels,
-        ("without injection", "θ of B injected"),
-        (
-            [(_span(pair.regular.a), _span(pair.regular.b)) for pair in pairs],
-            [(_span(pair.injected.a), _span(pair.injected.b)) for pair in pairs],
-        ),
-        strict=True,
+    for axes, title, which in zip(
+        panels, ("without injection", "θ of B injected"), ("regular", "injected"), strict=True
     ):
-        rows = range(len(pairs))
-        for place, (task, colour) in enumerate((("A", ORANGE), ("B", BLUE))):
-            values = [share[place] for share in shares]
-            places = [row + (place - 0.5) * 0.36 for row in rows]
-            draw_bars(axes, places, values, colour, f"right for {task}", 0.34)
-        axes.set_title(title)
-        axes.set_xlabel("share right")
-        axes.set_xticks([0, 0.5, 1])
+        for place, (side, colour) in enumerate((("a", ORANGE), ("b", BLUE))):
+            values = [Interval.of(getattr(getattr(pair, which), side)) for pair in pairs]
+            rows = [row + (place - 0.5) * 0.36 for row in range(len(pairs))]
+            drawing.draw_bars(axes, rows, values, colour, f"right for {side.upper()}", 0.3196)
+        axes.set(title=title, xlabel="share right", xticks=[0, 0.5, 1])
         axes.grid(False, axis="y")
         axes.tick_params(axis="y", length=0)
-    name_rows(panels[0], [f"{short(pair.a)}\n→ {short(pair.b)}" for pair in pairs], 7)
-    legend_above(figure, panels[0])
+    drawing.name_rows(
+        panels[0], [f"{drawing.short(pair.a)}\n→ {drawing.short(pair.b)}" for pair in pairs], 7
+    )
+    drawing.legend_above(figure, panels[0])
     return figure
-
-
-def _span(share: Estimate) -> Span:
-    return share.accuracy, share.low, share.high

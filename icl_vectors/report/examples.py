@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from icl_vectors.report.table import Cell, Column, Table, visible
+from icl_vectors.report.table import Cell, Table, visible, words
 from icl_vectors.runs.run import Example
 from icl_vectors.runs.schema import METHODS
 
@@ -43,15 +43,15 @@ def _table(
 ) -> Table:
     named = tuple(dict.fromkeys(method for one in examples for method in one.predictions))
     methods = METHODS if set(METHODS[:2]) & set(named) else named  # of a sweep, else of others
-    return Table(
+    return Table.of(
         name,
         title,
-        (Column("task"), Column("query"), Column("expected"), *map(Column, methods)),
-        tuple(
+        words("task", "query", "expected", *methods),
+        (
             (
-                Cell(one.task),
-                Cell(visible(one.query)),
-                Cell(" | ".join(one.answers[:ANSWERS_SHOWN])),
+                one.task,
+                visible(one.query),
+                " | ".join(one.answers[:ANSWERS_SHOWN]),
                 *(_prediction(one.predictions.get(method)) for method in methods),
             )
             for one in examples

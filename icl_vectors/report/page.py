@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -12,42 +12,13 @@ from markupsafe import Markup
 from icl_vectors.plain_text import without_orders
 from icl_vectors.report.drawing import BLUE, FAINT, GROUND, INK, Picture
 from icl_vectors.report.provenance import provenance_table, summary_line
-from icl_vectors.report.section import Claim, Section, claims_table, verdict_cell
-from icl_vectors.report.table import Table
+from icl_vectors.report.section import Section, claims_table, verdict_cell
 from icl_vectors.report.together import same_depth
 from icl_vectors.runs.run import Run
 
 MOST_SHOWN = 24  # runs whose figures a page holds, half a megabyte each
-PAGE_COLOURS = {
-    INK: "var(--ink)",
-    FAINT: "var(--faint)",
-    GROUND: "var(--ground)",
-    BLUE: "var(--blue)",
-}
+PAGE_COLOURS = {INK: "ink", FAINT: "faint", GROUND: "ground", BLUE: "blue"}
 Pictures = Mapping[str, Picture]  # by name
-
-
-@dataclass(frozen=True)
-class Part:
-    """A section as the page shows it: figures are SVG elements."""
-
-    anchor: str
-    title: str
-    figures: tuple[tuple[Picture, Markup], ...]
-    tables: tuple[Table, ...]
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """One run in the page."""
-
-    anchor: str
-    label: str
-    run: Run
-    summary: str
-    claims: tuple[Claim, ...]
-    sections: tuple[Part, ...]
-    provenance: Table
 
 
 def page(
@@ -62,15 +33,14 @@ def page(
             where there are more than `MOST_SHOWN` runs.
         together: sections about all runs, with their figures in `pictures`.
     """
-    chapters = [_chapter(f"run{number}", *one) for number, one in enumerate(runs, 1)]
-    shared = [_part("all", section, pictures or {}) for section in together]
+    forms = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     return without_orders(
-        _environment()
-        .from_string(_read("page.html.jinja"))
-        .render(
+        forms.from_string(_read("page.html.jinja")).render(
             title="Task vectors: " + ", ".join(label for _, label, _, _ in runs),
-            chapters=chapters,
-            together=shared,
+            chapters=[_chapter(f"run{number}", *one) for number, one in enumerate(runs, 1)],
+            together=[_part("all", section, pictures or {}) for section in together],
             depth=same_depth([run for run, _, _, _ in runs]) if len(runs) > 1 else None,
             has_too_many=len(runs) > MOST_SHOWN,
             verdict=verdict_cell,
@@ -82,27 +52,32 @@ def page(
 
 def _chapter(
     anchor: str, run: Run, label: str, sections: Sequence[Section], pictures: Pictures
-) -> Chapter:
-    claims = tuple(claim for section in sections for claim in section.claims)
-    verdicts = Section(
-        "claims", "The paper's claims", tables=(claims_table(claims),) if claims else ()
-    )
+) -> dict[str, Any]:
+    """One run, as the template names it."""
+    claims = [claim for section in sections for claim in section.claims]
+    tables = (claims_table(claims),) if claims else ()
+    verdicts = Section("claims", "The paper's claims", tables=tables)
     parts = [_part(anchor, section, pictures) for section in (verdicts, *sections)]
-    return Chapter(
-        anchor,
-        label,
-        run,
-        summary_line(run),
-        claims,
-        tuple(part for part in parts if part.figures or part.tables),
-        provenance_table(run),
-    )
+    return {
+        "anchor": anchor,
+        "label": label,
+        "run": run,
+        "summary": summary_line(run),
+        "claims": claims,
+        "sections": [part for part in parts if part["figures"] or part["tables"]],
+        "provenance": provenance_table(run),
+    }
 
 
-def _part(anchor: str, section: Section, pictures: Pictures) -> Part:
+def _part(anchor: str, section: Section, pictures: Pictures) -> dict[str, Any]:
+    """A section, its figures as SVG elements."""
     drawn = [pictures[one.name] for one in section.figures if one.name in pictures]
-    shown = tuple((one, Markup(inline_svg(one, f"{anchor}-{one.name}-"))) for one in drawn)
-    return Part(f"{anchor}-{section.anchor}", section.title, shown, section.tables)
+    return {
+        "anchor": f"{anchor}-{section.anchor}",
+        "title": section.title,
+        "figures": [(one, Markup(inline_svg(one, f"{anchor}-{one.name}-"))) for one in drawn],
+        "tables": section.tables,
+    }
 
 
 def inline_svg(picture: Picture, prefix: str) -> str:
@@ -116,18 +91,12 @@ def inline_svg(picture: Picture, prefix: str) -> str:
     inner = re.sub(r'href="#', f'href="#{prefix}', inner)
     inner = inner.replace("url(#", f"url(#{prefix}")
     for colour, variable in PAGE_COLOURS.items():
-        inner = inner.replace(colour, variable)
+        inner = inner.replace(colour, f"var(--{variable})")
     return (
         f'<svg viewBox="{view.group(1)}" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
         f'aria-labelledby="{prefix}title {prefix}desc">'
         f'<title id="{prefix}title">{escape(picture.title)}</title>'
         f'<desc id="{prefix}desc">{escape(picture.alternative)}</desc>{inner.strip()}'
-    )
-
-
-def _environment() -> Environment:
-    return Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
 
 

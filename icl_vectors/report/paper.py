@@ -22,16 +22,6 @@ class PaperModel:
         return (self.best_layer + 1) / self.n_layers
 
 
-@dataclass(frozen=True)
-class PaperConflict:
-    """LLaMA 13B: accuracy on A and on B, without and with θ of B."""
-
-    regular_a: float
-    regular_b: float
-    injected_a: float
-    injected_b: float
-
-
 MODELS = (
     PaperModel("LLaMA 7B", 32, 0.132, 0.776, 0.860, 14),
     PaperModel("LLaMA 13B", 40, 0.149, 0.793, 0.868, 15),
@@ -53,12 +43,13 @@ CATEGORIES = {
 OVERALL = (0.130, 0.742, 0.844)
 RECOVERED = 0.88
 
+# LLaMA 13B: accuracy on A and on B, without and with θ of B
 CONFLICTS = {
-    ("next_letter", "to_upper"): PaperConflict(0.91, 0.00, 0.10, 0.77),
-    ("list_last", "list_first"): PaperConflict(0.95, 0.05, 0.20, 0.78),
-    ("prev_letter", "next_letter"): PaperConflict(0.51, 0.14, 0.08, 0.74),
-    ("present_simple_past_simple", "present_simple_gerund"): PaperConflict(0.98, 0.00, 0.01, 0.97),
-    ("en_es", "en_fr"): PaperConflict(0.93, 0.04, 0.91, 0.07),
+    ("next_letter", "to_upper"): (0.91, 0.00, 0.10, 0.77),
+    ("list_last", "list_first"): (0.95, 0.05, 0.20, 0.78),
+    ("prev_letter", "next_letter"): (0.51, 0.14, 0.08, 0.74),
+    ("present_simple_past_simple", "present_simple_gerund"): (0.98, 0.00, 0.01, 0.97),
+    ("en_es", "en_fr"): (0.93, 0.04, 0.91, 0.07),
 }
 
 # top tokens as sets; their order differs between the authors' own tables

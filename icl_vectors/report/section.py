@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from icl_vectors.report.drawing import Drawing
-from icl_vectors.report.table import Cell, Column, Table
+from icl_vectors.report.statistics import Interval
+from icl_vectors.report.table import Cell, Table, words
 
-HOLDS, WEAKLY, FAILS, UNTESTED = (
-    "holds",
-    "holds weakly",
-    "does not hold",
-    "could not be tested",
-)
+HOLDS, WEAKLY, FAILS = "holds", "holds weakly", "does not hold"
+UNTESTED = "could not be tested"
+VERDICTS = (FAILS, WEAKLY, HOLDS)  # of what was tested, the worst first
 MARKS = {HOLDS: "good", WEAKLY: "warn", FAILS: "bad"}
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,25 @@ class Section:
     tables: tuple[Table, ...] = ()
 
 
+def present(*items: Item | None) -> tuple[Item, ...]:
+    """The figures or tables for which there is data."""
+    return tuple(one for one in items if one is not None)
+
+
+def verdict_of(holds: bool, weakly: bool) -> str:
+    """The verdict where the one or the other bound is met, or neither."""
+    return HOLDS if holds else WEAKLY if weakly else FAILS
+
+
 def graded(share: float, holds: float, weakly: float) -> str:
     """The verdict on a share, by the two bounds from which on it holds and holds weakly."""
     share = round(share, 9)  # a mean of equal shares may fall short of them in the last digit
-    return HOLDS if share >= holds else WEAKLY if share >= weakly else FAILS
+    return verdict_of(share >= holds, share >= weakly)
+
+
+def above_zero(found: Interval) -> str:
+    """The verdict on a difference: its interval above 0 holds, its mean above 0 weakly."""
+    return verdict_of(found.is_above(0), found.value > 0)
 
 
 def verdict_cell(verdict: str) -> Cell:
@@ -61,19 +76,19 @@ def verdict_cell(verdict: str) -> Cell:
 
 def claims_table(claims: Sequence[Claim], name: str = "claims") -> Table:
     """Each claim with the paper's figure, ours, the verdict and its rule."""
-    return Table(
+    return Table.of(
         name,
         "Claim by claim",
-        tuple(map(Column, ("claim", "the paper", "here", "verdict", "rule"))),
-        tuple(
+        words("claim", "the paper", "here", "verdict", "rule"),
+        (
             (
-                Cell(f"{claim.name}: {claim.statement}"),
-                Cell(claim.paper),
-                Cell(claim.ours),
-                verdict_cell(claim.verdict),
-                Cell(claim.rule),
+                f"{one.name}: {one.statement}",
+                one.paper,
+                one.ours,
+                verdict_cell(one.verdict),
+                one.rule,
             )
-            for claim in claims
+            for one in claims
         ),
         "The rules stand in the program, the same for every run; none was tuned to a result. "
         "Brackets are 95 % intervals.",

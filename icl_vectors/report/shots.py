@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from icl_vectors.plain_text import in_one_line
-from icl_vectors.report.drawing import METHOD_COLOURS, Drawing, new_figure
-from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY, Claim, Section
-from icl_vectors.report.statistics import FEWEST_TASKS, mean_interval
-from icl_vectors.report.table import Cell, Column, Table, interval, number, span
+from icl_vectors.report import drawing
+from icl_vectors.report.drawing import METHOD_COLOURS, Drawing
+from icl_vectors.report.section import UNTESTED, Claim, Section, above_zero
+from icl_vectors.report.statistics import FEWEST_TASKS, by_task, mean_interval
+from icl_vectors.report.table import Table, interval, numbers, words
 from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import METHODS
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ENOUGH = 0.9  # of a method's own best
 MARKERS = {"baseline": ":", "hypothesis": "o-", "regular": "s--"}
@@ -24,15 +22,9 @@ def sections(run: Run) -> list[Section]:
     entries: Sequence[Any] = run.parts.get("shots", ())
     if not entries:
         return []
-    return [
-        Section(
-            "shots-of-theta",
-            "Against the number of demonstrations",
-            (theta_needs_fewer(entries),),
-            (_curve(entries),),
-            (_table(entries),),
-        )
-    ]
+    claims = (theta_needs_fewer(entries),)
+    title = "Against the number of demonstrations"
+    return [Section("shots-of-theta", title, claims, (_curve(entries),), (_table(entries),))]
 
 
 def text(data: Mapping[str, Any]) -> str:
@@ -48,17 +40,13 @@ def text(data: Mapping[str, Any]) -> str:
 def theta_needs_fewer(entries: Sequence[Any]) -> Claim:
     """The fewest demonstrations at which each method is nearly as good as it gets."""
     verdict, ours = UNTESTED, "too few numbers of demonstrations or tasks"
-    learned = [one for one in _by_task(entries).values() if _is_learned(one)]
+    learned = [one for one in by_task(entries).values() if _is_learned(one)]
     if len(learned) >= FEWEST_TASKS:
         of_theta, of_regular = (
             [_fewest(own, method) for own in learned] for method in ("hypothesis", "regular")
         )
         saved = mean_interval([b - a for a, b in zip(of_theta, of_regular, strict=True)])
-        verdict = FAILS
-        if saved.low is not None and saved.low > 0:
-            verdict = HOLDS
-        elif saved.value > 0:
-            verdict = WEAKLY
+        verdict = above_zero(saved)
         ours = (
             f"θ {fmean(of_theta):.1f}, regular {fmean(of_regular):.1f} demonstrations on "
             f"{len(learned)} tasks; saved {saved}"
@@ -77,13 +65,6 @@ def theta_needs_fewer(entries: Sequence[Any]) -> Claim:
     )
 
 
-def _by_task(entries: Sequence[Any]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    for one in entries:
-        found.setdefault(one.task, []).append(one)
-    return found
-
-
 def _is_learned(entries: Sequence[Any]) -> bool:
     baseline = max(one.baseline.high for one in entries)
     best = [max(getattr(one, m).low for one in entries) for m in ("hypothesis", "regular")]
@@ -97,24 +78,12 @@ def _fewest(entries: Sequence[Any], method: str) -> int:
 
 
 def _table(entries: Sequence[Any]) -> Table:
-    return Table(
+    return Table.of(
         "shots_of_theta",
         "Every task at every number of demonstrations",
+        words("task") + numbers("demonstrations", *METHODS, "best block", "n"),
         (
-            Column("task"),
-            Column("demonstrations", True),
-            *(Column(method, True) for method in METHODS),
-            Column("best block", True),
-            Column("n", True),
-        ),
-        tuple(
-            (
-                Cell(one.task),
-                number(one.shots, 0),
-                *(_span(getattr(one, method)) for method in METHODS),
-                number(one.best_layer, 0),
-                number(one.n, 0),
-            )
+            (one.task, one.shots, *(getattr(one, m) for m in METHODS), one.best_layer, one.n)
             for one in entries
         ),
         "Accuracy on test prompts with 95 % Wilson intervals; the queries are the same at every "
@@ -122,21 +91,14 @@ def _table(entries: Sequence[Any]) -> Table:
     )
 
 
-def _span(one: Any) -> Cell:
-    return span(one.accuracy, one.low, one.high)
-
-
-def _means(entries: Sequence[Any], method: str) -> list[tuple[int, float]]:
-    numbers = sorted({one.shots for one in entries})
-    accuracies = {
-        n: [getattr(e, method).accuracy for e in entries if e.shots == n] for n in numbers
-    }
-    return [(n, fmean(accuracies[n])) for n in numbers]
+def _means(entries: Sequence[Any], method: str) -> dict[int, float]:
+    counts = sorted({one.shots for one in entries})
+    return {n: fmean(getattr(e, method).accuracy for e in entries if e.shots == n) for n in counts}
 
 
 def _curve(entries: Sequence[Any]) -> Drawing:
     shown = "; ".join(
-        f"{method} " + ", ".join(f"{n}: {mean:.2f}" for n, mean in _means(entries, method))
+        f"{method} " + ", ".join(f"{n}: {mean:.2f}" for n, mean in _means(entries, method).items())
         for method in METHODS
     )
     n = sorted({one.n for one in entries})
@@ -144,7 +106,7 @@ def _curve(entries: Sequence[Any]) -> Drawing:
         name="shots_of_theta",
         title="Accuracy by number of demonstrations",
         caption=(
-            f"Means over {len(_by_task(entries))} task(s), n = {' to '.join(map(str, n))} test "
+            f"Means over {len(by_task(entries))} task(s), n = {' to '.join(map(str, n))} test "
             "prompts each. Hypothesis: θ from so many demonstrations, injected into the bare query "
             "at the block chosen on dev."
         ),
@@ -153,17 +115,14 @@ def _curve(entries: Sequence[Any]) -> Drawing:
     )
 
 
-def _draw(entries: Sequence[Any]) -> "Figure":
-    figure = new_figure(3.0)
-    axes = figure.subplots()
+def _draw(entries: Sequence[Any]) -> "drawing.Figure":
+    labels = {"xlabel": "demonstrations", "ylabel": "mean accuracy on test"}
+    figure, axes = drawing.new_axes(3.0, ylim=(-0.02, 1.02), **labels)
     for method in METHODS:
         means = _means(entries, method)
         places = range(len(means))  # evenly: the numbers double
-        values = [mean for _, mean in means]
-        axes.plot(places, values, MARKERS[method], color=METHOD_COLOURS[method], label=method)
-        axes.set_xticks(list(places), [str(n) for n, _ in means])
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_xlabel("demonstrations")
-    axes.set_ylabel("mean accuracy on test")
+        colour = METHOD_COLOURS[method]
+        axes.plot(places, list(means.values()), MARKERS[method], color=colour, label=method)
+        axes.set_xticks(list(places), list(map(str, means)))
     figure.legend(loc="outside upper center", ncols=3)
     return figure

@@ -1,84 +1,87 @@
 """Intervals over tasks (bootstrap) and means over seeds; numpy only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from statistics import fmean, stdev
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy
 from numpy.typing import NDArray
 
 from icl_vectors.runs.schema import FEW_LABELS, METHODS, Estimate, TaskResult
-from icl_vectors.scoring import wilson
+from icl_vectors.scoring import Accuracy, wilson
 
 DRAWS = 2000
 SEED = 41
 FEWEST_TASKS = 3  # fewer give no interval over tasks
 Array: TypeAlias = NDArray[numpy.float64]
+Entry = TypeVar("Entry", bound=Any)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its 95 % interval; None where there are too few tasks for one."""
+    """A value with its 95 % interval, None where there is too little for one.
+
+    Attributes:
+        sd: standard deviation over seeds, None for one seed.
+    """
 
     value: float
     low: float | None = None
     high: float | None = None
-
-    def __str__(self) -> str:
-        if self.low is None or self.high is None:
-            return f"{self.value:.2f}"
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A method's accuracy on a task: mean over seeds, SD over seeds, interval of all answers.
-
-    Attributes:
-        low, high: 95 % Wilson interval of the answers of all seeds together.
-        sd: standard deviation over seeds, None for one seed.
-    """
-
-    mean: float
-    low: float
-    high: float
-    n: int
     sd: float | None = None
 
+    @classmethod
+    def of(cls, one: Estimate | Accuracy) -> "Interval":
+        return cls(one.accuracy, one.low, one.high)
 
-@dataclass(frozen=True)
+    def is_above(self, bound: float | None) -> bool:
+        """Whether all of the interval is above a bound."""
+        return self.low is not None and bound is not None and self.low > bound
+
+    def __str__(self) -> str:
+        return format(self, ".2f")
+
+    def __format__(self, form: str) -> str:
+        form = form or ".2f"
+        text = f"{self.value:{form}}" + ("" if self.sd is None else f" ± {self.sd:{form}}")
+        if self.low is None or self.high is None:
+            return text
+        return f"{text} [{self.low:{form}}, {self.high:{form}}]"
+
+
 class TaskMean:
     """A task over its seeds.
 
     Attributes:
+        by_method: mean over seeds, SD over seeds, 95 % Wilson interval of all answers together.
         curve: mean accuracy on dev at each block, None where a seed did not sweep it.
         best_layers: of each seed.
         fails: why θ does not carry the task, in words, with any of the seeds.
+        constant: of the best single answer, where the task has few labels.
+        apart: hypothesis and regular where no dummy gives the answer.
     """
 
-    task: str
-    category: str
-    baseline: Measure
-    hypothesis: Measure
-    regular: Measure
-    curve: tuple[float | None, ...]
-    best_layers: tuple[int, ...]
-    seeds: tuple[int, ...]
-    n_dev: int
-    n_test: int
-    n_distinct: int
-    n_echo: int
-    fails: tuple[str, ...]
-    begin_alike: bool = False
-    constant: Measure | None = None  # where the task has few labels
-    apart: tuple[Measure, Measure] | None = None  # hypothesis, regular
-
-    def measure(self, method: str) -> Measure:
-        return {"baseline": self.baseline, "hypothesis": self.hypothesis, "regular": self.regular}[
-            method
-        ]
+    def __init__(self, group: Sequence[TaskResult]) -> None:
+        self.task, self.category = group[0].task, group[0].category
+        self.seeds = tuple(one.seed for one in group)
+        self.best_layers = tuple(one.best_layer for one in group)
+        self.fails = tuple(dict.fromkeys(fault for one in group for fault in one.fails))
+        self.n_dev, self.n_test, self.n_echo = (
+            sum(getattr(one, name) for one in group) for name in ("n_dev", "n_test", "n_echo")
+        )
+        self.n_distinct = max(one.n_distinct for one in group)
+        curves = zip(*(one.dev_accuracy_by_layer for one in group), strict=True)
+        self.curve = tuple(map(_mean_or_none, curves))
+        counts = [one.n_test for one in group]
+        self.by_method = {m: _pooled([getattr(one, m) for one in group], counts) for m in METHODS}
+        self.baseline, self.hypothesis, self.regular = self.by_method.values()
+        few = all(one.n_labels is not None and one.n_labels <= FEW_LABELS for one in group)
+        constants = [one.constant for one in group if one.constant is not None]
+        is_known = few and len(constants) == len(group)
+        self.constant = _pooled(constants, counts) if is_known else None
+        self.apart = _apart(group)
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,17 @@ class Curve:
     best_layer: int
 
 
+def by_task(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """Entries by their `task`, in the order of the run."""
+    found: dict[str, list[Entry]] = {}
+    for one in entries:
+        found.setdefault(one.task, []).append(one)
+    return found
+
+
 def task_means(results: Sequence[TaskResult]) -> list[TaskMean]:
     """One entry a task, over its seeds, in the order of the run."""
-    by_task: dict[str, list[TaskResult]] = {}
-    for result in results:
-        by_task.setdefault(result.task, []).append(result)
-    return [_task_mean(group) for group in by_task.values()]
+    return list(map(TaskMean, by_task(results).values()))
 
 
 def seeds_interval(values: Sequence[float]) -> Interval:
@@ -141,79 +149,46 @@ def ratio_interval(numerators: Sequence[float], denominators: Sequence[float]) -
 
 def successes(tasks: Sequence[TaskMean]) -> list[float]:
     """Hypothesis by task; 0 where θ does not carry it, which is never a success."""
-    return [0.0 if task.fails else task.hypothesis.mean for task in tasks]
+    return [0.0 if task.fails else task.hypothesis.value for task in tasks]
 
 
 def mean_curve(tasks: Sequence[TaskMean], n_layers: int) -> Curve | None:
     """Accuracy by block over tasks, on the blocks that every task swept; None without any."""
-    if not tasks:
-        return None
     layers = [layer for layer in range(n_layers) if all(t.curve[layer] is not None for t in tasks)]
-    if not layers:
+    if not tasks or not layers:
         return None
     curves = numpy.asarray([[task.curve[layer] for layer in layers] for task in tasks], dtype=float)
     mean = curves.mean(axis=0)  # (layer,)
     depths = (numpy.asarray(layers) + 1) / n_layers
     best = int(mean.argmax())
-    if len(tasks) < FEWEST_TASKS:
-        low = high = None
-        depth = Interval(float(depths[best]))
-    else:
+    low = high = None
+    depth = Interval(float(depths[best]))
+    if len(tasks) >= FEWEST_TASKS:
         drawn = curves[_draws(len(tasks))].mean(axis=1)  # (draw, layer)
         low, high = (tuple(row) for row in numpy.percentile(drawn, (2.5, 97.5), axis=0).tolist())
-        depth = _interval(float(depths[best]), depths[drawn.argmax(axis=1)])
+        depth = _interval(depth.value, depths[drawn.argmax(axis=1)])
     return Curve(tuple(layers), tuple(mean.tolist()), low, high, depth, layers[best])
 
 
-def _task_mean(group: Sequence[TaskResult]) -> TaskMean:
-    first = group[0]
-    counts = [one.n_test for one in group]
-    measures = {m: _measure([getattr(one, m) for one in group], counts) for m in METHODS}
-    return TaskMean(
-        task=first.task,
-        category=first.category,
-        **measures,
-        curve=tuple(
-            map(_mean_or_none, zip(*(r.dev_accuracy_by_layer for r in group), strict=True))
-        ),
-        best_layers=tuple(result.best_layer for result in group),
-        seeds=tuple(result.seed for result in group),
-        n_dev=sum(result.n_dev for result in group),
-        n_test=sum(result.n_test for result in group),
-        n_distinct=max(result.n_distinct for result in group),
-        n_echo=sum(result.n_echo for result in group),
-        fails=tuple(dict.fromkeys(fault for result in group for fault in result.fails)),
-        begin_alike=any(result.begin_alike for result in group),
-        constant=_constant(group),
-        apart=_apart(group),
-    )
-
-
-def _constant(group: Sequence[TaskResult]) -> Measure | None:
-    found = [one.constant for one in group if one.constant is not None]
-    few = all(one.n_labels is not None and one.n_labels <= FEW_LABELS for one in group)
-    counts = [one.n_test for one in group]
-    return _measure(found, counts) if few and len(found) == len(group) else None
-
-
-def _apart(group: Sequence[TaskResult]) -> tuple[Measure, Measure] | None:
-    found = [one.apart for one in group if one.apart is not None and one.apart.n]
-    counts = [one.n for one in found]
-    both = [(one.hypothesis, one.regular) for one in found if one.hypothesis and one.regular]
+def _apart(group: Sequence[TaskResult]) -> tuple[Interval, Interval] | None:
+    both = [
+        (one.n, one.hypothesis, one.regular)
+        for one in (result.apart for result in group)
+        if one is not None and one.n and one.hypothesis and one.regular
+    ]
     if not both:
         return None
-    return _measure([a for a, _ in both], counts), _measure([b for _, b in both], counts)
+    counts = [n for n, _, _ in both]
+    return _pooled([own for _, own, _ in both], counts), _pooled([it for *_, it in both], counts)
 
 
-def _measure(cells: Sequence[Estimate], counts: Sequence[int]) -> Measure:
+def _pooled(cells: Sequence[Estimate], counts: Sequence[int]) -> Interval:
     """One method over seeds; `counts` are the numbers of answers."""
-    shares = [one.accuracy for one in cells]
     if len(cells) == 1:
-        return Measure(shares[0], cells[0].low, cells[0].high, counts[0])
-    n = sum(counts)
+        return Interval.of(cells[0])
+    shares, n = [one.accuracy for one in cells], sum(counts)
     hits = round(sum(share * count for share, count in zip(shares, counts, strict=True)))
-    low, high = wilson(hits, n) if n else (0.0, 1.0)
-    return Measure(fmean(shares), low, high, n, stdev(shares))
+    return Interval(fmean(shares), *(wilson(hits, n) if n else (0.0, 1.0)), stdev(shares))
 
 
 def _mean_or_none(values: Sequence[float | None]) -> float | None:

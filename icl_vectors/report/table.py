@@ -1,9 +1,13 @@
 """A table and its renderings as Markdown and LaTeX; the page renders it as HTML."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from icl_vectors.plain_text import markdown_text, without_orders
+from icl_vectors.report.statistics import Interval
+from icl_vectors.runs.schema import Estimate
+from icl_vectors.scoring import Accuracy
 
 LATEX_SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -52,6 +56,9 @@ class Cell:
     mark: str = ""
 
 
+Value: TypeAlias = Cell | Interval | Estimate | Accuracy | str | float | None
+
+
 @dataclass(frozen=True)
 class Column:
     """A column's head; numbers stand at the right."""
@@ -75,6 +82,43 @@ class Table:
     note: str = ""
     filters: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        title: str,
+        columns: Iterable[Column],
+        rows: Iterable[Iterable[Value]],
+        note: str = "",
+        filters: bool = False,
+    ) -> "Table":
+        """A table of values as they are."""
+        cells = tuple(tuple(map(cell, row)) for row in rows)
+        return cls(name, title, tuple(columns), cells, note, filters)
+
+
+def words(*titles: str) -> tuple[Column, ...]:
+    """Columns of text."""
+    return tuple(map(Column, titles))
+
+
+def numbers(*titles: str) -> tuple[Column, ...]:
+    """Columns of numbers."""
+    return tuple(Column(title, True) for title in titles)
+
+
+def cell(value: Value) -> Cell:
+    """A text, a whole number, a share, or an accuracy with its interval; a dash for None."""
+    if isinstance(value, Cell):
+        return value
+    if isinstance(value, str):
+        return Cell(value)
+    if isinstance(value, Estimate | Accuracy):
+        value = Interval.of(value)
+    if isinstance(value, Interval):
+        return Cell(str(value), value.value)
+    return number(value, 0 if isinstance(value, int) else 2)
+
 
 def number(value: float | None, digits: int = 2) -> Cell:
     """A number, or a dash for none (sorted below every number)."""
@@ -83,17 +127,9 @@ def number(value: float | None, digits: int = 2) -> Cell:
     return Cell(f"{value:.{digits}f}", value)
 
 
-def span(value: float, low: float | None, high: float | None, sd: float | None = None) -> Cell:
-    """A value with its interval and, over seeds, its standard deviation."""
-    text = f"{value:.2f}" if sd is None else f"{value:.2f} ± {sd:.2f}"
-    if low is not None and high is not None:
-        text += f" [{low:.2f}, {high:.2f}]"
-    return Cell(text, value)
-
-
-def interval(cell: Mapping[str, float]) -> str:
+def interval(entry: Mapping[str, float]) -> str:
     """An accuracy of results.json with its interval, for a table in the terminal."""
-    return f"{cell['accuracy']:.2f} [{cell['low']:.2f}, {cell['high']:.2f}]"
+    return str(Interval(entry["accuracy"], entry["low"], entry["high"]))
 
 
 def visible(token: str) -> str:
@@ -119,18 +155,17 @@ def to_markdown(table: Table) -> str:
 
 def to_latex(table: Table) -> str:
     """A LaTeX table environment that needs no packages."""
-    layout = "".join("r" if column.numeric else "l" for column in table.columns)
     caption = table.title + (f". {table.note}" if table.note else "")
+    texts = [[column.title for column in table.columns]]
+    texts += [[one.text for one in row] for row in table.rows]
+    # an empty group keeps "[" at a row's start from being read as an option of the row before
+    head, *rows = ("{}" + " & ".join(map(_latex, row)) + r" \\" for row in texts)
     lines = [
         r"\begin{table}",
         rf"\caption{{{_latex(caption)}}}",
         rf"\label{{tab:{table.name}}}",
-        rf"\begin{{tabular}}{{{layout}}}",
-        r"\hline",
-        _latex_row([column.title for column in table.columns]),
-        r"\hline",
-        *(_latex_row([cell.text for cell in row]) for row in table.rows),
-        r"\hline",
+        rf"\begin{{tabular}}{{{''.join('lr'[column.numeric] for column in table.columns)}}}",
+        *(r"\hline", head, r"\hline", *rows, r"\hline"),
         r"\end{tabular}",
         r"\end{table}",
     ]
@@ -139,8 +174,3 @@ def to_latex(table: Table) -> str:
 
 def _latex(text: str) -> str:
     return "".join(LATEX_SPECIAL.get(c, c) for c in without_orders(" ".join(text.split())))
-
-
-def _latex_row(texts: Sequence[str]) -> str:
-    # an empty group keeps "[" at a row's start from being read as an option of the row before
-    return "{}" + " & ".join(_latex(text) for text in texts) + r" \\"

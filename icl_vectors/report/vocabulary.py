@@ -6,7 +6,7 @@ from typing import Any
 from icl_vectors.plain_text import in_one_line
 from icl_vectors.report import paper
 from icl_vectors.report.section import UNTESTED, Claim, Section, graded
-from icl_vectors.report.table import Cell, Column, Table, number, visible
+from icl_vectors.report.table import Cell, Table, numbers, visible, words
 from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import Token, Vocabulary
 
@@ -18,7 +18,7 @@ def sections(run: Run) -> list[Section]:
     """The top tokens of each task's θ."""
     tables = (vocabulary_table(run.vocabulary),) if run.vocabulary else ()
     claims = (theta_is_not_the_output(run.vocabulary),)
-    return [Section("vocabulary", "What θ says", claims, (), tables)]
+    return [Section("vocabulary", "What θ says", claims, tables=tables)]
 
 
 def text(data: Mapping[str, Any]) -> str:
@@ -32,12 +32,11 @@ def text(data: Mapping[str, Any]) -> str:
 
 def theta_is_not_the_output(vocabulary: Sequence[Vocabulary]) -> Claim:
     """Whether θ's top tokens are something else than the answers."""
-    shares = [one.in_outputs for one in vocabulary]
-    counted = [share for share in shares if share is not None]
+    counted = [one.in_outputs for one in vocabulary if one.in_outputs is not None]
     verdict, value = UNTESTED, None
-    ours = "no vocabulary experiment in this folder"
-    if vocabulary:
-        ours = "not counted: read the table"
+    ours = "not counted: read the table"
+    if not vocabulary:
+        ours = "no vocabulary experiment in this folder"
     if counted:
         apart = sum(share <= FEW_IN_OUTPUTS for share in counted)
         value = apart / len(counted)
@@ -59,27 +58,24 @@ def theta_is_not_the_output(vocabulary: Sequence[Vocabulary]) -> Claim:
 
 def vocabulary_table(vocabulary: Sequence[Vocabulary]) -> Table:
     """θ's top tokens, what it adds to the baseline state, and the paper's sets."""
-    return Table(
+    tops = ("top tokens of θ (%)", "top tokens without θ (%)", "added by θ (percentage points)")
+    return Table.of(
         "vocabulary",
         "θ in words",
+        words("task")
+        + numbers("block")
+        + words(*tops)
+        + numbers("in outputs")
+        + words("the paper's tokens"),
         (
-            Column("task"),
-            Column("block", True),
-            Column("top tokens of θ (%)"),
-            Column("top tokens without θ (%)"),
-            Column("added by θ (percentage points)"),
-            Column("in outputs", True),
-            Column("the paper's tokens"),
-        ),
-        tuple(
             (
-                Cell(one.task),
-                number(one.layer, 0),
-                Cell(_tokens(one.tokens)),
-                Cell(_tokens(one.baseline)),
-                Cell(_tokens(one.added, "+")),
+                one.task,
+                one.layer,
+                _tokens(one.tokens),
+                _tokens(one.baseline),
+                _tokens(one.added, "+"),
                 _in_outputs(one),
-                Cell(paper.VOCABULARY.get(one.task, "–")),
+                paper.VOCABULARY.get(one.task, "–"),
             )
             for one in vocabulary
         ),
@@ -93,8 +89,8 @@ def _tokens(tokens: Sequence[Token], sign: str = "") -> str:
     return ", ".join(shown[:TOKENS_SHOWN]) or "–"
 
 
-def _in_outputs(one: Vocabulary) -> Cell:
+def _in_outputs(one: Vocabulary) -> Cell | None:
     if one.in_outputs is None:
-        return number(None)
+        return None
     count = round(one.in_outputs * len(one.tokens))
     return Cell(f"{count} of {len(one.tokens)}", one.in_outputs)

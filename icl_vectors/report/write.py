@@ -15,16 +15,14 @@ from filelock import FileLock, Timeout
 
 from icl_vectors.discovery import experiment, experiment_names, report_of
 from icl_vectors.errors import IclVectorsError, RunError
-from icl_vectors.report.drawing import Drawing, Picture, render
-from icl_vectors.report.dtypes import cosine_figure, precision_tables, read_crossed
-from icl_vectors.report.dtypes.paired import compare_precisions
+from icl_vectors.report.drawing import Picture, render
+from icl_vectors.report.dtypes import precision
 from icl_vectors.report.examples import answers_table, examples_table
-from icl_vectors.report.over_seeds import claims_over_seeds
 from icl_vectors.report.page import MOST_SHOWN, page
-from icl_vectors.report.section import Section, claims_table
+from icl_vectors.report.section import Section, claims_table, present
 from icl_vectors.report.sweep.tables import models_table
 from icl_vectors.report.table import Table, to_latex, to_markdown
-from icl_vectors.report.together import layers_of_runs, same_depth
+from icl_vectors.report.together import claims_over_seeds, layers_of_runs, same_depth
 from icl_vectors.runs.files import write_whole
 from icl_vectors.runs.lines import MOST
 from icl_vectors.runs.reading import find_runs, read_run
@@ -32,7 +30,6 @@ from icl_vectors.runs.run import Run
 
 FIGURES, TABLES = "figures", "tables"
 PARTS = (FIGURES, TABLES)
-WIDEST_FIRST = ("float32", "bfloat16", "float16", "int8", "nf4", "fp4")
 LOCK = ".report.lock"  # apart from the lock of the run, which goes on meanwhile
 PATIENCE = 600.0  # seconds; what takes long is drawing hundreds of runs
 FULL = (ENOSPC, EDQUOT, EFBIG, EIO)
@@ -78,10 +75,9 @@ def _write_report(
     for number, (place, run, label) in enumerate(zip(places, runs, labels, strict=True), 1):
         notice(f"Figures and tables, run {number} of {len(runs)}: {place}")
         sections = sections_of(run)
-        few = Section("examples", "Examples", tables=(examples_table(run.examples),))
-        own = _write_own(place, [*sections, few] if run.examples else sections)
+        own = _write_own(place, run, sections)
         if run.examples:
-            sections.insert(_place(sections), _answers(run, MOST // len(runs)))
+            _insert_answers(sections, run, MOST // len(runs))
         shown = own if len(runs) <= MOST_SHOWN else []
         chapters.append((run, label, sections, {one.name: one for one in shown}))
     together = _together(chapters, places, [path.parent, *folders]) if len(runs) > 1 else []
@@ -89,7 +85,9 @@ def _write_report(
     for place, section in together:
         drawn = [render(drawing) for drawing in section.figures]
         pictures |= {one.name: one for one in drawn}
-        tables = [*section.tables, *_claims(section)]
+        tables = list(section.tables)
+        if section.claims:
+            tables.append(claims_table(section.claims, "claims_of_all"))
         if place == places[0]:  # its own table of models is already there
             tables = [one for one in tables if one.name != "models"]
         _write_parts(place, drawn, tables)
@@ -108,16 +106,13 @@ def sections_of(run: Run) -> list[Section]:
     return found if run.of_paper else [replace(section, claims=()) for section in found]
 
 
-def _answers(run: Run, most: int) -> Section:
+def _insert_answers(sections: list[Section], run: Run, most: int) -> None:
+    """Behind the curves by layer, where there are some."""
     finished = sum(one.n_test for one in run.tasks) or len(run.examples)
     table = answers_table(run.examples, finished, most)
-    return Section("answers", "Every test prompt", tables=(table,))
-
-
-def _place(sections: Sequence[Section]) -> int:
-    """Behind the curves by layer, where there are some."""
     anchors = [one.anchor for one in sections]
-    return anchors.index("layers") + 1 if "layers" in anchors else len(anchors)
+    place = anchors.index("layers") + 1 if "layers" in anchors else len(anchors)
+    sections.insert(place, Section("answers", "Every test prompt", tables=(table,)))
 
 
 def _together(
@@ -125,40 +120,11 @@ def _together(
 ) -> list[tuple[Path, Section]]:
     """Sections about all runs, each with the folder that its figures and tables go to."""
     runs, labels = [run for run, *_ in chapters], [label for _, label, *_ in chapters]
-    claims, drawing = (same_depth(runs),), layers_of_runs(runs, labels)
-    figures = (drawing,) if drawing else ()
-    tables = (models_table(runs, labels),)
-    whole = Section("together", "All runs together", claims, figures, tables)
+    figures, tables = present(layers_of_runs(runs, labels)), (models_table(runs, labels),)
+    whole = Section("together", "All runs together", (same_depth(runs),), figures, tables)
     seeds = claims_over_seeds([(run, sections) for run, _, sections, _ in chapters])
-    precision = _precision(runs, places, beside)
-    return [
-        *([(beside[0], seeds)] if seeds else []),
-        *([(beside[0], precision)] if precision else []),
-        (beside[1], whole),
-    ]
-
-
-def _claims(section: Section) -> list[Table]:
-    return [claims_table(section.claims, "claims_of_all")] if section.claims else []
-
-
-def _precision(
-    runs: Sequence[Run], places: Sequence[Path], beside: Sequence[Path]
-) -> Section | None:
-    """Figure and tables of a comparison of precisions, where the runs differ in dtype alone."""
-    crossed = read_crossed(beside)
-    order = crossed["dtypes"] if crossed else WIDEST_FIRST
-    pairs = sorted(zip(runs, places, strict=True), key=lambda pair: _rank(pair[0].dtype, order))
-    compared = compare_precisions([run for run, _ in pairs], [place for _, place in pairs])
-    if not compared:
-        return None
-    drawing, tables = cosine_figure(compared), precision_tables(compared, crossed)
-    figures: tuple[Drawing, ...] = (drawing,) if drawing else ()
-    return Section("precision", "Precision against precision", figures=figures, tables=tables)
-
-
-def _rank(dtype: str, order: Sequence[str]) -> int:
-    return order.index(dtype) if dtype in order else len(order)
+    first = present(seeds, precision(runs, places, beside))
+    return [*((beside[0], section) for section in first), (beside[1], whole)]
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
@@ -174,12 +140,14 @@ def _labels(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _write_own(folder: Path, sections: Sequence[Section]) -> list[Picture]:
+def _write_own(folder: Path, run: Run, sections: Sequence[Section]) -> list[Picture]:
     """Write a run's figures and tables into its folder; returns the figures."""
     pictures = [render(drawing) for section in sections for drawing in section.figures]
-    claims = tuple(claim for section in sections for claim in section.claims)
-    tables = [table for section in sections for table in section.tables]
-    _write_parts(folder, pictures, [*([claims_table(claims)] if claims else []), *tables])
+    claims = [claim for section in sections for claim in section.claims]
+    tables = [claims_table(claims)] if claims else []
+    tables += [table for section in sections for table in section.tables]
+    tables += [examples_table(run.examples)] if run.examples else []
+    _write_parts(folder, pictures, tables)
     return pictures
 
 

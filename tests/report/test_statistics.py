@@ -45,7 +45,7 @@ def test_seeds_are_averaged_and_their_deviation_is_that_of_the_sample() -> None:
         task_entry("fr_en", "translation", hits=(0, 40, 40), seed=42, peak=10),
     ]
     (task,) = task_means([task_result(entry) for entry in entries])
-    assert task.hypothesis.mean == pytest.approx(0.7)
+    assert task.hypothesis.value == pytest.approx(0.7)
     assert task.hypothesis.sd == pytest.approx(0.2 / 2**0.5)
     assert (task.hypothesis.low, task.hypothesis.high) == pytest.approx(wilson(70, 100))
     assert (task.best_layers, task.n_test, task.seeds) == ((8, 10), 100, (41, 42))

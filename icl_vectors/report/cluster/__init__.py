@@ -1,33 +1,24 @@
 """The map of vectors in the report: do tasks form clusters, and which are near each other?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from icl_vectors.plain_text import in_one_line
 from icl_vectors.report import paper
-from icl_vectors.report.cluster.maps import distance_histogram, heat_map, maps, silhouette_by_layer
-from icl_vectors.report.cluster.sources import cosines_by_layer, sources_lines, sources_table
-from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY, Claim, Section, graded
-from icl_vectors.report.table import Cell, Column, Table
+from icl_vectors.report.cluster.maps import figures, mean_cosine, row_of
+from icl_vectors.report.section import UNTESTED, Claim, Section, graded, present, verdict_of
+from icl_vectors.report.table import Table, number, numbers, words
 from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import Cluster
 
 
 def sections(run: Run) -> list[Section]:
     """Maps, distances and nearest tasks."""
-    drawings = [*maps(run), cosines_by_layer(run.cluster)]
-    drawings += [distance_histogram(run), heat_map(run), silhouette_by_layer(run)]
     found = run.cluster
-    tables = (nearest_table(found),) if found and found.nearest else ()
-    return [
-        Section(
-            "clusters",
-            "The map of vectors",
-            (one_cluster_a_task(run.cluster), similar_tasks_are_near(run.cluster)),
-            tuple(one for one in drawings if one is not None),
-            (*tables, *((sources_table(found),) if found and found.sources else ())),
-        )
-    ]
+    claims = (one_cluster_a_task(found), similar_tasks_are_near(found))
+    tables = present(nearest_table(found), sources_table(found)) if found else ()
+    drawings = figures(found, run.points) if found else ()
+    return [Section("clusters", "The map of vectors", claims, drawings, tables)]
 
 
 def text(data: Mapping[str, Any]) -> str:
@@ -52,7 +43,7 @@ def one_cluster_a_task(cluster: Cluster | None) -> Claim:
     verdict, ours = UNTESTED, "no cluster experiment in this folder"
     if cluster is not None:
         score = cluster.silhouette
-        verdict = HOLDS if score > 0.25 else WEAKLY if score > 0 else FAILS
+        verdict = verdict_of(score > 0.25, score > 0)
         ours = f"silhouette {score:.2f}"
         if cluster.within is not None and cluster.between is not None:
             ours += f"; distance {cluster.within:.2f} within, {cluster.between:.2f} between tasks"
@@ -96,20 +87,18 @@ def similar_tasks_are_near(cluster: Cluster | None) -> Claim:
     )
 
 
-def nearest_table(cluster: Cluster) -> Table:
-    """The nearest task of each task."""
+def nearest_table(cluster: Cluster) -> Table | None:
+    """The nearest task of each task; None where it is not known."""
     nearest = cluster.nearest
-    return Table(
+    natural = {a: b for pair in paper.NATURAL_PAIRS for a, b in (pair, pair[::-1])}
+    if not nearest:
+        return None
+    return Table.of(
         "clusters",
         "Nearest tasks",
-        (Column("task"), Column("nearest task"), Column("mutual"), Column("expected beside it")),
-        tuple(
-            (
-                Cell(task),
-                Cell(near),
-                Cell("yes" if nearest.get(near) == task else "no"),
-                Cell(_natural(task)),
-            )
+        words("task", "nearest task", "mutual", "expected beside it"),
+        (
+            (task, near, "yes" if nearest.get(near) == task else "no", natural.get(task, "–"))
             for task, near in nearest.items()
         ),
         f"At block {cluster.layer}, {cluster.per_task} vectors a task; silhouette "
@@ -117,7 +106,36 @@ def nearest_table(cluster: Cluster) -> Table:
     )
 
 
-def _natural(task: str) -> str:
-    """The task that a reader would expect beside this one."""
-    partners = {a: b for pair in paper.NATURAL_PAIRS for a, b in (pair, pair[::-1])}
-    return partners.get(task, "–")
+def sources_lines(cluster: Cluster) -> Iterator[str]:
+    """The comparison in the terminal."""
+    if (found := cluster.sources) is None:
+        return
+    row = row_of(cluster, found)
+    own, others = (mean_cosine(found, kind, row) for kind in ("own", "others"))
+    yield (
+        f"θ after the instruction at block {found.layers[row]}: cosine to θ after demonstrations "
+        f"of its own task {own}, of other tasks {others}"
+    )
+    hits = sum(task == near for task, near in found.nearest.items())
+    yield f"nearest to its own task: {hits} of {len(found.nearest)}"
+    for task, near in found.nearest.items():
+        cosine = f"cosine {found.own[task][row]:.3f}"
+        yield f"{in_one_line(task):<27} {cosine}, nearest {in_one_line(near)}"
+
+
+def sources_table(cluster: Cluster) -> Table | None:
+    """Each task's cosines at the block of the map; None where only one source was read."""
+    if (found := cluster.sources) is None:
+        return None
+    row = row_of(cluster, found)
+    return Table.of(
+        "sources",
+        "θ after an instruction",
+        words("task") + numbers("cosine, own task", "cosine, other tasks") + words("nearest task"),
+        (
+            (task, *(number(kind[task][row], 3) for kind in (found.own, found.others)), near)
+            for task, near in found.nearest.items()
+        ),
+        f"At block {found.layers[row]}: mean θ after the instruction compared with mean θ after "
+        f"demonstrations, {cluster.per_task} vectors each.",
+    )

@@ -2,49 +2,83 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-from icl_vectors.report.drawing import (
-    BLUE,
-    GROUND,
-    INK,
-    ORANGE,
-    Drawing,
-    category_style,
-    new_figure,
-    order_categories,
-    short,
-    whole_blocks,
-)
-from icl_vectors.runs.run import Point, Run
-from icl_vectors.runs.schema import Cluster, Histogram
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from icl_vectors.report import drawing
+from icl_vectors.report.drawing import BLUE, GROUND, INK, ORANGE, Drawing
+from icl_vectors.report.section import present
+from icl_vectors.report.statistics import Interval, mean_interval
+from icl_vectors.runs.run import Point
+from icl_vectors.runs.schema import Cluster, Histogram, Sources
 
 DISTANCE = "cosine distance (1 − cosine)"
-COLOUR_MAP = "cividis"
+CURVES = (("own", "its own task", BLUE, "o-"), ("others", "other tasks", ORANGE, "s--"))
 INSTRUCTION = "instruction"  # the source of hollow marks
+AXES = {"x": "first", "y": "second"}
 Group: TypeAlias = tuple[str, str]  # task, source
+Placed: TypeAlias = tuple[Point, tuple[float, float]]
 
 
-def maps(run: Run) -> list[Drawing]:
-    """t-SNE and PCA of every θ."""
-    if run.cluster is None or not run.points:
-        return []
-    return [
-        _map(run.cluster, run.points, "t-SNE", "tsne", [point.tsne for point in run.points]),
-        _map(run.cluster, run.points, "PCA", "pca", [point.pca for point in run.points]),
-    ]
+def figures(cluster: Cluster, points: Sequence[Point]) -> tuple[Drawing, ...]:
+    """Those for which there is data: two maps, cosines of two sources, distances, silhouette."""
+    return present(
+        *(_map(cluster, points, method) for method in ("t-SNE", "PCA") if points),
+        cosines_by_layer(cluster),
+        distance_histogram(cluster),
+        heat_map(cluster),
+        silhouette_by_layer(cluster),
+    )
 
 
-def distance_histogram(run: Run) -> Drawing | None:
-    """Cosine distances of pairs of θ within a task and between tasks."""
-    cluster = run.cluster
-    if cluster is None or cluster.histogram is None:
+def cosines_by_layer(cluster: Cluster) -> Drawing | None:
+    """The cosine with its own task's θ and with those of others, at each block."""
+    found = cluster.sources
+    if found is None or len(found.layers) < 2:
         return None
-    histogram = cluster.histogram
+    row = row_of(cluster, found)
+    own, others = (mean_cosine(found, kind, row) for kind in ("own", "others"))
+    return Drawing(
+        name="sources_by_layer",
+        title="θ after an instruction and θ after demonstrations, by block",
+        caption=(
+            f"Cosine between mean θ after the instruction and mean θ after demonstrations, "
+            f"n = {cluster.per_task} vectors each; means and 95 % bootstrap intervals over "
+            f"{len(found.own)} tasks. Where the two curves meet, θ after the instruction is no "
+            "nearer to its own task than to others."
+        ),
+        alternative=f"Line chart. At block {found.layers[row]}: own task {own}, others {others}.",
+        draw=lambda: _draw_sources(found),
+    )
+
+
+def row_of(cluster: Cluster, found: Sources) -> int:
+    """The row of the map's block among those of the comparison."""
+    return found.layers.index(cluster.layer) if cluster.layer in found.layers else 0
+
+
+def mean_cosine(found: Sources, kind: str, row: int) -> Interval:
+    values: dict[str, tuple[float, ...]] = getattr(found, kind)
+    return mean_interval([of_task[row] for of_task in values.values()])
+
+
+def _draw_sources(found: Sources) -> "drawing.Figure":
+    figure, axes = drawing.new_axes(2.6, xlabel="block (0 = first)", ylabel="cosine")
+    for kind, label, colour, style in CURVES:
+        means = [mean_cosine(found, kind, row) for row in range(len(found.layers))]
+        values = [one.value for one in means]
+        axes.plot(found.layers, values, style, color=colour, markersize=3.5, label=label)
+        low, high = ([getattr(one, end) for one in means] for end in ("low", "high"))
+        if None not in low:
+            axes.fill_between(found.layers, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.legend()
+    drawing.whole_blocks(axes)
+    return figure
+
+
+def distance_histogram(cluster: Cluster) -> Drawing | None:
+    """Cosine distances of pairs of θ within a task and between tasks."""
+    if (histogram := cluster.histogram) is None:
+        return None
     means = ""
     if cluster.within is not None and cluster.between is not None:
         means = f" Means: {cluster.within:.3f} within, {cluster.between:.3f} between."
@@ -61,10 +95,9 @@ def distance_histogram(run: Run) -> Drawing | None:
     )
 
 
-def heat_map(run: Run) -> Drawing | None:
+def heat_map(cluster: Cluster) -> Drawing | None:
     """Mean distances task × task, similar tasks side by side."""
-    cluster = run.cluster
-    if cluster is None or len(cluster.distances) < 2:
+    if len(cluster.distances) < 2:
         return None
     nearest = ", ".join(f"{task}: {near}" for task, near in cluster.nearest.items())
     return Drawing(
@@ -80,12 +113,11 @@ def heat_map(run: Run) -> Drawing | None:
     )
 
 
-def silhouette_by_layer(run: Run) -> Drawing | None:
+def silhouette_by_layer(cluster: Cluster) -> Drawing | None:
     """The silhouette score at each block at which it was computed."""
-    cluster = run.cluster
-    by_layer = {} if cluster is None else cluster.silhouette_by_layer
+    by_layer = cluster.silhouette_by_layer
     scores = {layer: score for layer, score in by_layer.items() if score is not None}
-    if cluster is None or len(scores) < 2:
+    if len(scores) < 2:
         return None
     best = max(scores, key=lambda layer: scores[layer])
     return Drawing(
@@ -113,15 +145,10 @@ def similarity_order(distances: Sequence[Sequence[float]]) -> list[int]:
     return [int(leaf) for leaf in leaves_list(tree)]
 
 
-def _map(
-    cluster: Cluster,
-    points: Sequence[Point],
-    method: str,
-    name: str,
-    places: Sequence[tuple[float, float]],
-) -> Drawing:
+def _map(cluster: Cluster, points: Sequence[Point], method: str) -> Drawing:
     tasks = list(dict.fromkeys(point.task for point in points))
     hollow = "; hollow: θ after the task's instruction" if cluster.sources else ""
+    name = method.replace("-", "").lower()
     return Drawing(
         name=f"map_{name}",
         title=f"The map of vectors ({method})",
@@ -133,22 +160,20 @@ def _map(
             f"{cluster.silhouette:.2f}."
         ),
         alternative=f"Scatter plot of {len(points)} vectors of {', '.join(tasks)}.",
-        draw=lambda: _draw_map(points, places, method),
+        draw=lambda: _draw_map([(one, getattr(one, name)) for one in points], method),
     )
 
 
-def _draw_map(
-    points: Sequence[Point], places: Sequence[tuple[float, float]], method: str
-) -> "Figure":
-    figure = new_figure(5.2)
-    axes = figure.subplots()
-    categories = order_categories([point.category for point in points])
+def _draw_map(placed: Sequence[Placed], method: str) -> "drawing.Figure":
+    labels = {f"{axis}label": f"{method}, {n} axis (no unit)" for axis, n in AXES.items()}
+    figure, axes = drawing.new_axes(5.2, **labels)
+    categories = drawing.order_categories([point.category for point, _ in placed])
     for category in categories:
-        colour, marker = category_style(category, categories)
+        colour, marker = drawing.category_style(category, categories)
         for hollow in (False, True):
             chosen = [
                 place
-                for place, point in zip(places, points, strict=True)
+                for point, place in placed
                 if point.category == category and (point.source == INSTRUCTION) == hollow
             ]
             axes.plot(
@@ -162,41 +187,29 @@ def _draw_map(
                 alpha=0.75,
                 label=None if hollow else category,
             )
-    if any(point.source == INSTRUCTION for point in points):
+    if any(point.source == INSTRUCTION for point, _ in placed):
         axes.plot([], [], "o", color=INK, markerfacecolor="none", label="after the instruction")
-    _label_tasks(axes, points, places)
-    axes.set_xlabel(f"{method}, first axis (no unit)")
-    axes.set_ylabel(f"{method}, second axis (no unit)")
+    _label_tasks(axes, placed)
     axes.tick_params(labelbottom=False, labelleft=False, length=0)
     axes.grid(False)
     figure.legend(loc="outside upper center", ncols=max(2, len(categories)), markerscale=1.3)
     return figure
 
 
-def _label_tasks(
-    axes: "Axes", points: Sequence[Point], places: Sequence[tuple[float, float]]
-) -> None:
+def _label_tasks(axes: "drawing.Axes", placed: Sequence[Placed]) -> None:
     groups: dict[Group, list[tuple[float, float]]] = {}
-    for place, point in zip(places, points, strict=True):
+    for point, place in placed:
         groups.setdefault((point.task, point.source), []).append(place)
     centres = {
         group: (median(x for x, _ in own), median(y for _, y in own))
         for group, own in groups.items()
     }
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    sizes = {group: 0.0165 * len(short(group[0])) * (right - left) for group in centres}
-    placed = _apart(centres, sizes, 0.034 * (top - bottom))
-    for group, (x, y) in placed.items():
+    sizes = {group: 0.0165 * len(drawing.short(group[0])) * (right - left) for group in centres}
+    box = {"facecolor": GROUND, "alpha": 0.75, "linewidth": 0, "pad": 0.8}
+    for group, (x, y) in _apart(centres, sizes, 0.034 * (top - bottom)).items():
         x = min(max(x, left + sizes[group] / 2), right - sizes[group] / 2)
-        axes.text(
-            x,
-            y,
-            short(group[0]),
-            fontsize=7,
-            ha="center",
-            va="center",
-            bbox={"facecolor": GROUND, "alpha": 0.75, "linewidth": 0, "pad": 0.8},
-        )
+        axes.text(x, y, drawing.short(group[0]), fontsize=7, ha="center", va="center", bbox=box)
 
 
 def _apart(
@@ -213,30 +226,25 @@ def _apart(
     return placed
 
 
-def _draw_histogram(histogram: Histogram) -> "Figure":
-    figure = new_figure(2.6)
-    axes = figure.subplots()
+def _draw_histogram(histogram: Histogram) -> "drawing.Figure":
+    figure, axes = drawing.new_axes(2.6, xlabel=DISTANCE, ylabel="share of pairs (%)")
     for label, counts, colour in (
         ("same task", histogram.within, BLUE),
         ("different tasks", histogram.between, ORANGE),
     ):
-        total = sum(counts) or 1
-        shares = [100 * count / total for count in counts]
+        shares = [100 * count / (sum(counts) or 1) for count in counts]
         axes.stairs(shares, histogram.edges, fill=True, color=colour, alpha=0.35)
         axes.stairs(shares, histogram.edges, color=colour, linewidth=1.5, label=label)
-    axes.set_xlabel(DISTANCE)
-    axes.set_ylabel("share of pairs (%)")
     axes.legend()
     return figure
 
 
-def _draw_heat_map(cluster: Cluster) -> "Figure":
+def _draw_heat_map(cluster: Cluster) -> "drawing.Figure":
     order = similarity_order(cluster.distances)
     rows = [[cluster.distances[row][column] for column in order] for row in order]
-    names = [short(cluster.tasks[row]) for row in order]
-    figure = new_figure(1.6 + 0.21 * len(names))
-    axes = figure.subplots()
-    mesh = axes.pcolormesh(rows, cmap=COLOUR_MAP, edgecolors="face", linewidth=0.3)
+    names = [drawing.short(cluster.tasks[row]) for row in order]
+    figure, axes = drawing.new_axes(1.6 + 0.21 * len(names))
+    mesh = axes.pcolormesh(rows, cmap="cividis", edgecolors="face", linewidth=0.3)
     middles = [place + 0.5 for place in range(len(names))]
     axes.set_xticks(middles, names, rotation=90, fontsize=7)
     axes.set_yticks(middles, names, fontsize=7)
@@ -249,13 +257,11 @@ def _draw_heat_map(cluster: Cluster) -> "Figure":
     return figure
 
 
-def _draw_silhouette(scores: Mapping[int, float]) -> "Figure":
-    figure = new_figure(2.4)
-    axes = figure.subplots()
+def _draw_silhouette(scores: Mapping[int, float]) -> "drawing.Figure":
+    labels = {"xlabel": "block (0 = first)", "ylabel": "silhouette score (−1 to 1)"}
+    figure, axes = drawing.new_axes(2.4, **labels)
     layers = sorted(scores)
     axes.axhline(0, color=INK, linewidth=0.6)
     axes.plot(layers, [scores[layer] for layer in layers], "o-", color=BLUE, markersize=3.5)
-    axes.set_xlabel("block (0 = first)")
-    axes.set_ylabel("silhouette score (−1 to 1)")
-    whole_blocks(axes)
+    drawing.whole_blocks(axes)
     return figure

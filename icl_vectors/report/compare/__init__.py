@@ -5,7 +5,7 @@ from statistics import fmean
 from icl_vectors.report.compare.figures import comparison_drawings
 from icl_vectors.report.compare.tables import comparison_tables
 from icl_vectors.report.compare.text import text as text
-from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY, Claim, Section
+from icl_vectors.report.section import UNTESTED, Claim, Section, above_zero, verdict_of
 from icl_vectors.report.statistics import FEWEST_TASKS, mean_interval
 from icl_vectors.runs.run import REGULAR, ZERO_SHOT, Comparison, Run
 from icl_vectors.tasks.bijections import CATEGORY, SOURCES
@@ -19,9 +19,9 @@ def sections(run: Run) -> list[Section]:
     if found is None:
         return []
     claims = (one_vector_fails_on_bijections(found), methods_beat_their_controls(found))
-    tables = comparison_tables(found) if found.entries else []
+    tables = comparison_tables(found) if found.entries else ()
     figures = tuple(comparison_drawings(run))
-    return [Section("compared", "Kinds of task vectors", claims, figures, tuple(tables))]
+    return [Section("compared", "Kinds of task vectors", claims, figures, tables)]
 
 
 def one_vector_fails_on_bijections(found: Comparison) -> Claim:
@@ -32,11 +32,7 @@ def one_vector_fails_on_bijections(found: Comparison) -> Claim:
     learned = [task for task in both if task in plain and regular[task].low > plain[task].high]
     if len(learned) >= FEWEST_TASKS:
         lost = mean_interval([regular[t].accuracy - state[t].accuracy for t in learned])
-        verdict = FAILS
-        if lost.low is not None and lost.low > 0:
-            verdict = HOLDS
-        elif lost.value > 0:
-            verdict = WEAKLY
+        verdict = above_zero(lost)
         ours = (
             f"regular {fmean(regular[t].accuracy for t in learned):.2f}, "
             f"θ {fmean(state[t].accuracy for t in learned):.2f} on {len(learned)} "
@@ -64,22 +60,19 @@ def one_vector_fails_on_bijections(found: Comparison) -> Claim:
 
 def methods_beat_their_controls(found: Comparison) -> Claim:
     """Which methods carry more than random, shuffled, other tasks' and mean vectors."""
-    held = [one for one in found.summary if one.beats_controls is not None]
-    controlled = any(":" in other for one in found.summary for other in one.against)
+    controlled = [one for one in found.summary if any(":" in other for other in one.against)]
+    beating, failing = (
+        [one.method for one in found.summary if one.beats_controls is wanted]
+        for wanted in (True, False)
+    )
     verdict, ours = UNTESTED, "no controls were run"
-    if controlled and not held:
-        ours = "too few prompts differ to tell"
-    if held:
-        beating = [one.method for one in held if one.beats_controls]
-        failing = [one.method for one in held if not one.beats_controls]
-        verdict = HOLDS if not failing else WEAKLY if beating else FAILS
+    if beating or failing:
+        verdict = verdict_of(not failing, bool(beating))
         ours = f"beat all: {', '.join(beating) or 'none'}; do not: {', '.join(failing) or 'none'}"
-        untold = [
-            one.method
-            for one in found.summary
-            if one.beats_controls is None and any(":" in other for other in one.against)
-        ]
+        untold = [one.method for one in controlled if one.beats_controls is None]
         ours += f"; too few prompts to tell: {', '.join(untold)}" if untold else ""
+    elif controlled:
+        ours = "too few prompts differ to tell"
     return Claim(
         "methods beat their controls",
         "A method's vectors do more than vectors that should not carry the task.",

@@ -2,38 +2,33 @@
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
-from icl_vectors.report.drawing import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PINK,
-    SKY,
-    VERMILION,
-    YELLOW,
-    Drawing,
-    new_figure,
-    whole_blocks,
-)
+from icl_vectors.report import drawing
+from icl_vectors.report.drawing import Drawing
 from icl_vectors.report.statistics import mean_interval
 from icl_vectors.runs.run import REGULAR, ZERO_SHOT, Comparison, Run
 from icl_vectors.runs.schema import Compared
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 ROW_HEIGHT = 0.4  # inches
 CONTROL_STYLES = {
-    "random": (GREY, "X"),
-    "shuffled": (YELLOW, "s"),
-    "other-task": (VERMILION, "D"),
-    "task-mean": (PINK, "^"),
+    "random": (drawing.GREY, "X"),
+    "shuffled": (drawing.YELLOW, "s"),
+    "other-task": (drawing.VERMILION, "D"),
+    "task-mean": (drawing.PINK, "^"),
 }
-COLOURS = (BLUE, GREEN, SKY, VERMILION, PINK, ORANGE, YELLOW)
+COLOURS = (
+    drawing.BLUE,
+    drawing.GREEN,
+    drawing.SKY,
+    drawing.VERMILION,
+    drawing.PINK,
+    drawing.ORANGE,
+    drawing.YELLOW,
+)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+Means: TypeAlias = dict[str, dict[str, float]]  # by method and condition
+ON_TEST = "mean accuracy on test"
 
 
 def comparison_drawings(run: Run) -> list[Drawing]:
@@ -41,17 +36,8 @@ def comparison_drawings(run: Run) -> list[Drawing]:
     found = run.comparison
     if found is None or not found.entries:
         return []
-    drawings = [_methods(found)]
-    if found.shots:
-        drawings.append(_curves(found))
-    if found.arrows:
-        drawings.append(_transfer(found))
-    return drawings
-
-
-def _methods(found: Comparison) -> Drawing:
     shown = "; ".join(f"{method} {_mean(found, method):.2f}" for method in found.methods)
-    return Drawing(
+    methods = Drawing(
         name="methods_compared",
         title="Kinds of task vectors beside their controls",
         caption=(
@@ -62,146 +48,114 @@ def _methods(found: Comparison) -> Drawing:
         alternative=f"Bar chart of mean accuracies: {shown}.",
         draw=lambda: _draw_methods(found),
     )
-
-
-def _curves(found: Comparison) -> Drawing:
-    return Drawing(
+    by_shots = _means_of(found, found.shots)
+    curves = Drawing(
         name="shots",
         title="Accuracy against the number of demonstrations",
         caption=(
             "Means over tasks. The choices of layer and strength are those made with the "
             "comparison's own number of demonstrations; without any, regular is zero-shot."
         ),
-        alternative="Line chart of accuracy by number of demonstrations: "
-        + "; ".join(_series(found.shots, method) for method in _named(found, found.shots)),
-        draw=lambda: _draw_curves(found),
+        alternative=f"Line chart of accuracy by number of demonstrations: {_told(by_shots)}",
+        draw=lambda: _draw_curves(by_shots),
     )
-
-
-def _transfer(found: Comparison) -> Drawing:
-    return Drawing(
+    by_arrow = _means_of(found, found.arrows)
+    transfer = Drawing(
         name="arrows",
         title="The same vectors under other arrows",
         caption=(
             "Vectors made under the template's own arrow (its own), put into queries with other "
             "arrows. Means over tasks."
         ),
-        alternative="Bar chart of accuracy by arrow: "
-        + "; ".join(_series(found.arrows, method) for method in _named(found, found.arrows)),
-        draw=lambda: _draw_transfer(found),
+        alternative=f"Bar chart of accuracy by arrow: {_told(by_arrow)}",
+        draw=lambda: _draw_transfer(
+            {method: {"its own": _mean(found, method), **own} for method, own in by_arrow.items()}
+        ),
     )
+    return [methods, *([curves] if by_shots else []), *([transfer] if by_arrow else [])]
 
 
-def _draw_methods(found: Comparison) -> "Figure":
+def _draw_methods(found: Comparison) -> "drawing.Figure":
     methods = found.methods
-    figure = new_figure(ROW_HEIGHT * len(methods) + 1.0)
-    axes = figure.subplots()
+    figure, axes = drawing.new_axes(ROW_HEIGHT * len(methods) + 1.0, xlabel=ON_TEST)
     for row, method in enumerate(methods):
-        shares = [one.accuracy for one in found.of_method(method).values()]
-        mean = mean_interval(shares)
-        colour = {REGULAR: ORANGE, ZERO_SHOT: GREY}.get(method, BLUE)
-        axes.barh(row, mean.value, 0.62, color=colour)
-        if mean.low is not None and mean.high is not None:
-            beside = [[mean.value - mean.low], [mean.high - mean.value]]
-            axes.errorbar(
-                mean.value, row, xerr=beside, fmt="none", ecolor=INK, elinewidth=0.8, capsize=1.5
-            )
+        mean = mean_interval([one.accuracy for one in found.of_method(method).values()])
+        colour = {REGULAR: drawing.ORANGE, ZERO_SHOT: drawing.GREY}.get(method, drawing.BLUE)
+        drawing.draw_bars(axes, [row], [mean], colour, height=0.62)
         for number, name in enumerate(found.controls_of(method)):
             kind = name.rpartition(":")[2]
-            control, marker = CONTROL_STYLES.get(kind, (INK, "P"))
+            control, marker = CONTROL_STYLES.get(kind, (drawing.INK, "P"))
             axes.plot(
                 _mean(found, name),
                 row + 0.14 * (number - 1.5),
                 marker,
                 color=control,
-                markeredgecolor=INK,
+                markeredgecolor=drawing.INK,
                 markeredgewidth=0.5,
                 markersize=6,
                 linestyle="none",
                 label=kind,
                 zorder=5,
             )
-    axes.set_yticks(range(len(methods)), methods)
-    axes.set_ylim(len(methods) - 0.45, -0.55)
-    axes.set_xlim(0, 1.02)
-    axes.grid(False, axis="y")
-    axes.set_xlabel("mean accuracy on test")
+    drawing.name_rows(axes, methods)
     handles, labels = axes.get_legend_handles_labels()
-    once = dict(zip(labels, handles, strict=True))
-    if once:
+    if once := dict(zip(labels, handles, strict=True)):
         figure.legend(list(once.values()), list(once), loc="outside upper center", ncols=len(once))
     return figure
 
 
-def _draw_curves(found: Comparison) -> "Figure":
-    figure = new_figure(3.4)
-    axes = figure.subplots()
-    for number, method in enumerate(_named(found, found.shots)):
-        own = [one for one in found.shots if one.method == method]
-        shots = sorted({int(one.condition) for one in own})
-        means = [fmean(_shares(own, str(n))) for n in shots]
-        is_regular = method == REGULAR
+def _draw_curves(by_shots: Means) -> "drawing.Figure":
+    figure, axes = drawing.new_axes(3.4, ylim=(0, 1.02), xlabel="demonstrations", ylabel=ON_TEST)
+    for number, (method, means) in enumerate(by_shots.items()):
+        shots, is_regular = sorted(means, key=int), method == REGULAR
         axes.plot(
-            shots,
-            means,
-            color=INK if is_regular else COLOURS[(number - 1) % len(COLOURS)],
+            list(map(int, shots)),
+            [means[n] for n in shots],
+            color=drawing.INK if is_regular else COLOURS[(number - 1) % len(COLOURS)],
             marker="*" if is_regular else MARKERS[(number - 1) % len(MARKERS)],
             linestyle="--" if is_regular else "-",
             linewidth=1.2,
             markersize=5,
             label=method,
         )
-    axes.set_ylim(0, 1.02)
-    axes.set_xlabel("demonstrations")
-    axes.set_ylabel("mean accuracy on test")
-    whole_blocks(axes)
+    drawing.whole_blocks(axes)
     figure.legend(loc="outside upper center", ncols=4)
     return figure
 
 
-def _draw_transfer(found: Comparison) -> "Figure":
-    methods = _named(found, found.arrows)
-    arrows = list(dict.fromkeys(one.condition for one in found.arrows))
-    figure = new_figure(ROW_HEIGHT * len(methods) + 1.0)
-    axes = figure.subplots()
-    height = 0.8 / (len(arrows) + 1)
-    for place, arrow in enumerate(["its own", *arrows]):
-        for row, method in enumerate(methods):
-            entries = found.entries if arrow == "its own" else found.arrows
-            own = [one for one in entries if one.method == method]
-            chosen = own if arrow == "its own" else [one for one in own if one.condition == arrow]
-            mean = mean_interval([one.accuracy for one in chosen])
+def _draw_transfer(by_arrow: Means) -> "drawing.Figure":
+    arrows = list(dict.fromkeys(arrow for means in by_arrow.values() for arrow in means))
+    figure, axes = drawing.new_axes(ROW_HEIGHT * len(by_arrow) + 1.0, xlabel=ON_TEST)
+    height = 0.8 / len(arrows)
+    for place, arrow in enumerate(arrows):
+        for row, means in enumerate(by_arrow.values()):
             axes.barh(
-                row + (place - len(arrows) / 2) * height,
-                mean.value,
+                row + (place - (len(arrows) - 1) / 2) * height,
+                means[arrow],
                 height * 0.92,
                 color=COLOURS[place % len(COLOURS)],
                 label=arrow if row == 0 else None,
             )
-    axes.set_yticks(range(len(methods)), methods)
-    axes.set_ylim(len(methods) - 0.45, -0.55)
-    axes.set_xlim(0, 1.02)
-    axes.grid(False, axis="y")
-    axes.set_xlabel("mean accuracy on test")
-    figure.legend(loc="outside upper center", ncols=len(arrows) + 1)
+    drawing.name_rows(axes, list(by_arrow))
+    figure.legend(loc="outside upper center", ncols=len(arrows))
     return figure
-
-
-def _named(found: Comparison, entries: Sequence[Compared]) -> list[str]:
-    there = {one.method for one in entries}
-    return [method for method in found.methods if method in there]
 
 
 def _mean(found: Comparison, method: str) -> float:
     return fmean(one.accuracy for one in found.of_method(method).values())
 
 
-def _shares(entries: Sequence[Compared], condition: str) -> list[float]:
-    return [one.accuracy for one in entries if one.condition == condition]
+def _means_of(found: Comparison, entries: Sequence[Compared]) -> Means:
+    """Of each method that is among the entries, by arrow or by number of demonstrations."""
+    shares: dict[str, dict[str, list[float]]] = {}
+    for one in entries:
+        shares.setdefault(one.method, {}).setdefault(one.condition, []).append(one.accuracy)
+    named = [method for method in found.methods if method in shares]
+    return {method: {c: fmean(own) for c, own in shares[method].items()} for method in named}
 
 
-def _series(entries: Sequence[Compared], method: str) -> str:
-    own = [one for one in entries if one.method == method]
-    conditions = list(dict.fromkeys(one.condition for one in own))
-    values = [f"{c}: {fmean(_shares(own, c)):.2f}" for c in conditions]
-    return f"{method} {', '.join(values)}"
+def _told(series: Means) -> str:
+    return "; ".join(
+        f"{method} {', '.join(f'{condition}: {mean:.2f}' for condition, mean in means.items())}"
+        for method, means in series.items()
+    )

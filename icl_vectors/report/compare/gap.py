@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from icl_vectors.report.statistics import Interval, mean_interval
-from icl_vectors.report.table import Cell, Column, Table
+from icl_vectors.report.table import Cell, Table, numbers, words
 from icl_vectors.runs.run import REGULAR, Comparison
 from icl_vectors.runs.schema import Against, Compared, MethodSummary
 
@@ -25,7 +25,6 @@ class Gap(NamedTuple):
 
     method: MethodSummary
     extracted: str
-    n_tasks: int
     gained: Interval
     left: Interval
     paired: Against
@@ -46,19 +45,19 @@ def gaps(entries: Sequence[Compared], summary: Sequence[MethodSummary]) -> Itera
                 gained = mean_interval([own[task] - base[task] for task in tasks])
                 left = mean_interval([regular[task] - own[task] for task in tasks])
                 to_regular = one.against[REGULAR]
-                yield Gap(one, extracted, len(tasks), gained, left, paired, to_regular)
+                yield Gap(one, extracted, gained, left, paired, to_regular)
 
 
 def gap_table(found: Comparison) -> Table | None:
     """The gaps as a table; None where nothing was fitted."""
     rows = [
         (
-            Cell(one.method.method),
-            Cell(one.extracted),
-            Cell(_signed(one.gained), one.gained.value),
-            Cell(_counts(one.paired), one.paired.p),
-            Cell(_signed(one.left), one.left.value),
-            Cell(_counts(one.to_regular), one.to_regular.p),
+            one.method.method,
+            one.extracted,
+            Cell(f"{one.gained:+.2f}", one.gained.value),
+            Cell(counts(one.paired), one.paired.p),
+            Cell(f"{one.left:+.2f}", one.left.value),
+            Cell(counts(one.to_regular), one.to_regular.p),
         )
         for one in gaps(found.entries, found.summary)
     ]
@@ -66,11 +65,11 @@ def gap_table(found: Comparison) -> Table | None:
         return None
     first = found.summary[0]
     columns = ("gained over it", "won : lost; p", "left to regular", "won : lost; p ")
-    return Table(
+    return Table.of(
         "gap",
         "Between extracted vectors and in-context learning",
-        (Column("method"), Column("beside"), *(Column(name, True) for name in columns)),
-        tuple(rows),
+        words("method", "beside") + numbers(*columns),
+        rows,
         f"{first.n_tasks} tasks, {first.n} test prompts. What learned gains over an extracted "
         "vector is the extraction's fault: the same single state is replaced, only θ differs. What "
         "is then left to regular is the single vector's, as far as training found the best one; "
@@ -95,19 +94,13 @@ def gap_lines(data: Mapping[str, Any]) -> list[str]:
             fault = fault if one.gained.value > 0 else " (none is the extraction's fault)"
             rest = rest if one.left.value > 0 else " (none is the single vector's)"
         lines.append(
-            f"{one.method.method:<16}beside {one.extracted}: {_signed(one.gained)} gained{fault}, "
-            f"{_counts(one.paired)}; {_signed(one.left)} left to regular{rest}, "
-            f"{_counts(one.to_regular)}"
+            f"{one.method.method:<16}beside {one.extracted}: {one.gained:+.2f} gained{fault}, "
+            f"{counts(one.paired)}; {one.left:+.2f} left to regular{rest}, {counts(one.to_regular)}"
         )
     return lines
 
 
-def _signed(one: Interval) -> str:
-    if one.low is None or one.high is None:
-        return f"{one.value:+.2f}"
-    return f"{one.value:+.2f} [{one.low:+.2f}, {one.high:+.2f}]"
-
-
-def _counts(one: Against) -> str:
+def counts(one: Against) -> str:
+    """Prompts that only the one and only the other got right, with McNemar's p."""
     p = "p < .001" if one.p < 0.001 else f"p = {one.p:.3f}"
     return f"{one.won} : {one.lost}; {p}"

@@ -3,42 +3,48 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.report.drawing import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PINK,
-    SKY,
-    VERMILION,
-    Drawing,
-    new_figure,
-    whole_blocks,
-)
-from icl_vectors.report.dtypes.paired import Paired, Precision, mean_cosine
-from icl_vectors.report.table import Cell, Column, Table, number, span
+from icl_vectors.report import drawing
+from icl_vectors.report.drawing import GREY, LINE_STYLES, Drawing
+from icl_vectors.report.dtypes.paired import Paired, Precision, compare_precisions, mean_cosine
+from icl_vectors.report.section import Section, present
+from icl_vectors.report.statistics import Interval
+from icl_vectors.report.table import Cell, Table, number, numbers, words
+from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import METHODS
 from icl_vectors.scoring import wilson
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-STYLES = ((BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (PINK, ":"), (ORANGE, "-"), (SKY, "--"))
+PAIRED = ("agreement", "lost/won", "p")
+DASHES = (Cell("–"),) * 3  # of the reference beside itself
 FILE = "precision.json"
+WIDEST_FIRST = ("float32", "bfloat16", "float16", "int8", "nf4", "fp4")
 
 
-def precision_tables(
-    precisions: Sequence[Precision], crossed: Mapping[str, Any] | None
-) -> tuple[Table, ...]:
-    """Each precision beside the first, task by task, and θ of each put into each."""
-    tables = [_overview(precisions), _paired(precisions), _by_task(precisions)]
-    return (*tables, _cross(crossed)) if crossed else tuple(tables)
+def precision(
+    runs: Sequence[Run], places: Sequence[Path], beside: Sequence[Path]
+) -> Section | None:
+    """Each precision beside the first, where the runs differ in dtype alone.
+
+    Args:
+        places: the runs' folders.
+        beside: where θ of each precision in each other may have been written.
+    """
+    crossed = _read_crossed(beside)
+    order = list(crossed["dtypes"] if crossed else WIDEST_FIRST)
+    order += [run.dtype for run in runs if run.dtype not in order]
+    pairs = sorted(zip(runs, places, strict=True), key=lambda pair: order.index(pair[0].dtype))
+    found = compare_precisions([run for run, _ in pairs], [place for _, place in pairs])
+    if not found:
+        return None
+    cross = _cross(crossed) if crossed else None
+    tables = present(_overview(found), _paired(found), _by_task(found), cross)
+    figures = present(_cosine_figure(found))
+    return Section("precision", "Precision against precision", figures=figures, tables=tables)
 
 
-def read_crossed(places: Sequence[Path]) -> dict[str, Any] | None:
+def _read_crossed(places: Sequence[Path]) -> dict[str, Any] | None:
     """What a sweep of several precisions left beside its runs, or None.
 
     Raises:
@@ -55,7 +61,7 @@ def read_crossed(places: Sequence[Path]) -> dict[str, Any] | None:
     return None
 
 
-def cosine_figure(precisions: Sequence[Precision]) -> Drawing | None:
+def _cosine_figure(precisions: Sequence[Precision]) -> Drawing | None:
     """Cosine between the θ of each precision and the reference's, by block."""
     curves = {one.dtype: mean_cosine(one) for one in precisions[1:] if one.cosines}
     if not curves:
@@ -73,17 +79,6 @@ def cosine_figure(precisions: Sequence[Precision]) -> Drawing | None:
     )
 
 
-def weights_remark(precisions: Sequence[Precision]) -> str:
-    """What must be known of the weights before "float32" is believed."""
-    weights = precisions[0].weights
-    if not weights or weights == "opened by the user":
-        return ""
-    return (
-        f"The weights are themselves {weights}: {precisions[0].dtype} here is that copy held in "
-        f"{precisions[0].dtype}, not the model as it was trained."
-    )
-
-
 def _overview(precisions: Sequence[Precision]) -> Table:
     first = precisions[0]
     note = (
@@ -92,45 +87,47 @@ def _overview(precisions: Sequence[Precision]) -> Table:
         f"that under {first.dtype}, mean over tasks. Memory: peak during the sweep, weights "
         "included; time: of the sweep."
     )
-    return Table(
+    if first.weights and first.weights != "opened by the user":  # else "float32" would mislead
+        note = (
+            f"The weights are themselves {first.weights}: {first.dtype} here is that copy held in "
+            f"{first.dtype}, not the model as it was trained. {note}"
+        )
+    more = ("cosine of θ", "same best block", "memory (GB)", "time (s)")
+    return Table.of(
         "precision",
         "Precisions side by side",
+        words("dtype") + numbers(*METHODS, *more),
         (
-            Column("dtype"),
-            *(Column(method, True) for method in METHODS),
-            Column("cosine of θ", True),
-            Column("same best block", True),
-            Column("memory (GB)", True),
-            Column("time (s)", True),
+            (
+                one.dtype,
+                *(one.paired[method].accuracy for method in METHODS),
+                *(DASHES[:2] if one is first else _thetas(one, first)),
+                None if one.memory is None else one.memory / 1e9,
+                number(one.seconds, 0),
+            )
+            for one in precisions
         ),
-        tuple(_overview_row(one, first) for one in precisions),
-        f"{weights_remark(precisions)} {note}".strip(),
+        note,
     )
 
 
-def _overview_row(one: Precision, first: Precision) -> tuple[Cell, ...]:
-    accuracies = [one.paired[method].accuracy for method in METHODS]
-    tasks = len(first.best_blocks)
-    return (
-        Cell(one.dtype),
-        *(span(each.accuracy, each.low, each.high) for each in accuracies),
-        Cell("–") if one is first else number(_cosine_at_best(one, first), 4),
-        Cell("–") if one is first else Cell(f"{one.same_block} of {tasks}", one.same_block),
-        number(None if one.memory is None else one.memory / 1e9),
-        number(one.seconds, 0),
-    )
+def _thetas(one: Precision, first: Precision) -> tuple[Cell, ...]:
+    """Mean cosine with the reference's θ at its best blocks, and in how many tasks these agree."""
+    best, cosines = first.best_blocks, one.cosines
+    values = [cosines[task][blocks[0]] for task, blocks in best.items() if task in cosines]
+    cosine = number(sum(values) / len(values) if values else None, 4)
+    same = sum(best.get(task) == blocks for task, blocks in one.best_blocks.items())
+    return cosine, Cell(f"{same} of {len(best)}", same)
 
 
 def _paired(precisions: Sequence[Precision]) -> Table:
-    first = precisions[0]
-    titles = ("agreement", "lost/won", "p")
-    methods = ("hypothesis", "regular")
-    return Table(
+    first, methods = precisions[0], ("hypothesis", "regular")
+    return Table.of(
         "precision_paired",
         f"Each precision against {first.dtype}, prompt by prompt",
-        (Column("dtype"), *(Column(f"{m}: {title}", True) for m in methods for title in titles)),
-        tuple(
-            (Cell(one.dtype), *(cell for m in methods for cell in _against(one.paired[m])))
+        words("dtype") + numbers(*(f"{m}: {title}" for m in methods for title in PAIRED)),
+        (
+            (one.dtype, *(cell for m in methods for cell in _against(one.paired[m])))
             for one in precisions[1:]
         ),
         f"Agreement: share of prompts with the same first token. Lost/won: prompts that only "
@@ -140,87 +137,60 @@ def _paired(precisions: Sequence[Precision]) -> Table:
 
 
 def _against(paired: Paired) -> tuple[Cell, ...]:
-    return (
-        number(paired.agreement),
-        Cell(f"{paired.lost}/{paired.won}", paired.lost - paired.won),
-        _p(paired.p),
-    )
-
-
-def _p(value: float) -> Cell:
-    return Cell("< 0.001", value) if value < 0.001 else number(value, 3)
-
-
-def _cosine_at_best(one: Precision, first: Precision) -> float | None:
-    values = [
-        one.cosines[task][blocks[0]]
-        for task, blocks in first.best_blocks.items()
-        if task in one.cosines
-    ]
-    return sum(values) / len(values) if values else None
+    lost_won = Cell(f"{paired.lost}/{paired.won}", paired.lost - paired.won)
+    p = Cell("< 0.001", paired.p) if paired.p < 0.001 else number(paired.p, 3)
+    return number(paired.agreement), lost_won, p
 
 
 def _by_task(precisions: Sequence[Precision]) -> Table:
     first = precisions[0]
-    rows = []
-    for task in first.by_task:
-        for one in precisions:
-            paired = one.by_task[task]["hypothesis"]
-            regular = one.by_task[task]["regular"].accuracy
-            rows.append(
-                (
-                    Cell(task),
-                    Cell(one.dtype),
-                    span(paired.accuracy.accuracy, paired.accuracy.low, paired.accuracy.high),
-                    span(regular.accuracy, regular.low, regular.high),
-                    Cell(", ".join(map(str, one.best_blocks[task]))),
-                    *((Cell("–"),) * 3 if one is first else _against(paired)),
-                )
-            )
-    titles = ("task", "dtype", "hypothesis", "regular", "best block")
-    paired_titles = ("agreement", "lost/won", "p")
-    return Table(
+    return Table.of(
         "precision_tasks",
         "Precisions, task by task",
-        tuple(Column(title, title not in ("task", "dtype")) for title in titles + paired_titles),
-        tuple(rows),
+        words("task", "dtype") + numbers("hypothesis", "regular", "best block", *PAIRED),
+        (
+            (
+                task,
+                one.dtype,
+                one.by_task[task]["hypothesis"].accuracy,
+                one.by_task[task]["regular"].accuracy,
+                ", ".join(map(str, one.best_blocks[task])),
+                *(DASHES if one is first else _against(one.by_task[task]["hypothesis"])),
+            )
+            for task in first.by_task
+            for one in precisions
+        ),
         f"Agreement, lost/won and p are of the hypothesis, beside {first.dtype}.",
     )
 
 
 def _cross(crossed: Mapping[str, Any]) -> Table:
     dtypes = list(crossed["dtypes"])
-    rows = []
-    for giver in dtypes:
-        cells = [Cell(giver)]
-        for receiver in dtypes:
-            found = [
-                cell
-                for cell in crossed["cells"]
-                if (cell["giver"], cell["receiver"]) == (giver, receiver)
-            ]
-            hits, n = sum(cell["hits"] for cell in found), sum(cell["n"] for cell in found)
-            cells.append(span(hits / n, *wilson(hits, n)) if n else number(None))
-        rows.append(tuple(cells))
-    return Table(
+    return Table.of(
         "precision_cross",
         "θ of one precision put into another",
-        (Column("θ read in"), *(Column(f"put into {dtype}", True) for dtype in dtypes)),
-        tuple(rows),
+        words("θ read in") + numbers(*(f"put into {dtype}" for dtype in dtypes)),
+        (
+            (giver, *(_share(crossed["cells"], giver, receiver) for receiver in dtypes))
+            for giver in dtypes
+        ),
         "Accuracy on the test queries, all tasks together, 95 % Wilson intervals. Each prompt's θ "
         f"is read and injected at the block that the sweep in {crossed['reference']} chose for its "
         "task, so the diagonal may differ from that precision's own hypothesis.",
     )
 
 
-def _draw(curves: Mapping[str, Sequence[float]]) -> "Figure":
-    figure = new_figure(2.4)
-    axes = figure.subplots()
+def _share(cells: Sequence[Mapping[str, Any]], giver: str, receiver: str) -> Interval | None:
+    found = [one for one in cells if (one["giver"], one["receiver"]) == (giver, receiver)]
+    hits, n = sum(one["hits"] for one in found), sum(one["n"] for one in found)
+    return Interval(hits / n, *wilson(hits, n)) if n else None
+
+
+def _draw(curves: Mapping[str, Sequence[float]]) -> "drawing.Figure":
+    figure, axes = drawing.new_axes(2.4, xlabel="block", ylabel="cosine of θ")
     axes.axhline(1.0, color=GREY, linewidth=0.8)
-    for (dtype, curve), (colour, line) in zip(curves.items(), STYLES, strict=False):
+    for (dtype, curve), (colour, line, _) in zip(curves.items(), LINE_STYLES, strict=False):
         axes.plot(range(len(curve)), curve, color=colour, linestyle=line, label=dtype)
-    axes.set_xlabel("block")
-    axes.set_ylabel("cosine of θ")
-    whole_blocks(axes)
+    drawing.whole_blocks(axes)
     axes.legend()
     return figure

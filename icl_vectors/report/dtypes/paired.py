@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from icl_vectors.errors import IclVectorsError
+from icl_vectors.report.provenance import of_sweep
 from icl_vectors.report.statistics import Array, task_means
 from icl_vectors.runs.recovery import lines_of_sweep
 from icl_vectors.runs.run import Run
@@ -50,7 +51,6 @@ class Precision:
         paired: by method, with the reference; of the reference itself too (agreement 1).
         by_task: the same for each task.
         cosines: between this run's mean θ and the reference's, by task, one for each block.
-        same_block: tasks whose best block is the reference's.
     """
 
     dtype: str
@@ -59,7 +59,6 @@ class Precision:
     by_task: Mapping[str, Mapping[str, Paired]]
     cosines: Mapping[str, tuple[float, ...]]
     best_blocks: Mapping[str, tuple[int, ...]]
-    same_block: int
     memory: float | None
     seconds: float | None
 
@@ -69,7 +68,10 @@ def comparable(runs: Sequence[Run]) -> bool:
     if len(runs) < 2 or not all(run.tasks for run in runs):
         return False
     dtypes = {run.dtype for run in runs}
-    shared = {(run.fingerprint, json.dumps(_configuration(run), sort_keys=True)) for run in runs}
+    shared = {
+        (run.fingerprint, json.dumps(of_sweep(run, "configuration"), sort_keys=True))
+        for run in runs
+    }
     return len(dtypes) == len(runs) and len(shared) == 1
 
 
@@ -95,9 +97,8 @@ def compare_precisions(runs: Sequence[Run], places: Sequence[Path]) -> list[Prec
             },
             cosines=_cosines(vectors[0], theirs),
             best_blocks=chosen,
-            same_block=sum(blocks[0].get(task) == best for task, best in chosen.items()),
-            memory=_of_sweep(run, "peak_memory_bytes"),
-            seconds=_of_sweep(run, "seconds"),
+            memory=_number(of_sweep(run, "peak_memory_bytes")),
+            seconds=_number(of_sweep(run, "seconds")),
         )
         for run, own, theirs, chosen in zip(runs, answers, vectors, blocks, strict=True)
     ]
@@ -144,34 +145,20 @@ def _vectors(place: Path) -> dict[str, Array]:
 
 
 def _cosines(reference: Mapping[str, Array], other: Mapping[str, Array]) -> dict[str, Any]:
+    """Of the vectors at each block, mean over seeds, by task."""
     found: dict[str, list[Array]] = {}
     for name, theta in reference.items():
         if name in other and other[name].shape == theta.shape:
-            found.setdefault(name.split(".seed")[0], []).append(cosine_by_layer(theta, other[name]))
+            norms = numpy.linalg.norm(theta, axis=1) * numpy.linalg.norm(other[name], axis=1)
+            cosine = (theta * other[name]).sum(1) / norms  # (layer,)
+            found.setdefault(name.split(".seed")[0], []).append(cosine)
     return {task: tuple(numpy.mean(seeds, axis=0).tolist()) for task, seeds in found.items()}
-
-
-def cosine_by_layer(one: Array, other: Array) -> Array:
-    """Cosine of the vectors of two arrays (layer, hidden), (layer,)."""
-    norms = numpy.linalg.norm(one, axis=1) * numpy.linalg.norm(other, axis=1)
-    cosine: Array = (one * other).sum(1) / norms
-    return cosine
 
 
 def mean_cosine(precision: Precision) -> tuple[float, ...]:
     """Mean over tasks of the cosine with the reference's θ, one for each block."""
-    curves = precision.cosines.values()
-    return tuple(fmean(column) for column in zip(*curves, strict=True))
+    return tuple(map(fmean, zip(*precision.cosines.values(), strict=True)))
 
 
-def _configuration(run: Run) -> Any:
-    experiments = run.about.get("experiments")
-    sweep = experiments.get("sweep") if isinstance(experiments, Mapping) else None
-    return sweep.get("configuration") if isinstance(sweep, Mapping) else None
-
-
-def _of_sweep(run: Run, key: str) -> float | None:
-    experiments = run.about.get("experiments")
-    sweep = experiments.get("sweep") if isinstance(experiments, Mapping) else None
-    value = sweep.get(key) if isinstance(sweep, Mapping) else None
+def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) else None

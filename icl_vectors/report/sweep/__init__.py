@@ -8,12 +8,18 @@ from collections import Counter
 from collections.abc import Sequence
 
 from icl_vectors.report import paper
-from icl_vectors.report.drawing import Drawing
-from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY, Claim, Section, graded
+from icl_vectors.report.section import (
+    UNTESTED,
+    Claim,
+    Section,
+    above_zero,
+    graded,
+    present,
+    verdict_of,
+)
 from icl_vectors.report.statistics import (
     FEWEST_TASKS,
     Curve,
-    Interval,
     TaskMean,
     mean_curve,
     mean_interval,
@@ -35,43 +41,36 @@ NO_SUCCESS = (
 def sections(run: Run) -> list[Section]:
     """Claims, then the three methods, then accuracy by block; one's own tasks' table first."""
     tasks = task_means(run.counted)
+    tables = present(seeds_table(run.counted))
+    tables = (tasks_table(task_means(run.tasks)), *tables) if run.tasks else ()
+    by_task, methods = present(layers_by_task(run)), present(methods_by_task(run))
+    if not run.of_paper:
+        drawn = (*by_task, *methods)
+        return [
+            Section("methods", "Every task", tables=tables),
+            Section("layers", "Accuracy by layer and method", figures=drawn),
+        ]
     claims = (
         theta_carries_the_task(tasks),
         theta_beats_baseline(tasks),
         most_tasks_gain(tasks),
         intermediate_layer(mean_curve(tasks, run.n_layers), run.n_layers),
     )
-    tables = [tasks_table(task_means(run.tasks))] if run.tasks else []
-    if run.counted:
-        seeds = seeds_table(run.counted)
-        tables += [seeds] if seeds else []
-        tables += [categories_table(tasks), models_table([run], [run.label])]
-    methods, by_layer = [methods_by_task(run)], [layers_mean(run), layers_by_task(run)]
-    if not run.of_paper:
-        drawn = _there([layers_by_task(run), methods_by_task(run)])
-        tables = [one for one in tables if one.name in ("tasks", "seeds")]
-        return [
-            Section("methods", "Every task", tables=tuple(tables)),
-            Section("layers", "Accuracy by layer and method", figures=drawn),
-        ]
+    if tasks:
+        tables += (categories_table(tasks), models_table([run], [run.label]))
     return [
-        Section("methods", "Three methods", claims, _there(methods), tuple(tables)),
-        Section("layers", "Which layer", (), _there(by_layer)),
+        Section("methods", "Three methods", claims, methods, tables),
+        Section("layers", "Which layer", figures=(*present(layers_mean(run)), *by_task)),
     ]
-
-
-def _there(drawings: Sequence[Drawing | None]) -> tuple[Drawing, ...]:
-    return tuple(one for one in drawings if one is not None)
 
 
 def theta_carries_the_task(tasks: Sequence[TaskMean]) -> Claim:
     """Hypothesis / regular, where the model learns in context at all."""
     verdict, ours, value = UNTESTED, _too_few(tasks), None
     if len(tasks) >= FEWEST_TASKS:
-        regular = [task.regular.mean for task in tasks]
-        recovered = ratio_interval(successes(tasks), regular)
-        learned = mean_interval([task.regular.mean - task.baseline.mean for task in tasks])
-        if recovered is None or not _above(learned, 0):
+        recovered = ratio_interval(successes(tasks), [task.regular.value for task in tasks])
+        learned = mean_interval([task.regular.value - task.baseline.value for task in tasks])
+        if recovered is None or not learned.is_above(0):
             ours = f"regular − baseline is {learned}: the model does not learn these tasks"
         else:
             value = recovered.value
@@ -97,11 +96,9 @@ def theta_beats_baseline(tasks: Sequence[TaskMean]) -> Claim:
     verdict, ours, value = UNTESTED, _too_few(tasks), None
     if len(tasks) >= FEWEST_TASKS:
         pairs = zip(successes(tasks), tasks, strict=True)
-        gain = mean_interval([success - task.baseline.mean for success, task in pairs])
-        value = gain.value
-        verdict = HOLDS if _above(gain, 0) else WEAKLY if value > 0 else FAILS
-        ours = f"+{gain}" if gain.value >= 0 else str(gain)
-        ours += f", {len(tasks)} tasks"
+        gain = mean_interval([success - task.baseline.value for success, task in pairs])
+        verdict, value = above_zero(gain), gain.value
+        ours = f"{'+' if value >= 0 else ''}{gain}, {len(tasks)} tasks"
     return Claim(
         "θ beats the baseline",
         "With θ the model answers far better than on the bare query.",
@@ -120,12 +117,12 @@ def most_tasks_gain(tasks: Sequence[TaskMean]) -> Claim:
     """The share of tasks on which θ alone is clearly over the baseline."""
     verdict, ours, value = UNTESTED, _too_few(tasks), None
     if len(tasks) >= FEWEST_TASKS:
-        gaining = [
-            task for task in tasks if not task.fails and task.hypothesis.low > task.baseline.high
-        ]
+        gaining = [t for t in tasks if not t.fails and t.hypothesis.is_above(t.baseline.high)]
         value = len(gaining) / len(tasks)
         verdict = graded(value, 0.8, 0.5)
-        ours = f"{len(gaining)} of {len(tasks)} tasks ({_by_category(gaining, tasks)})"
+        counts, gained = (Counter(task.category for task in own) for own in (tasks, gaining))
+        each = ", ".join(f"{one} {gained[one]} of {count}" for one, count in counts.items())
+        ours = f"{len(gaining)} of {len(tasks)} tasks ({each})"
     return Claim(
         "in most tasks",
         "It works across algorithmic, translation, linguistic and knowledge tasks.",
@@ -147,10 +144,10 @@ def intermediate_layer(curve: Curve | None, n_layers: int) -> Claim:
         ours = f"block {curve.best_layer} (of 0 to {n_layers - 1}), depth {curve.depth}"
         if not (min(depths) < 0.25 and max(depths) > 0.75):
             ours += "; early or late blocks were not swept"
-        elif _inside(curve.depth, 0.25, 0.75):
-            verdict = HOLDS
         else:
-            verdict = WEAKLY if 0.25 <= curve.depth.value <= 0.75 else FAILS
+            low, high = curve.depth.low, curve.depth.high
+            inside = low is not None and high is not None and 0.25 <= low and high <= 0.75
+            verdict = verdict_of(inside, 0.25 <= curve.depth.value <= 0.75)
     return Claim(
         "an intermediate layer",
         "θ works best when read and injected at an intermediate block.",
@@ -167,19 +164,3 @@ def intermediate_layer(curve: Curve | None, n_layers: int) -> Claim:
 
 def _too_few(tasks: Sequence[TaskMean]) -> str:
     return f"only {len(tasks)} task(s)" if tasks else "no sweep in this folder"
-
-
-def _by_category(gaining: Sequence[TaskMean], tasks: Sequence[TaskMean]) -> str:
-    gained = Counter(task.category for task in gaining)
-    counts = Counter(task.category for task in tasks)
-    return ", ".join(f"{one} {gained[one]} of {count}" for one, count in counts.items())
-
-
-def _above(interval: Interval, bound: float) -> bool:
-    return interval.low is not None and interval.low > bound
-
-
-def _inside(interval: Interval, low: float, high: float) -> bool:
-    if interval.low is None or interval.high is None:
-        return False
-    return low <= interval.low and interval.high <= high
