@@ -113,13 +113,9 @@ class Cost:
         Raises:
             IclVectorsError: the device does not compute in the dtype.
         """
-        require_computes(dtype, device, self.architecture.hidden)
-        speed = measure_speed(
-            dtype,
-            device,
-            self.architecture.hidden,
-            inner_size(self.config, self.architecture.hidden),
-        )
+        hidden = self.architecture.hidden
+        require_computes(dtype, device, hidden)
+        speed = measure_speed(dtype, device, hidden, inner_size(self.config, hidden))
         every = [one for passes in self.passes(batch_size).values() for one in passes]
         return speed.seconds(every, self.shape)
 
@@ -159,8 +155,7 @@ class Cost:
         found = {"name": place.name, "memory": place.memory, "gpu": place.gpu}
         found["fits"] = fits and peak <= place.memory
         if fits:
-            more = dtype == "int8" and not place.gpu
-            remark = {"remark": INT8_ON_CPU} if more else {}
+            remark = {"remark": INT8_ON_CPU} if dtype == "int8" and not place.gpu else {}
             return {**found, "batch_size": size, "peak_bytes": peak, **remark}
         return {**found, "offloaded": self._offloaded(dtype, place)}
 
@@ -183,11 +178,8 @@ class Cost:
 
 def best_choice(dtypes: Sequence[Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]] | None:
     """The first dtype that fits, on the first place where it does."""
-    for one in dtypes:
-        for place in one["places"]:
-            if place["fits"]:
-                return str(one["dtype"]), place
-    return None
+    fitting = ((str(one["dtype"]), at) for one in dtypes for at in one["places"] if at["fits"])
+    return next(fitting, None)
 
 
 def parse_memory(text: str) -> int:

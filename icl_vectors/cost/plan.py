@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from icl_vectors.cost.memory import Cost, best_choice, places_here
 from icl_vectors.cost.methods import costs_of_methods
@@ -22,6 +22,7 @@ from icl_vectors.remote.cost import bytes_up
 from icl_vectors.runs.folder import Unit
 
 SCHEMA = 1
+Notice: TypeAlias = Callable[[str], None]
 ASKED_OF_AUTO = ("bfloat16", "nf4", "int8")  # besides the checkpoint's own dtype
 NF4_FIRST = "smaller than int8, and its answers do not depend on the batch as int8's do"
 
@@ -35,7 +36,7 @@ def plan_sweep(
     calibrate: bool = False,
     device: str | None = None,
     source: Mapping[str, Any] | None = None,
-    notice: Callable[[str], None] = lambda text: None,
+    notice: Notice = lambda text: None,
     compare: CompareConfig | None = None,
 ) -> dict[str, Any]:
     """What an experiment would cost; nothing is run, no weight is loaded.
@@ -67,8 +68,15 @@ def plan_sweep(
         unit: tuple(sized(tokenizer, run.template, part) for part in run.prompts(unit))
         for unit in run.units
     }
+    sent = {
+        unit: bytes_up(run.template, (one for part in run.prompts(unit) for one in part))
+        for unit in run.units
+    }
     cost = Cost(module, architecture, prompts, layers, batch_size)
-    named = _dtypes(dtypes, config)
+    for dtype in dtypes:
+        check_dtype(dtype)
+    more = ASKED_OF_AUTO if list(dtypes) == ["auto"] else ()
+    named = list(dict.fromkeys([*(choose_dtype(one, config) for one in dtypes), *more]))
     of_dtypes = [cost.in_dtype(dtype, places_here(memory)) for dtype in named]
     best = best_choice(of_dtypes)
     size = best[1]["batch_size"] if best else batch_size or LARGEST_ON_SERVER
@@ -89,7 +97,7 @@ def plan_sweep(
         "reason": _reason(best[0], named, list(dtypes) == ["auto"]) if best else None,
         "batch_size": size,
         "work": cost.work(size),
-        "remote": cost.remote(named[0], _sent(run)),
+        "remote": cost.remote(named[0], sent),
         "compare": costs_of_methods(
             compare.model_copy(update={"template": run.template}),
             [both for (_, seed), both in prompts.items() if seed == run.units[0][1]],
@@ -114,14 +122,6 @@ def _reason(chosen: str, named: Sequence[str], auto: bool) -> str:
     return NF4_FIRST if chosen == "nf4" else "the next best that fits"
 
 
-def _dtypes(dtypes: Sequence[str], config: Any) -> list[str]:
-    for dtype in dtypes:
-        check_dtype(dtype)
-    chosen = [choose_dtype(dtype, config) for dtype in dtypes]
-    more = ASKED_OF_AUTO if list(dtypes) == ["auto"] else ()
-    return list(dict.fromkeys([*chosen, *more]))
-
-
 def _tokenizer(reference: str, about: dict[str, Any]) -> Any:
     """The model's tokenizer; None where its folder has none: numbers of tokens are estimated."""
     folder = Path(base_of(reference, about["revision"])[0]).expanduser()
@@ -129,19 +129,8 @@ def _tokenizer(reference: str, about: dict[str, Any]) -> Any:
     return load_tokenizer(reference, **about) if files else None
 
 
-def _sent(run: Any) -> dict[Unit, int]:
-    return {
-        unit: bytes_up(run.template, (one for part in run.prompts(unit) for one in part))
-        for unit in run.units
-    }
-
-
 def _calibrate(
-    cost: Cost,
-    of_dtypes: list[dict[str, Any]],
-    device: str,
-    size: int,
-    notice: Callable[[str], None],
+    cost: Cost, of_dtypes: list[dict[str, Any]], device: str, size: int, notice: Notice
 ) -> None:
     for one in of_dtypes:
         notice(f"Measuring {one['dtype']} on {device} …")
