@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from icl_vectors.cli import options
-from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options, require_one_on_server
-from icl_vectors.cli.terminal import printable, show, show_json
+from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options
+from icl_vectors.cli.terminal import printable, show, show_documents
 from icl_vectors.errors import RunError
 from icl_vectors.prompts.template import load_template
 
@@ -29,47 +29,37 @@ def check(
     Example: icl-vectors check --model ./my-model --dtype float32,bfloat16
     """
     load_template(template)
-    dtypes = opening.dtypes
-    require_one_on_server(opening.on_server, dtypes)
-    opener = opening.opener(quiet or json)
+    dtypes = opening.dtypes_of_runs
     from icl_vectors.engine.check import check as run_check
     from icl_vectors.models.memory import release
 
     found: list[Checks] = []
     for reference in model:
-        for one_dtype in dtypes:
-            opened = opener.open(reference, one_dtype)
+        for dtype in dtypes:
+            opened = opening.open(reference, dtype, quiet or json)
             found.append(run_check(opened, template=template))
             del opened
             release()
             if not json:
                 show(_lines(found[-1]))
     if json:
-        documents = [one.to_json() for one in found]
-        show_json(documents[0] if len(documents) == 1 else documents)
-    _require(found)
+        show_documents([one.to_json() for one in found])
+    failed = [one for one in found if not one.passed]
+    try:
+        for one in failed:
+            one.require()  # the first is raised
+    except RunError as error:
+        if len(failed) == 1:
+            raise
+        raise RunError(f"{error} {len(failed) - 1} more failed.") from error
 
 
 def _lines(found: "Checks") -> str:
-    lines = [
-        f"{printable(found.model)}, {found.dtype}: differences as shares of the logits' spread"
-    ]
+    model = printable(found.model)
+    lines = [f"{model}, {found.dtype}: differences as shares of the logits' spread"]
     for one in found.checks:
         side = "more than" if one.bound_is_least else "at most"
         measured = f"{one.measured:.2g} ({side} {one.bound:.2g})"
         mark = "ok    " if one.passed else "FAILED"
         lines.append(f"{mark}  {one.name:<46}{measured:<26}{one.remark}")
     return "\n".join(lines)
-
-
-def _require(found: "list[Checks]") -> None:
-    """Raise the first failure; how many more there are is said in the same line."""
-    failed = [one for one in found if not one.passed]
-    if not failed:
-        return
-    try:
-        failed[0].require()
-    except RunError as error:
-        if len(failed) == 1:
-            raise
-        raise RunError(f"{error} {len(failed) - 1} more failed.") from error

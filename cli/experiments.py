@@ -3,26 +3,18 @@
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
-from inspect import Parameter, Signature, signature
+from inspect import Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-import typer
+from typer import Context, Exit, Option
 
 from icl_vectors.cli import options
-from icl_vectors.cli.opening import (
-    AS_USUAL,
-    ModelOptions,
-    Opening,
-    expands_options,
-    require_one_on_server,
-    say,
-)
+from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options, say
 from icl_vectors.cli.report import draw
 from icl_vectors.cli.run_folders import RunFolders
 from icl_vectors.cli.tasks import choose_tasks, show_prompts
-from icl_vectors.cli.terminal import show, show_json
+from icl_vectors.cli.terminal import show, show_documents
 from icl_vectors.discovery import report_of
 from icl_vectors.engine.config import Config
 from icl_vectors.engine.experiment import Experiment
@@ -32,20 +24,12 @@ from icl_vectors.runs.files import write_json
 from icl_vectors.runs.recovery import read_json
 from icl_vectors.runs.validation import require_run
 
-if TYPE_CHECKING:
-    from icl_vectors.experiments.precision import CrossPrecision
-    from icl_vectors.models.load import Model
-
-
 ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", help="run.json of an earlier run: its options, if not given here."),
+    Path | None, Option(help="run.json of an earlier run: its options, if not given here.")
 ]
 ShowPrompt = Annotated[
     bool,
-    typer.Option(
-        "--show-prompt", help="Print one prompt of each kind with its tokens; run nothing."
-    ),
+    Option("--show-prompt", help="Print one prompt of each kind with its tokens; run nothing."),
 ]
 
 
@@ -53,7 +37,7 @@ def command_of(kind: type[Experiment]) -> Callable[..., None]:
     """A command with an option for every field of the experiment's configuration."""
 
     def command(
-        context: typer.Context,
+        context: Context,
         given: dict[str, Any],
         model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
         opening: Opening = AS_USUAL,
@@ -61,43 +45,38 @@ def command_of(kind: type[Experiment]) -> Callable[..., None]:
         json: options.Json = False,
         quiet: options.Quiet = False,
         config: ConfigFile = None,
-        **more: bool,
+        show_prompt: ShowPrompt = False,
     ) -> None:
         run = None if config is None else _read_run(config)
         if run is not None:
             given = {name: value for name, value in given.items() if is_typed(context, name)}
             model, opening = _as_in(run, context, model, opening)
         asked = configuration_of(kind, given, run)
-        require_one_on_server(opening.on_server, opening.dtypes)
-        if more.get("show_prompt"):
+        dtypes, quiet = opening.dtypes_of_runs, quiet or json
+        if show_prompt:
             return show_prompts(model[0], opening.revision, opening.trust_remote_code, asked)
-        opener = opening.opener(quiet or json)
-        folders = RunFolders.plan(output, model, opening.dtypes, kind.name, opening.revision)
+        folders = RunFolders.plan(output, model, dtypes, kind.name, opening.revision)
         found = [
             one
             for reference in folders.names
-            for one in _run(kind, asked, reference, opening.dtypes, folders, opener, json)
+            for one in _run(kind, asked, reference, opening, folders, quiet, json)
         ]
         if kind.name == "reproduce" and len(found) > 1:
             every = [results.folder for results in found if results.folder]
-            draw(every, opener.quiet, (output or Path("runs")) / "report.html")
+            draw(every, quiet, (output or Path("runs")) / "report.html")
         if json:
-            documents = [{**results.data, "folder": str(results.folder)} for results in found]
-            show_json(documents[0] if len(documents) == 1 else documents)
-        failures = [(unit, text) for one in found for unit, text in one.failures.items()]
+            show_documents([{**one.data, "folder": str(one.folder)} for one in found])
+        failures = [failure for one in found for failure in one.failures.items()]
         for (task, seed), text in failures:
             show(f"not run: {task} (seed {seed}): {text}", sys.stderr)
         if failures:
-            raise typer.Exit(1)
+            raise Exit(1)
 
     shown: Any = command
-    parameters = [
-        one for one in signature(command).parameters.values() if one.kind is not one.VAR_KEYWORD
-    ]
-    if kind.name == "sweep":
-        last = {"default": False, "annotation": ShowPrompt}
-        parameters.append(Parameter("show_prompt", Parameter.KEYWORD_ONLY, **last))
-    shown.__signature__ = Signature(parameters)
+    parameters = dict(signature(command).parameters)
+    if kind.name != "sweep":
+        del parameters["show_prompt"]
+    shown.__signature__ = Signature(list(parameters.values()))
     shown.__name__, shown.__doc__ = kind.name, kind.__doc__
     return expands_options(shown, given=kind.Config)
 
@@ -117,7 +96,7 @@ def _read_run(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def is_typed(context: typer.Context, name: str) -> bool:
+def is_typed(context: Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
@@ -143,7 +122,7 @@ def configuration_of(
 
 
 def _as_in(
-    run: dict[str, Any], context: typer.Context, model: list[str], opening: Opening
+    run: dict[str, Any], context: Context, model: list[str], opening: Opening
 ) -> tuple[list[str], Opening]:
     """The model and dtype of an earlier run, where none are given."""
     about = run.get("model", {})
@@ -161,76 +140,44 @@ def _run(
     kind: type[Experiment],
     config: Config,
     reference: str,
-    dtypes: list[str],
+    opening: Opening,
     folders: RunFolders,
-    opener: ModelOptions,
+    quiet: bool,
     json: bool,
 ) -> list[Results]:
     """One model in every dtype, each in a folder of its own; then the dtypes compared."""
     from icl_vectors.cli.progress import Watcher
+    from icl_vectors.experiments.precision import CrossPrecision
     from icl_vectors.models.memory import release
 
-    found = []
-    precisions = Comparison(folders.of_precisions(reference), say(opener.quiet))
+    found, swept = [], {}
+    cross: CrossPrecision | None = None
+    dtypes = opening.dtypes
     for dtype in dtypes:
-        opened = opener.open(reference, dtype)
+        opened = opening.open(reference, dtype, quiet)
         folder = folders.of(reference, opened.dtype)
-        with Watcher(opener.quiet) as watcher:
+        with Watcher(quiet) as watcher:
             about = {"argv": sys.argv[1:]}
             results = kind.run(opened, config, output=folder, observer=watcher, provenance=about)
         found.append(results)
         if not json:
             show(f"{report_of(kind.name).text(results.data)}\n\nThe run's folder: {folder}")
-        draw([folder], opener.quiet)
-        if kind.name == "sweep" and len(dtypes) > 1 and results.data["tasks"]:
-            precisions.add(opened, folder)
+        draw([folder], quiet)
+        is_swept = kind.name == "sweep" and len(dtypes) > 1 and results.data["tasks"]
+        if is_swept and folder not in swept:
+            swept[folder] = opened.dtype
+            cross = cross or CrossPrecision(folder)
+            say(quiet)(f"Reading θ of each test prompt in {opened.dtype} …")
+            cross.read_thetas(opened)
         del opened
         release()
-    if precisions.finish(partial(opener.open, reference)):
-        draw(precisions.folders, opener.quiet, precisions.place / "report.html")
-    return found
-
-
-FILE = "precision.json"
-
-
-class Comparison:
-    """The precisions of one model, collected while their sweeps run.
-
-    Args:
-        place: the folder of what all have in common.
-        say: is told what takes long.
-    """
-
-    def __init__(self, place: Path, say: Callable[[str], None]) -> None:
-        self.place = place
-        self._say = say
-        self.folders: list[Path] = []
-        self._dtypes: list[str] = []
-        self._cross: CrossPrecision | None = None
-
-    def add(self, model: "Model", folder: Path) -> None:
-        """A finished sweep, whose model is still open."""
-        from icl_vectors.experiments.precision import CrossPrecision
-
-        if folder in self.folders:
-            return
-        self.folders.append(folder)
-        self._dtypes.append(model.dtype)
-        self._cross = self._cross or CrossPrecision(folder)
-        self._say(f"Reading θ of each test prompt in {model.dtype} …")
-        self._cross.read_thetas(model)
-
-    def finish(self, reopen: Callable[[str], "Model"]) -> bool:
-        """θ of each precision in every other; False where there is nothing to compare."""
-        if self._cross is None or len(self._dtypes) < 2:
-            return False
-        from icl_vectors.models.memory import release
-
-        for dtype in self._dtypes:
-            self._say(f"Putting θ of {', '.join(self._dtypes)} into {dtype} …")
-            self._cross.inject(reopen(dtype))
+    if cross is not None and len(swept) > 1:
+        for dtype in swept.values():
+            say(quiet)(f"Putting θ of {', '.join(swept.values())} into {dtype} …")
+            cross.inject(opening.open(reference, dtype, quiet))
             release()
-        self.place.mkdir(parents=True, exist_ok=True)
-        write_json(self.place / FILE, self._cross.results())
-        return True
+        place = folders.of_precisions(reference)
+        place.mkdir(parents=True, exist_ok=True)
+        write_json(place / "precision.json", cross.results())
+        draw(list(swept), quiet, place / "report.html")
+    return found

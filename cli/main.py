@@ -89,25 +89,20 @@ def _invoke(arguments: list[str]) -> int:
 
 def _explain(error: BaseException) -> int:
     """Say in a few lines what went wrong, and give the exit code; a bug is raised again."""
-    if isinstance(error, RunError):
-        return _complain(str(error), EXIT_RUN)
     if isinstance(error, IclVectorsError):
-        return _complain(str(error), EXIT_USER)
+        return _complain(str(error), EXIT_RUN if isinstance(error, RunError) else EXIT_USER)
     if isinstance(error, UsageError):
         command = error.ctx.command_path if error.ctx else "icl-vectors"
         hint = QUERY_HINT if hasattr(error, "option_name") and command.endswith(" apply") else ""
-        text = f"{_sentence(error.format_message())}{hint} See `{command} --help`."
-        return _complain(text, EXIT_USER)
+        said = error.format_message()
+        end = "" if said.endswith(("?", ".")) else "."
+        return _complain(f"{said}{end}{hint} See `{command} --help`.", EXIT_USER)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return _complain("interrupted; what was finished is kept.", EXIT_INTERRUPTED)
     if isinstance(error, OSError) and error.errno is not None:
         where = f" ({error.filename})" if error.filename else ""
         return _complain(f"the run could not go on: {error.strerror}{where}.", EXIT_RUN)
     raise error
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith(("?", ".")) else f"{text}."
 
 
 def _complain(message: str, code: int) -> int:
@@ -121,11 +116,6 @@ def _complain(message: str, code: int) -> int:
 OTHERS = (report, schema, extract, apply, explore, share, tasks, models, plan, check)
 
 
-def _register() -> None:
-    """Add every command to the application."""
-    command: Any
-    for command in (*map(command_of, map(experiment, experiment_names())), *OTHERS):
-        app.command(no_args_is_help=False, cls=HelpCommand)(command)
-
-
-_register()
+command: Any
+for command in (*map(command_of, map(experiment, experiment_names())), *OTHERS):
+    app.command(no_args_is_help=False, cls=HelpCommand)(command)

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
-import typer
+from typer import Option
 
 from icl_vectors.cli import options
 from icl_vectors.cli.terminal import show, show_json
@@ -11,11 +11,9 @@ from icl_vectors.errors import unknown_name
 
 
 def models(
-    remove: Annotated[
-        str | None, typer.Option("--remove", help="Delete the converted copy of this model.")
-    ] = None,
+    remove: Annotated[str | None, Option(help="Delete the converted copy of this model.")] = None,
     remote: Annotated[
-        bool, typer.Option("--remote", help="List what NDIF hosts instead (NDIF_API_KEY).")
+        bool, Option("--remote", help="List what NDIF hosts instead (NDIF_API_KEY).")
     ] = False,
     host: options.Host = None,
     json: options.Json = False,

@@ -7,7 +7,7 @@ place, so that they are listed where it is in the command's own list.
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
 from inspect import Parameter, signature
@@ -30,7 +30,7 @@ PLAIN = (bool, int, Path)
 
 @dataclass(frozen=True)
 class Opening:
-    """What was given; each field is an option of the command line."""
+    """How models are to be opened; each field is an option of the command line."""
 
     dtype: options.Dtypes = "auto"
     load_in_4bit: options.In4Bit = False
@@ -44,45 +44,97 @@ class Opening:
     trust_remote_code: options.TrustRemoteCode = False
 
     @property
-    def dtypes(self) -> list[str]:
-        """The dtypes that are meant.
-
-        Raises:
-            IclVectorsError: one is not known, or they contradict each other.
-        """
-        return choose_dtypes(self.dtype, self.load_in_4bit, self.load_in_8bit)
-
-    @property
     def on_server(self) -> bool | str:
         """The server's address, True for the usual one, or False."""
         return self.host or self.remote
 
-    def opener(self, quiet: bool) -> "ModelOptions":
-        """What opens the models."""
-        return ModelOptions(
-            self.device,
-            self.device_map,
-            self.revision,
-            self.trust_remote_code,
-            quiet,
-            self.on_server,
-            self.in_flight,
+    @property
+    def dtypes(self) -> list[str]:
+        """The dtypes that are meant by --dtype and its aliases.
+
+        Raises:
+            IclVectorsError: one is not known, or they contradict each other.
+        """
+        in_bits = [name for name in ("load_in_4bit", "load_in_8bit") if getattr(self, name)]
+        if len(in_bits) > 1:
+            raise IclVectorsError("--load-in-4bit with --load-in-8bit: expected one of them.")
+        if in_bits and self.dtype != "auto":
+            raise IclVectorsError(
+                f"--dtype {self.dtype} with --load-in-…bit: expected one of them."
+            )
+        if in_bits:
+            return ["nf4" if self.load_in_4bit else "int8"]
+        from icl_vectors.models.dtypes import check_dtype
+
+        parts = map(str.strip, self.dtype.split(","))
+        named = list(dict.fromkeys(part for part in parts if part))
+        for one in named:
+            check_dtype(one)
+        if not named:
+            raise IclVectorsError(
+                f"--dtype {self.dtype!r}: expected a dtype, such as auto or bfloat16."
+            )
+        return named
+
+    @property
+    def dtypes_of_runs(self) -> list[str]:
+        """The same, where each is run: a server holds a model in one dtype."""
+        dtypes = self.dtypes
+        if self.on_server and len(dtypes) > 1:
+            raise IclVectorsError(
+                f"--dtype {','.join(dtypes)} with --remote: expected none; the server holds the "
+                "model in a dtype of its own."
+            )
+        return dtypes
+
+    @property
+    def only_dtype(self) -> str:
+        """The one dtype of a command that opens one model."""
+        dtypes = self.dtypes
+        if len(dtypes) != 1:
+            raise IclVectorsError(f"--dtype {','.join(dtypes)}: expected one dtype here.")
+        return dtypes[0]
+
+    def open(self, reference: str, dtype: str, quiet: bool) -> "Model":
+        """Open one model."""
+        if self.on_server and (self.device or self.device_map):
+            raise IclVectorsError(
+                "--device or --device-map with --remote: expected one of them; "
+                "the server places the model."
+            )
+        calm_libraries(quiet)
+        from icl_vectors.models.load import load_model
+
+        return load_model(
+            reference,
+            dtype=dtype,
+            device=self.device,
+            device_map=self.device_map,
+            revision=self.revision,
+            trust_remote_code=self.trust_remote_code,
+            remote=self.on_server,
+            in_flight=self.in_flight,
+            notice=say(quiet),
         )
 
 
 AS_USUAL = Opening()
-NAMES = [field.name for field in fields(Opening)]
 
 
-def expands_options(command: Callable[..., None], **groups: Any) -> Callable[..., None]:
+def expands_options(
+    command: Callable[..., None], without: Sequence[str] = (), **groups: Any
+) -> Callable[..., None]:
     """A command whose arguments `opening` and `given` are given as options of their own.
 
     Args:
+        without: options of `opening` that the command does not take.
         groups: for `given`, the class of the configuration whose fields are its options; the
             command gets them as a dict, as they were typed.
     """
     of_command = signature(command)
-    of_groups = {"opening": _of_opening(), **{name: _of(kind) for name, kind in groups.items()}}
+    taken = [field for field in fields(Opening) if field.name not in without]
+    of_opening = [_option(field.name, field.type, field.default) for field in taken]
+    of_groups = {"opening": of_opening, **{name: _of(kind) for name, kind in groups.items()}}
     expanded = {name: of_groups[name] for name in of_command.parameters if name in of_groups}
     all_of_them: list[Parameter] = []
     for name, parameter in of_command.parameters.items():
@@ -91,21 +143,17 @@ def expands_options(command: Callable[..., None], **groups: Any) -> Callable[...
 
     @wraps(command)
     def run(**typed: Any) -> None:
-        values = {
+        values: dict[str, Any] = {
             group: {one.name: typed.pop(one.name) for one in own} for group, own in expanded.items()
         }
         if "opening" in values:
-            values["opening"] = Opening(**values["opening"])  # type: ignore[assignment]
+            values["opening"] = Opening(**values["opening"])
         command(**typed, **values)
 
     shown: Any = run
     shown.__signature__ = of_command.replace(parameters=all_of_them)
     shown.__annotations__ = {one.name: one.annotation for one in all_of_them}
     return run
-
-
-def _of_opening() -> list[Parameter]:
-    return [_option(field.name, field.type, field.default) for field in fields(Opening)]
 
 
 def _of(config: type[Config]) -> list[Parameter]:
@@ -132,55 +180,16 @@ def _plain_type(field: Any) -> Any:
     default = field.default
     if isinstance(default, bool | int):
         return type(default)
+    if default is not None:
+        return str
     kinds = {get_origin(one) or one for one in (field.annotation, *get_args(field.annotation))}
-    plain = next((one for one in PLAIN if one in kinds), str)
-    text = default is not None or tuple in kinds
-    return str if default is not None else (str if text else plain) | None
-
-
-@dataclass(frozen=True)
-class ModelOptions:
-    """How models are to be opened."""
-
-    device: str | None = None
-    device_map: str | None = None
-    revision: str | None = None
-    trust_remote_code: bool = False
-    quiet: bool = False
-    remote: bool | str = False
-    in_flight: int = 4
-
-    def open(self, reference: str, dtype: str) -> "Model":
-        """Open one model."""
-        if self.remote and (self.device or self.device_map):
-            raise IclVectorsError(
-                "--device or --device-map with --remote: expected one of them; "
-                "the server places the model."
-            )
-        calm_libraries(self.quiet)
-        from icl_vectors.models.load import load_model
-
-        return load_model(
-            reference,
-            dtype=dtype,
-            device=self.device,
-            device_map=self.device_map,
-            revision=self.revision,
-            trust_remote_code=self.trust_remote_code,
-            remote=self.remote,
-            in_flight=self.in_flight,
-            notice=say(self.quiet),
-        )
+    plain = next((one for one in PLAIN if one in kinds and tuple not in kinds), str)
+    return plain | None
 
 
 def say(quiet: bool) -> Callable[[str], None]:
     """A function that writes a line to stderr, or nothing."""
-
-    def write(text: str) -> None:
-        if not quiet:
-            show(text, sys.stderr)
-
-    return write
+    return lambda text: None if quiet else show(text, sys.stderr)
 
 
 def calm_libraries(quiet: bool) -> None:
@@ -193,37 +202,3 @@ def calm_libraries(quiet: bool) -> None:
 
     if quiet or not sys.stderr.isatty():
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def choose_dtypes(dtype: str, in_4bit: bool, in_8bit: bool) -> list[str]:
-    """The dtypes that are meant by --dtype and its aliases."""
-    if in_4bit and in_8bit:
-        raise IclVectorsError("--load-in-4bit with --load-in-8bit: expected one of them.")
-    if (in_4bit or in_8bit) and dtype != "auto":
-        raise IclVectorsError(f"--dtype {dtype} with --load-in-…bit: expected one of them.")
-    if in_4bit or in_8bit:
-        return ["nf4" if in_4bit else "int8"]
-    from icl_vectors.models.dtypes import check_dtype
-
-    named = list(dict.fromkeys(part.strip() for part in dtype.split(",") if part.strip()))
-    for one in named:
-        check_dtype(one)
-    if not named:
-        raise IclVectorsError(f"--dtype {dtype!r}: expected a dtype, such as auto or bfloat16.")
-    return named
-
-
-def require_one_on_server(remote: bool | str, dtypes: list[str]) -> None:
-    """Refuse several dtypes on a server, which holds a model in one."""
-    if remote and len(dtypes) > 1:
-        raise IclVectorsError(
-            f"--dtype {','.join(dtypes)} with --remote: expected none; the server holds the model "
-            "in a dtype of its own."
-        )
-
-
-def only_dtype(dtypes: list[str]) -> str:
-    """The one dtype of a command that opens one model."""
-    if len(dtypes) != 1:
-        raise IclVectorsError(f"--dtype {','.join(dtypes)}: expected one dtype here.")
-    return dtypes[0]

@@ -2,55 +2,46 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from math import ceil
 from textwrap import fill
 from typing import Annotated, Any
 
-import typer
+from typer import Context, Option
 
 from icl_vectors.cli import options
 from icl_vectors.cli.experiments import configuration_of, is_typed
 from icl_vectors.cli.opening import AS_USUAL, Opening, calm_libraries, expands_options, say
-from icl_vectors.cli.terminal import show, show_json
+from icl_vectors.cli.terminal import show, show_documents
 from icl_vectors.discovery import experiment as kind_of
 from icl_vectors.discovery import experiment_names
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.experiments.compare.config import CompareConfig
 from icl_vectors.experiments.sweep import Sweep, SweepConfig
 
-OF_PLAN_ALONE = (
-    "experiment",
-    "calibrate",
-    "memory",
-    "json",
-    "quiet",
-    "dtype",
-    "load_in_4bit",
-    "load_in_8bit",
-)
+OF_PLAN_ALONE = ("experiment", "calibrate", "memory", "json", "quiet")
+OF_DTYPES = ("dtype", "load_in_4bit", "load_in_8bit")
 
 
-def _plan(
-    context: typer.Context,
+@partial(expands_options, given=SweepConfig)
+def plan(
+    context: Context,
     given: dict[str, Any],
     model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
     opening: Opening = AS_USUAL,
     output: options.Output = None,
     memory: Annotated[
-        str | None, typer.Option("--memory", help="Ask about a GPU of this size, such as 24GB.")
+        str | None, Option(help="Ask about a GPU of this size, such as 24GB.")
     ] = None,
     experiment: Annotated[
-        str, typer.Option("--experiment", help="Ask about another experiment made of sweeps.")
+        str, Option(help="Ask about another experiment made of sweeps.")
     ] = "sweep",
     methods: Annotated[
-        str | None,
-        typer.Option("--methods", help="Ask about `compare` with these methods, or all."),
+        str | None, Option(help="Ask about `compare` with these methods, or all.")
     ] = None,
-    controls: Annotated[
-        str, typer.Option("--controls", help="Of that comparison: all, none, or names.")
-    ] = "all",
+    controls: Annotated[str, Option(help="Of that comparison: all, none, or names.")] = "all",
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Measure this machine for a second a dtype.")
+        bool, Option("--calibrate", help="Measure this machine for a second a dtype.")
     ] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -79,40 +70,37 @@ def _plan(
             "--methods with --seeds or --answer: expected --seed alone; a comparison has one seed "
             "and compares first tokens."
         )
-    about = {"revision": opening.revision, "trust_remote_code": opening.trust_remote_code}
     compare = None
     if methods is not None:
         compare = CompareConfig.make(methods=methods, controls=controls)
-    settings: dict[str, Any] = {
-        "compare": compare,
-        "dtypes": opening.dtypes,
-        "memory": parse_memory(memory) if memory is not None else None,
-        "calibrate": calibrate,
-        "device": opening.device,
-        "source": about,
-        "notice": say(quiet or json),
-    }
+    dtypes = opening.dtypes
+    size = parse_memory(memory) if memory is not None else None
     plans = []
     for reference in model:
-        found = plan_sweep(reference, config, **settings)
+        found = plan_sweep(
+            reference,
+            config,
+            dtypes=dtypes,
+            memory=size,
+            calibrate=calibrate,
+            device=opening.device,
+            source={name: getattr(opening, name) for name in ("revision", "trust_remote_code")},
+            notice=say(quiet or json),
+            compare=compare,
+        )
         found["command"] = _command(context, reference, found["dtype"], on_server)
         found["remote"]["command"] = _command(context, reference, None, True)
         found["remote"]["in_flight"] = min(opening.in_flight, found["remote"]["jobs"])
-        found["not_counted"] = (
-            "writing whole answers" if getattr(config, "generates", False) else None
-        )
+        generates = getattr(config, "generates", False)
+        found["not_counted"] = "writing whole answers" if generates else None
         plans.append(found)
         if not json:
             show(plan_text(found, remote=on_server))
     if json:
-        show_json(plans[0] if len(plans) == 1 else plans)
+        show_documents(plans)
 
 
-plan = expands_options(_plan, given=SweepConfig)
-plan.__name__ = "plan"
-
-
-def _configuration(context: typer.Context, name: str, given: dict[str, Any]) -> Any:
+def _configuration(context: Context, name: str, given: dict[str, Any]) -> Any:
     """The configuration that is asked about: a sweep's, or one of an experiment of sweeps."""
     kinds = {one: kind_of(one) for one in experiment_names()}
     of_sweeps = [one for one, kind in kinds.items() if hasattr(kind.Config, "units")]
@@ -126,13 +114,13 @@ def _configuration(context: typer.Context, name: str, given: dict[str, Any]) -> 
     return configuration_of(kinds[name], {"tasks": None, **typed})
 
 
-def _command(context: typer.Context, reference: str, dtype: str | None, remote: bool) -> str | None:
+def _command(context: Context, reference: str, dtype: str | None, remote: bool) -> str | None:
     """The sweep to run: the same options, with the dtype and the place that fit, or remote."""
     command = "compare" if context.params.get("methods") else context.params["experiment"]
     words = ["icl-vectors", command, "--model", reference]
     for option in context.command.params:
         name, value = option.name or "", context.params.get(option.name or "")
-        if name in (*OF_PLAN_ALONE, "model") or value in (None, False, option.default):
+        if name in (*OF_PLAN_ALONE, *OF_DTYPES, "model") or value in (None, False, option.default):
             continue
         if remote and name in ("device", "device_map"):
             continue
@@ -147,31 +135,28 @@ def _command(context: typer.Context, reference: str, dtype: str | None, remote: 
     return shlex.join(words)
 
 
-HOUR = 3600
 WIDTH = 100  # characters of a line
 
 
 def plan_text(plan: Mapping[str, Any], remote: bool) -> str:
     """What a sweep, or a comparison, would cost, for people to read."""
-    parts = [_model(plan)]
-    if not remote:
-        parts += [*_memory(plan)]
-    parts.append(_work(plan))
+    on_server = remote or plan["command"] is None
+    parts = [_model(plan), *(() if remote else _memory(plan)), _work(plan)]
     if plan["compare"]:
         parts.append("\n".join(_methods(plan["compare"])))
-    if remote or plan["command"] is None:
+    if on_server:
         parts.append(_remote(plan))
     if plan["not_counted"]:
         parts.append(f"Not counted: {plan['not_counted']} (one more job a task on a server).")
-    if remote or plan["command"] is None:
-        fits = "" if remote else "Fits nowhere whole. "
-        command = plan["remote"]["command"]
+    if on_server:
+        fits, command = "" if remote else "Fits nowhere whole. ", plan["remote"]["command"]
     else:
+        timed = any(one.get("seconds") for one in plan["dtypes"])
+        parts.append(
+            ("" if timed else "Time: add --calibrate. ") + "Jobs on a server: add --remote."
+        )
         fits = _wrapped(f"Recommended: {plan['dtype']}, {plan['reason']}.") + "\n"
         command = plan["command"]
-        timed = any(one.get("seconds") for one in plan["dtypes"])
-        more = ["Jobs on a server: add --remote."]
-        parts.append(" ".join(more if timed else ["Time: add --calibrate.", *more]))
     return "\n\n".join([*parts, f"{fits}To run it: {command}"])
 
 
@@ -180,11 +165,8 @@ def _wrapped(*sentences: str) -> str:
 
 
 def _model(plan: Mapping[str, Any]) -> str:
-    source = (
-        "estimated from the text, as there is no tokenizer"
-        if plan["tokens_estimated"]
-        else "by its own tokenizer"
-    )
+    estimated = "estimated from the text, as there is no tokenizer"
+    source = estimated if plan["tokens_estimated"] else "by its own tokenizer"
     path = "It keeps more than keys and values: whole prompts are run."
     return _wrapped(
         f"{plan['model']}: {plan['type']}, {plan['n_layers']} blocks of width "
@@ -217,9 +199,8 @@ def _memory(plan: Mapping[str, Any]) -> Iterator[str]:
 
 def _in_all(one: Mapping[str, Any], place: Mapping[str, Any]) -> str:
     if "peak_bytes" in place:
-        return _bytes(place["peak_bytes"]) + (
-            "" if place["fits"] else ", too large: a smaller batch"
-        )
+        fits = "" if place["fits"] else ", too large: a smaller batch"
+        return _bytes(place["peak_bytes"]) + fits
     lacking = one["weight_bytes"] + one["bytes_per_prompt"] - place["memory"]
     return f"{_bytes(max(lacking, 0))} too large"
 
@@ -276,8 +257,7 @@ def _methods(costs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _remote(plan: Mapping[str, Any]) -> str:
     remote = plan["remote"]
-    jobs = remote["jobs"]
-    up, down = remote["bytes_up"], remote["bytes_down"]
+    jobs, up, down = remote["jobs"], remote["bytes_up"], remote["bytes_down"]
     return _wrapped(
         f"On an NDIF server (--remote): {jobs} {'jobs' if jobs > 1 else 'job'}, "
         f"{_bytes(up)} up and {_bytes(down)} down "
@@ -295,6 +275,6 @@ def _bytes(count: float) -> str:
 
 
 def _time(seconds: float) -> str:
-    if seconds >= HOUR:
-        return f"{seconds / HOUR:.1f} h"
+    if seconds >= 3600:
+        return f"{seconds / 3600:.1f} h"
     return f"{seconds / 60:.1f} min" if seconds >= 120 else f"{seconds:.0f} s"

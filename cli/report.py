@@ -5,22 +5,19 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from icl_vectors.cli import options
-from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options, only_dtype, say
+from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options, say
 from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.discovery import experiment, experiment_names
 from icl_vectors.errors import IclVectorsError, unknown_name
 
 
 def report(
-    runs: Annotated[
-        list[Path], typer.Argument(help="Folders of runs, or a folder that holds several.")
-    ],
+    runs: Annotated[list[Path], Argument(help="Folders of runs, or a folder that holds several.")],
     output: Annotated[
-        Path | None,
-        typer.Option(help="The page; by default report.html in the first folder."),
+        Path | None, Option(help="The page; by default report.html in the first folder.")
     ] = None,
 ) -> None:
     """Write the report of runs: one HTML page, figures, tables.
@@ -42,13 +39,13 @@ def explore(
     model: options.OneModel = "gemma-3-270m",
     opening: Opening = AS_USUAL,
     port: Annotated[
-        int | None, typer.Option("--port", help="Of the page; the first free one from 7860 on.")
+        int | None, Option(help="Of the page; the first free one from 7860 on.")
     ] = None,
     listen: Annotated[
-        str, typer.Option("--listen", help="The address to listen on; 0.0.0.0 for every network.")
+        str, Option(help="The address to listen on; 0.0.0.0 for every network.")
     ] = "127.0.0.1",
     no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Print the address; open no browser.")
+        bool, Option("--no-browser", help="Print the address; open no browser.")
     ] = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -61,8 +58,7 @@ def explore(
 
     Example: icl-vectors explore --model gemma-3-270m
     """
-    dtype = only_dtype(opening.dtypes)
-    opener = opening.opener(quiet)
+    dtype = opening.only_dtype
     try:
         from icl_vectors.explore.app import serve
     except ImportError as error:
@@ -73,7 +69,7 @@ def explore(
         ) from error
     serve(
         model,
-        lambda reference: opener.open(reference, dtype),
+        lambda reference: opening.open(reference, dtype, quiet),
         port=port,
         host=listen,
         browser=not no_browser,
@@ -83,7 +79,7 @@ def explore(
 
 def schema(
     name: Annotated[
-        str, typer.Argument(help="run, results, or an experiment: its configuration.")
+        str, Argument(help="run, results, or an experiment: its configuration.")
     ] = "results",
 ) -> None:
     """Print the JSON Schema of a run's files or configurations.

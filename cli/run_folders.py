@@ -71,7 +71,8 @@ class RunFolders:
 
 def _names(models: Iterable[str], revision: str | None) -> dict[str, str]:
     """A name for each model; folders of one name are told apart by what is above them."""
-    paths = {reference: _path(reference) for reference in models}
+    folders = {reference: Path(reference).expanduser() for reference in models}
+    paths = {one: path.resolve() if path.is_dir() else one for one, path in folders.items()}
     first = {path: reference for reference, path in reversed(paths.items())}
     kept = [reference for reference, path in paths.items() if first[path] == reference]
     names, depth = {one: _name(paths[one], 1, revision) for one in kept}, 1
@@ -79,11 +80,6 @@ def _names(models: Iterable[str], revision: str | None) -> dict[str, str]:
         depth += 1
         names |= {one: _name(paths[one], depth, revision) for one in kept if names[one] in alike}
     return names
-
-
-def _path(reference: str) -> Path | str:
-    folder = Path(reference).expanduser()
-    return folder.resolve() if folder.is_dir() else reference
 
 
 def _name(path: Path | str, depth: int, revision: str | None) -> str:

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument
 
 from icl_vectors.cli import options
 from icl_vectors.cli.opening import calm_libraries
@@ -13,9 +13,12 @@ from icl_vectors.cli.terminal import show, show_json
 if TYPE_CHECKING:
     from icl_vectors.tasks.task import Task
 
+SUMMARY = ("name", "category", "version", "description")
+MORE = ("instruction", "source", "licence", "fingerprint")
+
 
 def tasks(
-    name: Annotated[str | None, typer.Argument(help="A task, to see its pairs.")] = None,
+    name: Annotated[str | None, Argument(help="A task, to see its pairs.")] = None,
     json: options.Json = False,
 ) -> None:
     """List the tasks, or show one with its pairs and source.
@@ -26,17 +29,8 @@ def tasks(
 
     if name is not None:
         task = load_task(name)
-        about = {
-            "name": task.name,
-            "category": task.category,
-            "version": task.version,
-            "description": task.description,
-            "instruction": task.instruction,
-            "source": task.source,
-            "licence": task.licence,
-            "fingerprint": task.fingerprint,
-            "n_pairs": len(task.pairs),
-        }
+        about = {key: getattr(task, key) for key in (*SUMMARY, *MORE)}
+        about["n_pairs"] = len(task.pairs)
         if json:
             pairs = [{"input": input, "output": outputs} for input, outputs in task.pairs]
             return show_json({**about, "pairs": pairs})
@@ -44,9 +38,7 @@ def tasks(
         return show("\n".join(f"  {i} → {' | '.join(outputs)}" for i, outputs in task.pairs))
     listed = [load_task(member) for member in known_tasks()]
     if json:
-        keys = ("name", "category", "version", "description")
-        show_json([{key: getattr(task, key) for key in keys} for task in listed])
-        return
+        return show_json([{key: getattr(task, key) for key in SUMMARY} for task in listed])
     for task in listed:
         show(f"{task.category:<14} {task.name:<27} {len(task.pairs):>4} pairs  {task.description}")
 
@@ -65,10 +57,7 @@ def choose_tasks(
 
 
 def show_prompts(
-    reference: str,
-    revision: str | None,
-    trust_remote_code: bool,
-    config: Any,
+    reference: str, revision: str | None, trust_remote_code: bool, config: Any
 ) -> None:
     """Print a prompt of each kind of the first task; of the model, only the tokenizer loads."""
     calm_libraries(quiet=True)

@@ -59,6 +59,11 @@ def show_json(value: Any) -> None:
     print(text if plain else "".join(shown), flush=True)
 
 
+def show_documents(documents: list[Any]) -> None:
+    """Print one JSON document: the only one, or the list."""
+    show_json(documents[0] if len(documents) == 1 else documents)
+
+
 def adapt_streams() -> None:
     """From now on characters that stdout or stderr lacks are written in ASCII: no write fails."""
     for stream in (sys.stdout, sys.stderr):

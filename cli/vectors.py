@@ -1,21 +1,16 @@
 """`extract`, `apply` and `share`: task vectors made, looked at, used and given away."""
 
 import sys
+from dataclasses import replace
+from functools import partial
 from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from icl_vectors.cli import options
-from icl_vectors.cli.opening import (
-    AS_USUAL,
-    ModelOptions,
-    Opening,
-    choose_dtypes,
-    expands_options,
-    only_dtype,
-)
+from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options
 from icl_vectors.cli.terminal import printable, show, show_json
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.layers import parse_named_layers
@@ -33,50 +28,32 @@ EXPECTED_QUERIES = (
 )
 
 
+@partial(expands_options, without=("revision", "in_flight"))
 def apply(
-    theta: Annotated[Path, typer.Argument(help="A task vector, as `extract` or `sweep` wrote it.")],
-    queries: Annotated[
-        list[str] | None, typer.Argument(help="Queries, one answer line each.")
-    ] = None,
-    layer: Annotated[
-        str | None, typer.Option("--layer", help="The block whose output θ replaces; or I,J,…")
-    ] = None,
+    theta: Annotated[Path, Argument(help="A task vector, as `extract` or `sweep` wrote it.")],
+    queries: Annotated[list[str] | None, Argument(help="Queries, one answer line each.")] = None,
+    layer: Annotated[str | None, Option(help="The block whose output θ replaces; or I,J,…")] = None,
     mode: Annotated[
-        str | None,
-        typer.Option("--mode", help="replace the state with θ, or add; by default as its method."),
+        str | None, Option(help="replace the state with θ, or add; by default as its method.")
     ] = None,
-    scale: Annotated[float, typer.Option("--scale", help="θ is multiplied by it.")] = 1.0,
-    top_k: Annotated[
-        int | None, typer.Option("--top-k", help="Also the likeliest first tokens: how many.")
-    ] = None,
+    scale: Annotated[float, Option(help="θ is multiplied by it.")] = 1.0,
+    top_k: Annotated[int | None, Option(help="Also the likeliest first tokens: how many.")] = None,
     by_layer: Annotated[
         bool,
-        typer.Option(
-            "--by-layer", help="What is answered at each block, or at --layer A:B: a table."
-        ),
+        Option("--by-layer", help="What is answered at each block, or at --layer A:B: a table."),
     ] = False,
     info: Annotated[
-        bool, typer.Option("--info", help="What the vector is, its norms by layer; run nothing.")
+        bool, Option("--info", help="What the vector is, its norms by layer; run nothing.")
     ] = False,
     gguf: Annotated[
-        Path | None,
-        typer.Option("--gguf", help="Write a control vector of llama.cpp and repeng; run nothing."),
+        Path | None, Option(help="Write a control vector of llama.cpp and repeng; run nothing.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Use it with another model of the same shape.")
+        bool, Option("--force", help="Use it with another model of the same shape.")
     ] = False,
-    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", help="Tokens at most.")] = 8,
-    model: Annotated[
-        str | None, typer.Option("--model", help="By default the model that formed θ.")
-    ] = None,
-    dtype: options.Dtypes = "auto",
-    load_in_4bit: options.In4Bit = False,
-    load_in_8bit: options.In8Bit = False,
-    device: options.Device = None,
-    device_map: options.DeviceMap = None,
-    remote: options.Remote = False,
-    host: options.Host = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    max_new_tokens: Annotated[int, Option(help="Tokens at most.")] = 8,
+    model: Annotated[str | None, Option(help="By default the model that formed θ.")] = None,
+    opening: Opening = AS_USUAL,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -102,14 +79,11 @@ def apply(
             f"{theta}: its model was in the folder {vector.model}, found no such folder here; give "
             "the model with --model."
         )
-    dtypes = choose_dtypes(dtype, load_in_4bit, load_in_8bit)
-    kept_dtype = dtypes == ["auto"] and not (host or remote)  # a server's dtype is its own
-    chosen_dtype = vector.dtype if kept_dtype else only_dtype(dtypes)
-    revision = vector.revision if model is None else None
-    opener = ModelOptions(
-        device, device_map, revision, trust_remote_code, quiet or json, host or remote
-    )
-    opened = opener.open(model or vector.model, chosen_dtype)
+    if model is None:
+        opening = replace(opening, revision=vector.revision)
+    kept_dtype = opening.dtypes == ["auto"] and not opening.on_server  # a server has its own
+    chosen_dtype = vector.dtype if kept_dtype else opening.only_dtype
+    opened = opening.open(model or vector.model, chosen_dtype, quiet or json)
     settings: dict[str, Any] = {"mode": mode, "scale": scale, "force": force, "top_k": top_k}
     if by_layer:
         from icl_vectors.vectors.by_layer import apply_by_layer
@@ -120,8 +94,8 @@ def apply(
         return show_json(rows) if json else show("\n".join(by_layer_lines(rows, len(queries))))
     settings |= {"layer": layers, "max_new_tokens": max_new_tokens}
     found: Any = run_apply(opened, vector, queries, **settings)
-    with_top = top_k is not None
-    _show(queries, found.texts if with_top else found, found.top if with_top else (), json)
+    texts, top = (found, ()) if top_k is None else (found.texts, found.top)
+    _show(queries, texts, top, json)
 
 
 def _show(queries: list[str], texts: list[str], top: Any, json: bool) -> None:
@@ -151,46 +125,32 @@ def _without_a_model(
     if info:
         show("\n".join(map(printable, describe_lines(vector))))
     if gguf is not None:
-        show(f"{gguf}: a control vector with a direction for block {_listed(written)}")
+        show(f"{gguf}: a control vector with a direction for block {', '.join(map(str, written))}")
         show(LOST)
-
-
-def _listed(layers: tuple[int, ...]) -> str:
-    return ", ".join(map(str, layers))
 
 
 @expands_options
 def extract(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
-    task: Annotated[str | None, typer.Option("--task", help="A built-in task.")] = None,
-    task_file: Annotated[Path | None, typer.Option("--task-file", help="Your own task.")] = None,
+    output: Annotated[Path, Option("--output", "-o", help="The file to write.")],
+    task: Annotated[str | None, Option(help="A built-in task.")] = None,
+    task_file: Annotated[Path | None, Option(help="Your own task.")] = None,
     strict_tasks: options.StrictTasks = False,
-    demo: Annotated[
-        list[str] | None, typer.Option("--demo", help='A demonstration, "IN→OUT". Repeatable.')
-    ] = None,
-    dummy: Annotated[
-        list[str] | None, typer.Option("--dummy", help="A dummy query. Repeatable.")
-    ] = None,
-    layer: Annotated[str, typer.Option("--layer", help="Layers: L, A:B, I,J,… or all.")] = "all",
-    prompts: Annotated[
-        int, typer.Option("--prompts", help="Prompts drawn from the task; θ is their mean.")
-    ] = 1,
+    demo: Annotated[list[str] | None, Option(help='A demonstration, "IN→OUT". Repeatable.')] = None,
+    dummy: Annotated[list[str] | None, Option(help="A dummy query. Repeatable.")] = None,
+    layer: Annotated[str, Option(help="Layers: L, A:B, I,J,… or all.")] = "all",
+    prompts: Annotated[int, Option(help="Prompts drawn from the task; θ is their mean.")] = 1,
     method: Annotated[
         str,
-        typer.Option(
-            "--method",
-            help="state, state-mean, state-mean-add, function, icv, state-vector, learned, linear.",
+        Option(
+            help="state, state-mean, state-mean-add, function, icv, state-vector, learned, linear."
         ),
     ] = "state",
-    heads: Annotated[
-        Path | None, typer.Option("--heads", help="For function: heads.json of a comparison.")
-    ] = None,
+    heads: Annotated[Path | None, Option(help="For function: heads.json of a comparison.")] = None,
     instruction: Annotated[
-        str,
-        typer.Option("--instruction", help="A line in place of the demonstrations: θ(instruction)"),
+        str, Option(help="A line in place of the demonstrations: θ(instruction)")
     ] = "",
     chat: Annotated[
-        bool, typer.Option("--chat", help="In a user turn, by the tokenizer's chat template.")
+        bool, Option("--chat", help="In a user turn, by the tokenizer's chat template.")
     ] = False,
     shots: options.Shots = 5,
     dummies: options.Dummies = 2,
@@ -226,7 +186,7 @@ def extract(
         "instruction": instruction,
     }
     prompts_asked(shown, stand_ins, **asked)  # before a model is loaded
-    opened = opening.opener(quiet).open(model, only_dtype(opening.dtypes))
+    opened = opening.open(model, opening.only_dtype, quiet)
     others: dict[str, Any] = {"layers": layer, "template": template, "heads": heads, "chat": chat}
     with Watcher(quiet) as watcher:
         vector = run_extract(opened, shown, stand_ins, **asked, **others, observer=watcher)
@@ -235,25 +195,21 @@ def extract(
 
 
 def _only_source(
-    task: str | None,
-    task_file: Path | None,
-    demo: list[str] | None,
-    strict: bool,
-    instructed: bool = False,
+    task: str | None, task_file: Path | None, demo: list[str] | None, strict: bool, instructed: bool
 ) -> "Task | None":
     from icl_vectors.tasks.task import Task, load_task
 
-    given = [name for name, value in (("--task", task), ("--task-file", task_file)) if value]
-    if len(given) + bool(demo) != 1 and not (instructed and not given):
+    given = bool(task) + bool(task_file)
+    if given + bool(demo) != 1 and not (instructed and not given):
         raise IclVectorsError(
             "expected demonstrations from one place: --task NAME, --task-file F, or --demo …"
         )
-    if task_file is not None:
-        own = Task.from_file(task_file, strict=strict)
-        for note in own.notes:
-            show(f"note: {note}", sys.stderr)
-        return own
-    return load_task(task) if task else None
+    if task_file is None:
+        return load_task(task) if task else None
+    own = Task.from_file(task_file, strict=strict)
+    for note in own.notes:
+        show(f"note: {note}", sys.stderr)
+    return own
 
 
 def _parse_demonstration(text: str, arrow: str) -> tuple[str, str]:
@@ -265,14 +221,13 @@ def _parse_demonstration(text: str, arrow: str) -> tuple[str, str]:
 
 
 def share(
-    run: Annotated[Path, typer.Argument(help="A sweep's folder.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A new folder for the vectors.")],
+    run: Annotated[Path, Argument(help="A sweep's folder.")],
+    output: Annotated[Path, Option("--output", "-o", help="A new folder for the vectors.")],
     push: Annotated[
-        str | None,
-        typer.Option("--push", help="Also push it to this Hugging Face repository, USER/NAME."),
+        str | None, Option(help="Also push it to this Hugging Face repository, USER/NAME.")
     ] = None,
     public: Annotated[
-        bool, typer.Option("--public", help="A repository that --push makes is public.")
+        bool, Option("--public", help="A repository that --push makes is public.")
     ] = False,
 ) -> None:
     """Copy a sweep's vectors into a folder with a model card.
