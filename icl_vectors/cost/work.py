@@ -81,9 +81,12 @@ def passes_of_unit(
     swept = [(len(group), n_layers - 1 - group[0]) for group in layer_groups(layers, GROUP)]
     on_dev = make_batches(dev, batch_size, way, with_query=False)
     on_test = make_batches(test, batch_size, way)
-    return [one for batch in on_dev for one in _of_batch(batch, n_layers, swept)] + [
-        one for batch in on_test for one in _of_batch(batch, n_layers, [(2, n_layers)])
-    ]
+    [probe, *_] = [*on_dev, *on_test][0]["arrow"]
+    ids = {"input_ids": probe["inputs"]["input_ids"]}  # do blocks give tuples?
+    found = [_of_inputs(ids, 1 if probe["cached"] else n_layers)]
+    for batches, injected in ((on_dev, swept), (on_test, [(2, n_layers)])):
+        found += [one for batch in batches for one in _of_batch(batch, n_layers, injected)]
+    return found
 
 
 def _of_batch(batch: Batch, n_layers: int, swept: Sequence[tuple[int, int]]) -> Iterator[Pass]:
