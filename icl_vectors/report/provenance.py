@@ -57,7 +57,10 @@ def summary_line(run: Run) -> str:
     curve = mean_curve(tasks, run.n_layers)
     if curve is not None:
         line += f" Best by the mean curve: block {curve.best_layer} (of 0 to {run.n_layers - 1})."
-    for head, unknown in (("θ does not carry", False), ("Counted as no success:", True)):
+    for head, unknown in (
+        ("θ does not carry", False),
+        ("Too few prompts tell of, which counts as no success:", True),
+    ):
         flagged = [task for task in tasks if task.fails and untold(task.fails) is unknown]
         if flagged:
             line += f" {head} {with_reasons(flagged)}."
