@@ -18,6 +18,10 @@ from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import METHODS, untold
 
 FEWEST_PROMPTS = 20  # of all tasks together; fewer give no percentage
+UNCARRIED = {  # by whether too few prompts are all that speaks against θ
+    False: "θ does not carry",
+    True: "Too few prompts tell, which counts as no success, on",
+}
 SPELLED = {"peak_memory_bytes": ("peak memory (GB)", 1e9), "seconds": ("time (s)", 1.0)}
 
 
@@ -57,12 +61,8 @@ def summary_line(run: Run) -> str:
     curve = mean_curve(tasks, run.n_layers)
     if curve is not None:
         line += f" Best by the mean curve: block {curve.best_layer} (of 0 to {run.n_layers - 1})."
-    for head, unknown in (
-        ("θ does not carry", False),
-        ("Too few prompts tell of, which counts as no success:", True),
-    ):
-        flagged = [task for task in tasks if task.fails and untold(task.fails) is unknown]
-        if flagged:
+    for unsure, head in UNCARRIED.items():
+        if flagged := [task for task in tasks if task.fails and untold(task.fails) is unsure]:
             line += f" {head} {with_reasons(flagged)}."
     return line + left_out
 
