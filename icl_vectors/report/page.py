@@ -38,7 +38,8 @@ def page(
     )
     return without_orders(
         forms.from_string(_read("page.html.jinja")).render(
-            title="Task vectors: " + ", ".join(label for _, label, _, _ in runs),
+            title="Task vectors: " + "; ".join(_titles(runs)),
+            models={run.label: run for run, _, _, _ in runs},
             chapters=[_chapter(f"run{number}", *one) for number, one in enumerate(runs, 1)],
             together=[_part("all", section, pictures or {}) for section in together],
             depth=same_depth([run for run, _, _, _ in runs]) if len(runs) > 1 else None,
@@ -48,6 +49,17 @@ def page(
             script=Markup(_read("page.js")),
         )
     )
+
+
+def _titles(runs: Sequence[tuple[Run, str, Sequence[Section], Pictures]]) -> list[str]:
+    """The runs' labels; of one model's runs the first, and how many there are."""
+    found: dict[str, list[str]] = {}
+    for run, label, _, _ in runs:
+        found.setdefault(run.label, []).append(label)
+    return [
+        labels[0] if len(labels) == 1 else f"{model}, {len(labels)} runs"
+        for model, labels in found.items()
+    ]
 
 
 def _chapter(

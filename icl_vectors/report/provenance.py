@@ -20,7 +20,7 @@ from icl_vectors.runs.schema import METHODS, untold
 FEWEST_PROMPTS = 20  # of all tasks together; fewer give no percentage
 UNCARRIED = {  # by whether too few prompts are all that speaks against θ
     False: "θ does not carry",
-    True: "Too few prompts tell, which counts as no success, on",
+    True: "Too few prompts tell (raise --test), which counts as no success, on",
 }
 SPELLED = {"peak_memory_bytes": ("peak memory (GB)", 1e9), "seconds": ("time (s)", 1.0)}
 
@@ -63,7 +63,8 @@ def summary_line(run: Run) -> str:
         line += f" Best by the mean curve: block {curve.best_layer} (of 0 to {run.n_layers - 1})."
     for unsure, head in UNCARRIED.items():
         if flagged := [task for task in tasks if task.fails and untold(task.fails) is unsure]:
-            line += f" {head} {with_reasons(flagged)}."
+            why = ", ".join(task.task for task in flagged) if unsure else with_reasons(flagged)
+            line += f" {head} {why}."
     return line + left_out
 
 
