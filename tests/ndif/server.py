@@ -217,6 +217,7 @@ class NdifServer:
             # 0 keeps ray's node address at 127.0.0.1, so that nothing binds to other interfaces
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "disabled",  # a token in the home folder turns it on, unasked
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         }
 
