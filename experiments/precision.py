@@ -5,7 +5,6 @@ is read and injected at the block that the first dtype's sweep chose on dev, so 
 the matrix differ in precision alone.
 """
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,22 +108,11 @@ class CrossPrecision:
 
 def _test_prompts(folder: Path) -> dict[Unit, list[Prompt]]:
     found: dict[Unit, list[Prompt]] = {}
-    for prompt in _prompts(folder):
-        if prompt.split == "test":
+    for line in lines_of_sweep(folder / "prompts.jsonl"):
+        if line["split"] == "test":
+            one = {key: line[key] for key in ("id", "task", "seed", "split", "query")}
+            one |= {key: tuple(line[key]) for key in ("answers", "dummies")}
+            shown = tuple((input, output) for input, output in line["demonstrations"])
+            prompt = Prompt(demonstrations=shown, **one)
             found.setdefault((prompt.task, prompt.seed), []).append(prompt)
     return found
-
-
-def _prompts(folder: Path) -> Iterator[Prompt]:
-    line: Mapping[str, Any]
-    for line in lines_of_sweep(folder / "prompts.jsonl"):
-        yield Prompt(
-            id=line["id"],
-            task=line["task"],
-            seed=line["seed"],
-            split=line["split"],
-            query=line["query"],
-            answers=tuple(line["answers"]),
-            demonstrations=tuple((pair[0], pair[1]) for pair in line["demonstrations"]),
-            dummies=tuple(line["dummies"]),
-        )

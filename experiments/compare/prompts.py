@@ -7,13 +7,12 @@ from typing import Any
 from torch import Tensor
 
 from icl_vectors.experiments.compare.config import CompareConfig
-from icl_vectors.methods.method import Candidate, Method
+from icl_vectors.methods.method import Method
 from icl_vectors.methods.prepare import (
     Contexts,
     add_taught,
     corrupted_prompts,
     method_batches,
-    prompts_at_once,
     shuffled,
     split_dev,
     taught,
@@ -74,10 +73,6 @@ class TaskPrompts:
         """Prompts as tokens, with labels as accepted answers where these are compared."""
         encoded = encode_prompts(self.model, template or self.config.template, prompts)
         return self.labels.answered(encoded) if self.labels else encoded
-
-    def size_for(self, groups: Sequence[Sequence[Candidate]]) -> int:
-        """Prompts at once where each is injected with every candidate of a group."""
-        return prompts_at_once(self.size, groups)
 
     def batches(
         self,

@@ -4,6 +4,7 @@ Its fields are the keywords of the Python function, the options of the command (
 help text), and what `run.json` stores of a run, so that the same object repeats it.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import chain
@@ -58,12 +59,16 @@ def one_of(*names: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def typed_number(value: Any) -> int | None:
+    """A whole number, also as text; None where it is none."""
+    is_typed = isinstance(value, str) and re.fullmatch(r"\s*-?\d+\s*", value)
+    return int(value) if is_typed else whole_number(value)
+
+
 def _batch_size(value: Any, info: ValidationInfo) -> int | None:
     if value in (None, "auto"):
         return None
-    digits = isinstance(value, str) and value.lstrip("-").isdecimal()
-    found = int(value) if digits else whole_number(value)
-    if found is None or found < 1:
+    if (found := typed_number(value)) is None or found < 1:
         raise IclVectorsError(f"--batch-size {value}: expected auto, or 1 or more.")
     return found
 
@@ -71,10 +76,10 @@ def _batch_size(value: Any, info: ValidationInfo) -> int | None:
 def _seeds(value: Any) -> tuple[int, ...] | None:
     if not isinstance(value, str):
         return None if value is None else check_seeds(value)
-    parts = [part.strip() for part in value.split(",") if part.strip()]
-    if not parts or not all(part.lstrip("-").isdecimal() for part in parts):
+    seeds = [typed_number(part) for part in value.split(",") if part.strip()]
+    if not seeds or None in seeds:
         raise IclVectorsError(f"--seeds {value!r}: expected whole numbers, such as 41,42,43.")
-    return check_seeds([int(part) for part in parts])
+    return check_seeds([seed for seed in seeds if seed is not None])
 
 
 def _same_tasks(fingerprints: Mapping[str, str], own: Mapping[str, Task]) -> tuple[Task, ...]:
