@@ -94,8 +94,7 @@ class SweepConfig(PromptsConfig):
     def prompts(self, unit: Unit) -> tuple[list[Prompt], list[Prompt]]:
         """Dev and test prompts of one unit."""
         names = ("dev", "test", "shots", "dummies", "unbalanced")
-        counts = {name: getattr(self, name) for name in names}
-        task = self.task(unit)
+        counts, task = {name: getattr(self, name) for name in names}, self.task(unit)
         dev, test = sample_prompts(task, seed=unit[1], **counts)
         if self.reads_demonstrations_alone:
             return dev, test

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
 from icl_vectors.engine.config import (
     ALL_TASKS,
@@ -78,11 +78,9 @@ def parse_curve(value: Any, option: str = "--shots-curve") -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in parts}))
 
 
-def _curve(value: Any, info: ValidationInfo) -> tuple[int, ...]:
-    return parse_curve(value, option(info))
-
-
-Curve = Annotated[tuple[int, ...], BeforeValidator(_curve)]
+Curve = Annotated[
+    tuple[int, ...], BeforeValidator(lambda value, info: parse_curve(value, option(info)))
+]
 
 
 def parse_arrows(given: str | Iterable[str], template: Template) -> tuple[Template, ...]:

@@ -107,12 +107,8 @@ def require_entries(path: Path, results: Mapping[str, Any]) -> list[dict[str, An
     for entry in entries if isinstance(entries, list) else [None]:
         _require(path, Built, entry, expected)
         for method in METHODS:
-            _require(
-                path,
-                Estimate,
-                {"low": 0.0, "high": 1.0, **_dict(_dict(entry).get(method))},
-                expected,
-            )
+            found = {"low": 0.0, "high": 1.0, **_dict(_dict(entry).get(method))}
+            _require(path, Estimate, found, expected)
     return list(entries)
 
 

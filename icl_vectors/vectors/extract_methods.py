@@ -111,27 +111,23 @@ def _settings(
         if heads is not None:
             raise IclVectorsError(f"heads with the method {method!r}: expected function.")
         return {}, ""
-    n_heads = model.n_heads
-    total = model.n_layers * n_heads
+    total = model.n_layers * model.n_heads
     most = min(total, max(FEWEST_HEADS, round(total * SHARE_OF_HEADS)))
-    known = read_ranking(heads, model.n_layers, n_heads)
-    found = known or best_first(_effects(model, template, encoded, n_heads))
-    ranked = [one[:2] for one in found]
+    known = read_ranking(heads, model.n_layers, model.n_heads)
+    ranked = [one[:2] for one in known or best_first(_effects(model, template, encoded))]
     if len(ranked) < most:
         raise IclVectorsError(f"--heads {heads}: expected {most} heads, found {len(ranked)}.")
     named = ", ".join(f"{layer}.{head}" for layer, head in ranked[:most])
     return {"ranked": ranked, "counts": [most]}, f"heads {named}"
 
 
-def _effects(
-    model: Model, template: Template, encoded: Sequence[EncodedPrompt], n_heads: int
-) -> Tensor:
+def _effects(model: Model, template: Template, encoded: Sequence[EncodedPrompt]) -> Tensor:
     whole = corrupted_prompts(model, template, encoded[:RANKING_PROMPTS])
 
     def run(size: int) -> Tensor:
         contexts, corrupted = (
             method_batches(model, template, FUNCTION, part, Contexts(encoded), rows, 0)
-            for part, rows in ((encoded, size), (whole, corrupted_at_once(size, n_heads)))
+            for part, rows in ((encoded, size), (whole, corrupted_at_once(size, model.n_heads)))
         )
         return run_ranking(model, contexts, corrupted, FUNCTION)
 
