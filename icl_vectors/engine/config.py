@@ -255,25 +255,22 @@ class PromptsConfig(Config):
     unbalanced: Flag = asked(False, UNBALANCED)
 
     @model_validator(mode="after")
-    def _require_instructions(self) -> Self:
-        tasks = () if self.reads_demonstrations_alone else getattr(self, "tasks", ())
-        if without := [task.name for task in tasks if not task.instruction]:
+    def _require_instructions_and_pairs(self) -> Self:
+        tasks: tuple[Task, ...] = getattr(self, "tasks", ())
+        without = [task.name for task in tasks if not task.instruction]
+        if without and not self.reads_demonstrations_alone:
             raise IclVectorsError(
                 "--theta-source: expected tasks that name their rule, found no instruction in "
                 f"{', '.join(without)}; give its file a column (in JSON a key) named instruction."
             )
+        if tasks:
+            require_pairs(tasks, self.shots, self.dummies)
         return self
 
     @property
     def reads_demonstrations_alone(self) -> bool:
         """Whether θ is read after demonstrations, not after an instruction."""
         return getattr(self, "theta_source", DEMONSTRATIONS) == DEMONSTRATIONS
-
-    @model_validator(mode="after")
-    def _require_pairs(self) -> Self:
-        if tasks := getattr(self, "tasks", None):
-            require_pairs(tasks, self.shots, self.dummies)
-        return self
 
 
 def instructed(task: Task, prompts: Iterable[Prompt]) -> list[Prompt]:

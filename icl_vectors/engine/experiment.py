@@ -145,13 +145,19 @@ class Experiment(ABC):
 
 def _run(experiment: Experiment) -> tuple[dict[str, Any], dict[Unit, str]]:
     """Run what is not done yet; returns results.json and the units that could not be run."""
-    from icl_vectors.engine.identity import open_folder
+    from icl_vectors.engine.identity import identity_of, provenance_of
     from icl_vectors.models.memory import forget_peak, peak_bytes
 
     model, observer = experiment.model, experiment.at.observer
     forget_peak(model)
     failures, units, written = experiment.refused(), experiment.units(), -PAUSE
-    with open_folder(experiment) as folder:
+    with RunFolder(
+        experiment.at.path,
+        experiment.name,
+        identity=identity_of(model, experiment.config.template),
+        configuration=experiment.configuration(),
+        provenance={**provenance_of(model), **experiment.at.provenance},
+    ) as folder:
         experiment.folder = folder
 
         def write() -> dict[str, Any]:

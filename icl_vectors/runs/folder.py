@@ -82,9 +82,7 @@ class RunFolder:
         self._lock.release()
 
     def submitted(self, unit: Unit, **details: Any) -> None:
-        self._record("submitted", unit, details)
-        if "part" in details:
-            self._jobs.setdefault(unit, {})[details["part"]] = details.get("job", "")
+        self._note_job(unit, self._record("submitted", unit, details))
 
     def jobs_of(self, unit: Unit) -> dict[str, str]:
         """Ids of the jobs that a unit which is not done sent before, by part of the unit."""
@@ -92,8 +90,7 @@ class RunFolder:
 
     def dismissed(self, unit: Unit, part: str) -> None:
         """The last job of a part of the unit gave nothing that can be used."""
-        self._record("dismissed", unit, {"part": part})
-        self._jobs.setdefault(unit, {})[part] = ""
+        self._note_job(unit, self._record("dismissed", unit, {"part": part}))
 
     def failed(self, unit: Unit, error: str) -> None:
         self._record("failed", unit, {"error": error})
@@ -189,12 +186,17 @@ class RunFolder:
             if record["event"] == "done":
                 self.done[unit] = record["result"]
                 self._seconds += record.get("seconds", 0.0)
-            elif "part" in record:
-                self._jobs.setdefault(unit, {})[record["part"]] = record.get("job", "")
+            else:
+                self._note_job(unit, record)
 
-    def _record(self, event: str, unit: Unit, details: Mapping[str, Any]) -> None:
+    def _note_job(self, unit: Unit, record: Record) -> None:
+        if "part" in record:
+            self._jobs.setdefault(unit, {})[record["part"]] = record.get("job", "")
+
+    def _record(self, event: str, unit: Unit, details: Mapping[str, Any]) -> Record:
         record = {"event": event, "experiment": self.experiment, "task": unit[0], "seed": unit[1]}
-        append_lines(self.path / "records.jsonl", [{**record, **details}])
+        append_lines(self.path / "records.jsonl", [record := {**record, **details}])
+        return record
 
 
 def _line(prompt: Prompt, unit: str) -> dict[str, Any]:
