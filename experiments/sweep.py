@@ -64,8 +64,7 @@ class SweepConfig(PromptsConfig):
         DEMONSTRATIONS, "What stands before the arrow where θ is read: demonstrations, instruction"
     )
     choose_layer: Annotated[str, one_of("accuracy", "apart")] = asked(
-        "accuracy",
-        "The layer by dev accuracy, or by apart: where no dummy gives the answer.",
+        "accuracy", "The layer by dev accuracy, or by apart: where no dummy gives the answer."
     )
 
     @model_validator(mode="after")

@@ -205,10 +205,7 @@ def _summary(
                 for other in others
                 if other in by_method and other != name
             }
-            for others in (
-                ("regular", "zero-shot", *controls),
-                EXTRACTED if name in fitted else (),
-            )
+            for others in (("regular", "zero-shot", *controls), EXTRACTED if name in fitted else ())
         )
         beats = _beats([against[other] for other in against if other != "regular"])
         yield {

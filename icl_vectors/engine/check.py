@@ -161,10 +161,7 @@ def _run(
     def run(count: int) -> dict[str, Any]:
         of_one = [make_batches([one], 1, way)[0] for one in prompts[:count]]
         whole = [
-            (
-                whole_prompts([one.shared + one.suffixes[0]], way),
-                whole_prompts([one.alone], way),
-            )
+            (whole_prompts([one.shared + one.suffixes[0]], way), whole_prompts([one.alone], way))
             for one in prompts[:count]
         ]
         [together] = make_batches(prompts[:count], count, way)

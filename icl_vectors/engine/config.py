@@ -152,8 +152,7 @@ class Config(BaseModel):
     dev: Positive = asked(50, "Dev prompts per task (they choose the layer).")
     seed: Seed = asked(41, "Seed of prompts and demonstrations.")
     template: TemplateText = asked(
-        "{input}→{output}",
-        r"A text with {input} and {output} (\n: newline, \t: tab), or: paper.",
+        "{input}→{output}", r"A text with {input} and {output} (\n: newline, \t: tab), or: paper."
     )
     chat: Flag = asked(False, "Prompts in a user turn, by the tokenizer's chat template.")
 

@@ -38,10 +38,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
     ),
     "knowledge": ("country_capital", "person_language", "location_continent", "location_religion"),
 }
-OUTSIDE_ALL = {
-    BIJECTION: tuple(SOURCES),
-    "classification": ("sentiment", "topic", "question_type"),
-}
+OUTSIDE_ALL = {BIJECTION: tuple(SOURCES), "classification": ("sentiment", "topic", "question_type")}
 
 LONGEST_NAME = 200  # bytes: what stands around it in a file's name has room up to 255
 Outputs: TypeAlias = str | Iterable[str]
