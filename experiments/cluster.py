@@ -25,7 +25,6 @@ from icl_vectors.engine.experiment import Experiment, Outcome, in_python
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.from_sweep import best_layer_of_mean, swept_entries
 from icl_vectors.layers import parse_layer
-from icl_vectors.prompts.sampling import sample_prompts
 from icl_vectors.runs.files import write_whole
 from icl_vectors.runs.folder import Unit
 from icl_vectors.runs.validation import damaged, read_tensor
@@ -115,9 +114,7 @@ class Cluster(Experiment):
 
         config, model = self.config, self.model
         task, source = self.named[unit[0]]
-        counts = {"test": config.per_task, "shots": config.shots, "dummies": config.dummies}
-        counts |= {"dev": 0, "seed": config.seed}
-        drawn = sample_prompts(task, unbalanced=config.unbalanced, **counts)[1]
+        drawn = config.drawn(task, dev=0, test=config.per_task)[1]
         encoded = context.encode(drawn if source == DEMONSTRATIONS else instructed(task, drawn))
 
         def run(size: int) -> "Tensor":
@@ -191,11 +188,7 @@ class Cluster(Experiment):
         return self.folder.path / "thetas" / f"{name}.seed{self.config.seed}.safetensors"
 
     def _read(self, task: Task, source: str) -> "Float[Tensor, 'prompt layer hidden']":
-        """θ of one task, as `measure` wrote them.
-
-        Raises:
-            RunError: the file is damaged, or holds something else.
-        """
+        """θ of one task, as `measure` wrote them; refuses a file that holds something else."""
         path, expected = self._path(task, source), (self.config.per_task, self.model.hidden)
         thetas = read_tensor(path, "thetas")
         if thetas.ndim != 3 or (len(thetas), thetas.shape[-1]) != expected:

@@ -112,9 +112,6 @@ class Conflict(Experiment):
         ]
         return Outcome(result, [replace(one, task=unit[0]) for one, _ in prompts], samples)
 
-    def summarise(self, done: Mapping[Unit, Mapping[str, Any]]) -> dict[str, Any]:
-        return {"conflict": [dict(result) for result in done.values()]}
-
     @staticmethod
     def line(result: Mapping[str, Any]) -> str:
         cells = "  ".join(
@@ -142,9 +139,7 @@ class Conflict(Experiment):
 
         def own(task: Task, number: int, one: Prompt) -> Prompt:
             others = Task(task.name, tuple(p for p in task.pairs if p[0] != one.query))
-            counts: dict[str, Any] = {"shots": config.shots, "dummies": config.dummies}
-            counts |= {"dev": 0, "test": 1, "unbalanced": config.unbalanced}
-            drawn = sample_prompts(others, seed=config.seed + 7919 * number, **counts)[1][0]
+            drawn = config.drawn(others, dev=0, test=1, seed=config.seed + 7919 * number)[1][0]
             about: dict[str, Any] = {"id": one.id, "seed": config.seed, "query": one.query}
             return replace(drawn, answers=task.answers[one.query], **about)
 

@@ -16,8 +16,8 @@ from icl_vectors.graph.precision import run_injection
 from icl_vectors.models.memory import choose_batch_size
 from icl_vectors.models.model import Model
 from icl_vectors.prompts.batches import Batch, make_batches
-from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
-from icl_vectors.prompts.limits import positions_limit
+from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.limits import encode_prompts
 from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.prompts.template import Template
 from icl_vectors.runs.folder import Unit, read_json
@@ -101,9 +101,7 @@ class CrossPrecision:
         return make_batches(encoded, size, model.way, with_query=False)
 
     def _encoded(self, model: Model, unit: Unit) -> list[EncodedPrompt]:
-        limit = positions_limit(model)
-        prompts = self._prompts[unit]
-        return [encode_prompt(model.tokenizer, self._template, one, limit) for one in prompts]
+        return encode_prompts(model, self._template, self._prompts[unit])
 
 
 def _test_prompts(folder: Path) -> dict[Unit, list[Prompt]]:

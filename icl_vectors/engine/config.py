@@ -25,7 +25,7 @@ from pydantic import (
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.given import plain, whole_number
 from icl_vectors.prompts.chat import in_chat
-from icl_vectors.prompts.sampling import Prompt, has_few_labels, require_pairs
+from icl_vectors.prompts.sampling import Prompt, has_few_labels, require_pairs, sample_prompts
 from icl_vectors.prompts.template import Template, load_template
 from icl_vectors.tasks.choose import check_seeds, gather_tasks
 from icl_vectors.tasks.task import Task
@@ -165,6 +165,12 @@ class Config(BaseModel):
         if not self.chat or self.template.turn.tail:
             return self
         return self.model_copy(update={"template": in_chat(self.template, tokenizer)})
+
+    def drawn(self, task: Task, **counts: Any) -> tuple[list[Prompt], list[Prompt]]:
+        """Dev and test prompts of a task, by this configuration's counts but for those given."""
+        names = ("dev", "test", "seed", "shots", "dummies", "unbalanced")
+        own = {name: getattr(self, name) for name in names if name not in counts}
+        return sample_prompts(task, **own, **counts)
 
     @classmethod
     def make(cls, *given: Any, **options: Any) -> Self:

@@ -231,11 +231,7 @@ def _is_file_name(name: str) -> bool:
 
 
 def _items(name: str, pairs: Any) -> Iterator[tuple[Any, Any]]:
-    """The pairs, whatever a caller passes against the types.
-
-    Raises:
-        IclVectorsError: they are no pairs.
-    """
+    """The pairs; refuses what is none, as a caller may pass anything against the types."""
     if isinstance(pairs, str) or not isinstance(pairs, Iterable):
         hint = "; a built-in task is load_task(…)" if pairs in list_tasks() else ""
         expected = "a mapping of inputs to outputs, or pairs of them"

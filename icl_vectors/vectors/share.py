@@ -170,11 +170,7 @@ def _quoted(text: str) -> str:
 
 
 def _push(folder: Path, repository: str, private: bool) -> None:
-    """Upload a folder with the user's own login.
-
-    Raises:
-        RunError: the hub could not be reached or refused.
-    """
+    """Upload a folder with the user's own login."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
