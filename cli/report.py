@@ -86,8 +86,7 @@ def schema(
 
     Example: icl-vectors schema results
     """
-    from icl_vectors.runs.results_file import ResultsFile
-    from icl_vectors.runs.run_file import RunFile
+    from icl_vectors.runs.run_file import ResultsFile, RunFile
 
     kinds: dict[str, Any] = {"run": RunFile, "results": ResultsFile}
     kinds |= {one: experiment(one).Config for one in experiment_names()}

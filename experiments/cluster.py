@@ -1,7 +1,5 @@
 """The map of vectors: many θ per task, where they lie, and which tasks are near each other."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,16 +19,15 @@ from icl_vectors.engine.config import (
     asked,
     instructed,
     one_of,
+    typed_number,
 )
 from icl_vectors.engine.experiment import Experiment, Outcome, in_python
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.from_sweep import best_layer_of_mean, swept_entries
-from icl_vectors.given import whole_number
 from icl_vectors.layers import parse_layer
-from icl_vectors.prompts.sampling import sample_prompts
 from icl_vectors.runs.files import write_whole
 from icl_vectors.runs.folder import Unit
-from icl_vectors.runs.validation import damaged
+from icl_vectors.runs.validation import damaged, read_tensor
 from icl_vectors.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -41,10 +38,7 @@ if TYPE_CHECKING:
 
 
 def _layer(value: Any) -> str | int:
-    if value == "best":
-        return "best"
-    digits = isinstance(value, str) and value.strip().lstrip("-").isdecimal()
-    found = int(value) if digits else whole_number(value)
+    found = "best" if value == "best" else typed_number(value)
     if found is None:
         raise IclVectorsError(f"--layer {value!r}: expected best, or a whole number.")
     return found
@@ -120,12 +114,8 @@ class Cluster(Experiment):
 
         config, model = self.config, self.model
         task, source = self.named[unit[0]]
-        counts = {"test": config.per_task, "shots": config.shots, "dummies": config.dummies}
-        drawn = sample_prompts(
-            task, seed=config.seed, dev=0, unbalanced=config.unbalanced, **counts
-        )
-        asked = drawn[1] if source == DEMONSTRATIONS else instructed(task, drawn[1])
-        encoded = context.encode(asked)
+        drawn = config.drawn(task, dev=0, test=config.per_task)[1]
+        encoded = context.encode(drawn if source == DEMONSTRATIONS else instructed(task, drawn))
 
         def run(size: int) -> "Tensor":
             batches = make_batches(encoded, size, model.way, with_query=False)
@@ -153,9 +143,7 @@ class Cluster(Experiment):
 
         tasks, by_layer, sources = self.config.tasks, self.config.by_layer, self.config.sources
         self.at.observer.notice("Silhouette, distances, t-SNE and PCA …")
-        of_sources = [
-            torch.stack([self._read(task, source) for task in tasks]) for source in sources
-        ]
+        of_sources = [torch.stack([self._read(task, one) for task in tasks]) for one in sources]
         thetas = of_sources[0]  # (task, prompt, layer, hidden)
         labels = np.repeat(np.arange(len(tasks)), thetas.shape[1])  # (point,)
         at = self.layer if by_layer else 0
@@ -178,7 +166,7 @@ class Cluster(Experiment):
             held = range(thetas.shape[2]) if by_layer else [self.layer]
             found["sources"] = compare_sources(shown, told, names, list(held), at)
         placed = embed(np.concatenate(every), self.config.seed)
-        _write_points(self.folder.path / "cluster.csv", placed, labels, tasks, sources)
+        _write_points(self.folder.path / "cluster.csv", placed, tasks, sources)
         return {"cluster": found}
 
     @staticmethod
@@ -200,19 +188,9 @@ class Cluster(Experiment):
         return self.folder.path / "thetas" / f"{name}.seed{self.config.seed}.safetensors"
 
     def _read(self, task: Task, source: str) -> "Float[Tensor, 'prompt layer hidden']":
-        """θ of one task, as `measure` wrote them.
-
-        Raises:
-            RunError: the file is damaged, or holds something else.
-        """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
+        """θ of one task, as `measure` wrote them; refuses a file that holds something else."""
         path, expected = self._path(task, source), (self.config.per_task, self.model.hidden)
-        try:
-            thetas: Tensor = load_file(path)["thetas"]
-        except (SafetensorError, OSError, KeyError) as error:
-            raise damaged(path, "thetas as safetensors") from error
+        thetas = read_tensor(path, "thetas")
         if thetas.ndim != 3 or (len(thetas), thetas.shape[-1]) != expected:
             raise damaged(path, f"{expected[0]} θ of width {expected[1]}")
         return thetas
@@ -224,19 +202,20 @@ def _name(task: Task, source: str) -> str:
 
 
 def _write_points(
-    path: Path, points: dict[str, Any], labels: Any, tasks: Sequence[Task], sources: Sequence[str]
+    path: Path, points: dict[str, Any], tasks: Sequence[Task], sources: Sequence[str]
 ) -> None:
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    several = ["source"] if len(sources) > 1 else []
-    rows.writerow(["task", "category", "index", "tsne_x", "tsne_y", "pca_x", "pca_y", *several])
-    per_task = len(labels) // len(tasks)
-    drawn = [(source, task) for source in sources for task in tasks for _ in range(per_task)]
-    for number, (source, task) in enumerate(drawn):
-        place = [f"{value:.4f}" for kind in ("tsne", "pca") for value in points[kind][number]]
-        about = [task.name, task.category, number % per_task]
-        rows.writerow([*about, *place, *([source] if several else [])])
-    write_whole(path, table.getvalue().encode())
+    import pandas
+
+    per_task = len(points["tsne"]) // (len(tasks) * len(sources))
+    about = ((task.name, task.category) for _ in sources for task in tasks)
+    drawn = [(*one, index) for one in about for index in range(per_task)]
+    frame = pandas.DataFrame(drawn, columns=["task", "category", "index"])
+    for kind in ("tsne", "pca"):
+        frame[[f"{kind}_x", f"{kind}_y"]] = points[kind]
+    if len(sources) > 1:
+        frame["source"] = [one for one in sources for _ in range(per_task * len(tasks))]
+    content = frame.to_csv(index=False, lineterminator="\n", float_format="%.4f")
+    write_whole(path, content.encode())
 
 
 cluster = in_python(Cluster)

@@ -1,6 +1,6 @@
 """Conflicting tasks: demonstrations of A in the prompt, θ of B injected; which one is followed?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -10,7 +10,7 @@ from icl_vectors.engine.config import NotNegative, PromptsConfig, asked
 from icl_vectors.engine.experiment import Experiment, Outcome, in_python
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.from_sweep import swept_entries
-from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.experiments.measures import are_right, sample
 from icl_vectors.prompts.sampling import Prompt, require_pairs, sample_prompts
 from icl_vectors.runs.folder import Unit
 from icl_vectors.scoring import accuracy
@@ -78,7 +78,6 @@ class Conflict(Experiment):
         from icl_vectors.graph.experiments import run_conflict
         from icl_vectors.prompts.batches import make_batches
 
-        way = self.model.way
         a, b = next(
             pair for pair in self.config.pairs if unit[0] == f"{pair[0].name}:{pair[1].name}"
         )
@@ -88,28 +87,30 @@ class Conflict(Experiment):
         layer = self.layers[b.name]
 
         def run(size: int) -> dict[str, Any]:
-            batches_b = make_batches(of_b, size, way, with_query=False)
-            batches_a = make_batches(whole, size, way)
-            return run_conflict(
-                self.model, batches_b, batches_a, layer, job=context.job(f"batch {size}")
-            )
+            batches_b = make_batches(of_b, size, self.model.way, with_query=False)
+            batches_a = make_batches(whole, size, self.model.way)
+            job = context.job(f"batch {size}")
+            return run_conflict(self.model, batches_b, batches_a, layer, job=job)
 
         found = context.run(run, [*whole, *of_b])
         context.require_finite(found["finite"], "states or logits")
         columns = dict(zip(WAYS, found["answers"].T.tolist(), strict=True))
         result: dict[str, Any] = {"a": a.name, "b": b.name, "layer": layer, "n": len(prompts)}
-        for way_name, tokens in columns.items():
-            result[way_name] = {
-                side: accuracy(
-                    [token in one.accepted for token, one in zip(tokens, encoded, strict=True)]
-                ).to_json()
+        for way, tokens in columns.items():
+            result[way] = {
+                side: accuracy(are_right(tokens, encoded)).to_json()
                 for side, encoded in (("a", of_a), ("b", of_b))
             }
-        samples = self._samples(unit, of_a, of_b, layer, columns)
+        samples = [
+            {
+                **sample(self.model.tokenizer, one, way, at, tokens[row]),
+                "task": unit[0],
+                "correct_b": tokens[row] in two.accepted,
+            }
+            for row, (one, two) in enumerate(zip(of_a, of_b, strict=True))
+            for (way, tokens), at in zip(columns.items(), (None, layer), strict=True)
+        ]
         return Outcome(result, [replace(one, task=unit[0]) for one, _ in prompts], samples)
-
-    def summarise(self, done: Mapping[Unit, Mapping[str, Any]]) -> dict[str, Any]:
-        return {"conflict": [dict(result) for result in done.values()]}
 
     @staticmethod
     def line(result: Mapping[str, Any]) -> str:
@@ -131,51 +132,18 @@ class Conflict(Experiment):
     def _prompts(self, a: Task, b: Task) -> list[tuple[Prompt, Prompt]]:
         """Prompts of A and of B with the same query, each with demonstrations of its own."""
         config = self.config
-        common = Task.from_pairs(
-            f"{a.name}:{b.name}", {query: "x" for query in self.queries[a.name, b.name]}
-        )
-        counts: dict[str, Any] = {"shots": config.shots, "dummies": config.dummies, "dev": 0}
-        counts["unbalanced"] = config.unbalanced
-        asked = sample_prompts(
-            common, seed=config.seed, dev=0, test=config.test, shots=0, dummies=0
-        )[1]
-        drawn = []
-        for number, one in enumerate(asked):
-            pair = []
-            for task in (a, b):
-                others = Task(task.name, tuple(p for p in task.pairs if p[0] != one.query))
-                seed = config.seed + 7919 * number
-                own = sample_prompts(others, seed=seed, test=1, **counts)[1][0]
-                answers = task.answers[one.query]
-                about: dict[str, Any] = {"id": one.id, "seed": config.seed, "query": one.query}
-                pair.append(replace(own, answers=answers, **about))
-            drawn.append((pair[0], pair[1]))
-        return drawn
+        shared = dict.fromkeys(self.queries[a.name, b.name], "x")
+        common = Task.from_pairs(f"{a.name}:{b.name}", shared)
+        none: dict[str, Any] = {"dev": 0, "shots": 0, "dummies": 0}
+        asked = sample_prompts(common, seed=config.seed, test=config.test, **none)[1]
 
-    def _samples(
-        self,
-        unit: Unit,
-        of_a: Sequence[EncodedPrompt],
-        of_b: Sequence[EncodedPrompt],
-        layer: int,
-        columns: Mapping[str, Sequence[int]],
-    ) -> list[dict[str, Any]]:
-        decode = self.model.tokenizer.decode
-        return [
-            {
-                "id": one.prompt.id,
-                "task": unit[0],
-                "seed": unit[1],
-                "split": "test",
-                "method": way,
-                "layer": layer if way == "injected" else None,
-                "prediction": decode([tokens[row]]),
-                "correct": tokens[row] in one.accepted,
-                "correct_b": tokens[row] in two.accepted,
-            }
-            for row, (one, two) in enumerate(zip(of_a, of_b, strict=True))
-            for way, tokens in columns.items()
-        ]
+        def own(task: Task, number: int, one: Prompt) -> Prompt:
+            others = Task(task.name, tuple(p for p in task.pairs if p[0] != one.query))
+            drawn = config.drawn(others, dev=0, test=1, seed=config.seed + 7919 * number)[1][0]
+            about: dict[str, Any] = {"id": one.id, "seed": config.seed, "query": one.query}
+            return replace(drawn, answers=task.answers[one.query], **about)
+
+        return [(own(a, number, one), own(b, number, one)) for number, one in enumerate(asked)]
 
 
 def shared_inputs(a: Task, b: Task) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.generated import GeneratedByMethod
+from icl_vectors.experiments.measures import answers_by_method, are_right, by_layer
 from icl_vectors.prompts.encoding import EncodedPrompt, first_tokens
 from icl_vectors.prompts.labels import Labels
 from icl_vectors.prompts.template import Template
@@ -67,15 +68,13 @@ def label_measures(
         copies: whether the answers with θ copy the dummies' own more often than regular ones do.
         generated: whole answers, where these are compared in place of first tokens.
     """
-    tokens = _answers(found)
-    right: dict[str, list[bool]] = {
-        method: [token in one.accepted for token, one in zip(answers, test, strict=True)]
-        for method, answers in tokens.items()
-    }
+    tokens = answers_by_method(found)
     hypothesis: list[Any] = tokens["hypothesis"]
-    if generated is not None:
-        right = {method: [one.exact for one in generated[method]] for method in METHODS}
-        hypothesis = [one.text for one in generated["hypothesis"]]
+    if generated is None:
+        right = {method: are_right(tokens[method], test) for method in METHODS}
+    else:
+        right = {method: [one.correct for one in generated[method]] for method in METHODS}
+        hypothesis = [one.prediction for one in generated["hypothesis"]]
     own = found["test_own"][:, 1:].tolist()
     task = prompt_measures(dev, test, own, of_dummies, generated is not None)
     measures = method_measures(task, right["hypothesis"], right["baseline"], hypothesis, copies)
@@ -165,12 +164,6 @@ def beats(ours: Sequence[bool], theirs: Sequence[bool]) -> bool | None:
     return won > lost and exact_mcnemar(lost, won) < 0.05
 
 
-def _answers(found: Mapping[str, Any]) -> dict[str, list[int]]:
-    baseline, hypothesis = found["test_answers"].T.tolist()
-    regular = found["test_own"][:, 0].tolist()
-    return {"baseline": baseline, "hypothesis": hypothesis, "regular": regular}
-
-
 def _commonest(accepted: Sequence[Collection[Any]]) -> tuple[Any, int]:
     """The answer that most prompts accept (ties to the first in order), and how many do."""
     counts = Counter(label for one in accepted for label in set(one))
@@ -210,12 +203,10 @@ def _dev_apart(
     of_dummies: FirstTokens,
 ) -> list[float | None]:
     """Accuracy by layer on the dev prompts whose answers no dummy gives; None without any."""
-    by_layer: list[float | None] = [None] * n_layers
     rows = _apart(dev, found["dev_own"].tolist(), of_dummies)
-    for column, layer in enumerate(sorted(layers)):
-        right = [int(found["dev_swept"][row, column]) in dev[row].accepted for row in rows]
-        by_layer[layer] = sum(right) / len(right) if right else None
-    return by_layer
+    right = [are_right(column, dev) for column in found["dev_swept"].T.tolist()]
+    shares = [sum(one[row] for row in rows) / len(rows) if rows else None for one in right]
+    return by_layer(layers, n_layers, shares)
 
 
 def best_apart(
@@ -231,8 +222,8 @@ def best_apart(
         IclVectorsError: there are no such prompts.
     """
     found = {"dev_swept": swept, "dev_own": own}
-    by_layer = _dev_apart(dev, layers, max(layers) + 1, found, of_dummies)
-    shares = [(share, -layer) for layer, share in enumerate(by_layer) if share is not None]
+    curve = _dev_apart(dev, layers, max(layers) + 1, found, of_dummies)
+    shares = [(share, -layer) for layer, share in enumerate(curve) if share is not None]
     if not shares:
         raise IclVectorsError(
             f"--choose-layer apart, {dev[0].prompt.task}: expected dev prompts whose answer no "

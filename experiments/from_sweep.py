@@ -37,14 +37,9 @@ def swept_entries(
     entries = _read_entries(model, at.path, config.seed)
     if any(task.name not in entries for task in tasks):
         at.observer.notice(f"Sweeping in {at.path} first, to choose the layer on dev.")
-        shared: dict[str, Any] = {
-            "test": config.test,
-            "dev": config.dev,
-            "template": config.template,
-            "chat": config.chat,
-            "theta_source": source or DEMONSTRATIONS,
-        }
-        asked = SweepConfig(tasks=tuple(tasks), seeds=(config.seed,), **shared)
+        shared = {name: getattr(config, name) for name in ("test", "dev", "template", "chat")}
+        shared |= {"tasks": tuple(tasks), "seeds": (config.seed,)}
+        asked = SweepConfig(theta_source=source or DEMONSTRATIONS, **shared)
         Sweep.run(model, asked, output=at.path, observer=at.observer, provenance=at.provenance)
         entries = _read_entries(model, at.path, config.seed)
     if missing := [task.name for task in tasks if task.name not in entries]:

@@ -29,10 +29,17 @@ COMPARISON_OF_GENERATED = (
 class Generated:
     """One answer as text, and the three ways to compare it."""
 
-    text: str
-    exact: bool
+    prediction: str
+    correct: bool
     prefix: bool
     first_token: bool
+
+    @classmethod
+    def judged(cls, text: str, first: int, one: EncodedPrompt) -> "Generated":
+        """A text with its first token, compared with a prompt's accepted answers."""
+        answers = one.prompt.answers
+        compared = is_exact(text, answers), begins_right(text, answers)
+        return cls(text, *compared, first in one.accepted)
 
 
 GeneratedByMethod = Mapping[str, Sequence[Generated]]
@@ -69,7 +76,7 @@ def generate_answers(
     context.require_finite(found.pop("finite"), "the logits")
     return {
         method: [
-            _judge(cut_answer(tokenizer, template, row, of_text), row[0], one)
+            Generated.judged(cut_answer(tokenizer, template, row, of_text), row[0], one)
             for row, one in zip(tokens.tolist(), prompts, strict=True)
         ]
         for method, tokens in found.items()
@@ -100,36 +107,17 @@ def generated_samples(
         for one, answer in zip(prompts, answers, strict=True)
     }
     return [
-        {**sample, **_shown(by_id[sample["id"], sample["method"]])}
+        {**sample, **vars(by_id[sample["id"], sample["method"]])}
         if sample["split"] == "test"
         else dict(sample)
         for sample in samples
     ]
 
 
-def _judge(text: str, first: int, one: EncodedPrompt) -> Generated:
-    accepted = one.prompt.answers
-    return Generated(
-        text=text,
-        exact=is_exact(text, accepted),
-        prefix=begins_right(text, accepted),
-        first_token=first in one.accepted,
-    )
-
-
 def _accuracies(answers: Sequence[Generated]) -> dict[str, Any]:
     return {
-        **accuracy([one.exact for one in answers]).to_json(),
+        **accuracy([one.correct for one in answers]).to_json(),
         "prefix": accuracy([one.prefix for one in answers]).to_json(),
         "first_token": accuracy([one.first_token for one in answers]).to_json(),
-        "rest_wrong": accuracy([one.first_token and not one.exact for one in answers]).to_json(),
-    }
-
-
-def _shown(answer: Generated) -> dict[str, Any]:
-    return {
-        "prediction": answer.text,
-        "correct": answer.exact,
-        "prefix": answer.prefix,
-        "first_token": answer.first_token,
+        "rest_wrong": accuracy([one.first_token and not one.correct for one in answers]).to_json(),
     }

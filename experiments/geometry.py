@@ -33,14 +33,14 @@ def describe_clusters(
     pairs = np.triu(np.ones_like(same), 1).astype(bool)
     within, between = distances[pairs & same], distances[pairs & ~same]
     edges = np.linspace(0.0, max(float(distances.max()), 1e-9), BINS + 1)
-    count = len(names)
-    table = np.empty((count, count))
-    for row in range(count):
-        for column in range(count):
-            block = distances[labels == row][:, labels == column]
-            total = block.size - (len(block) if row == column else 0)
-            table[row, column] = block.sum() / max(total, 1)
-    centres = np.stack([points[labels == task].mean(0) for task in range(count)])
+    tasks = range(len(names))
+
+    def mean_distance(one: int, other: int) -> float:
+        block = distances[labels == one][:, labels == other]
+        total = block.size - (len(block) if one == other else 0)
+        return stable(block.sum() / max(total, 1))
+
+    centres = np.stack([points[labels == task].mean(0) for task in tasks])
     apart = cosine_distances(centres)
     np.fill_diagonal(apart, np.inf)
     return {
@@ -48,7 +48,7 @@ def describe_clusters(
         "within": stable(within.mean()) if len(within) else 0.0,
         "between": stable(between.mean()),
         "nearest": {name: names[int(apart[i].argmin())] for i, name in enumerate(names)},
-        "distances": [[stable(value) for value in row] for row in table],
+        "distances": [[mean_distance(one, other) for other in tasks] for one in tasks],
         "histogram": {
             "edges": [stable(edge) for edge in edges],
             "within": np.histogram(within, edges)[0].tolist(),

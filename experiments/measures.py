@@ -30,34 +30,29 @@ def unit_result(
     token of an accepted answer is also that of the query (`n_echo`), where the first token
     alone can't tell an answer from an echo.
     """
-    baseline, hypothesis = found["test_answers"].T.tolist()
-    regular, *of_dummies = found["test_own"].T.tolist()
-    copied = accuracy(_copied(hypothesis, of_dummies))
-    copied_regular = accuracy(_copied(regular, of_dummies))
-    by_layer: list[float | None] = [None] * n_layers
-    copied_by_layer: list[float | None] = [None] * n_layers
+    answers = answers_by_method(found)
+    of_dummies = found["test_own"].T.tolist()[1:]
+    copied = {method: accuracy(_copied(answers[method], of_dummies)) for method in METHODS[1:]}
     dev_of_dummies = found["dev_own"].T.tolist()
-    for column, layer in enumerate(sorted(layers)):
-        answers = found["dev_swept"][:, column].tolist()
-        by_layer[layer] = accuracy(_right(answers, dev)).accuracy
-        copied_by_layer[layer] = accuracy(_copied(answers, dev_of_dummies)).accuracy
+    swept = found["dev_swept"].T.tolist()  # (layer, prompt)
+    dev_right = [accuracy(are_right(column, dev)).accuracy for column in swept]
+    dev_copied = [accuracy(_copied(column, dev_of_dummies)).accuracy for column in swept]
+    tested = {one.prompt.query for one in test}
     return {
         "task": task.name,
         "category": task.category,
         "seed": seed,
         "n_test": len(test),
         "n_dev": len(dev),
-        "n_distinct": len({one.prompt.query for one in test}),
-        "n_dev_queries_in_test": _shared_queries(dev, test),
+        "n_distinct": len(tested),
+        "n_dev_queries_in_test": sum(one.prompt.query in tested for one in dev),
         "n_echo": sum(one.echo in one.accepted for one in test),
-        "baseline": accuracy(_right(baseline, test)).to_json(),
-        "hypothesis": accuracy(_right(hypothesis, test)).to_json(),
-        "regular": accuracy(_right(regular, test)).to_json(),
+        **{method: accuracy(are_right(answers[method], test)).to_json() for method in METHODS},
         "best_layer": int(found["best"]),
-        "dev_accuracy_by_layer": by_layer,
-        "dev_copied_by_layer": copied_by_layer,
-        "copied": {"hypothesis": copied.to_json(), "regular": copied_regular.to_json()},
-        "copies_dummies": copied.low > copied_regular.high,
+        "dev_accuracy_by_layer": by_layer(layers, n_layers, dev_right),
+        "dev_copied_by_layer": by_layer(layers, n_layers, dev_copied),
+        "copied": {method: share.to_json() for method, share in copied.items()},
+        "copies_dummies": copied["hypothesis"].low > copied["regular"].high,
     }
 
 
@@ -85,26 +80,22 @@ def samples_of(
     for row, one in enumerate(dev):
         for column, layer in enumerate(sorted(layers)):
             token = int(found["dev_swept"][row, column])
-            yield _sample(tokenizer, one, "hypothesis", layer, token)
+            yield sample(tokenizer, one, "hypothesis", layer, token)
+    answers = answers_by_method(found)
     for row, one in enumerate(test):
-        baseline, hypothesis = found["test_answers"][row].tolist()
-        regular = int(found["test_own"][row, 0])
         scores = [stable(score) for score in found["test_log_probabilities"][row].tolist()]
-        best: int | None = int(found["best"])
-        layers_of_methods = (None, best, None)
-        tokens = (baseline, hypothesis, regular)
-        order = (1, 2, 0)  # the session has regular first
-        for answer in zip(METHODS, layers_of_methods, tokens, order, strict=True):
-            method, at_layer, token, place = answer
-            sample = _sample(tokenizer, one, method, at_layer, token)
+        for method, place in zip(METHODS, (1, 2, 0), strict=True):  # the session has regular first
+            at = int(found["best"]) if method == "hypothesis" else None
+            shown = sample(tokenizer, one, method, at, answers[method][row])
             if one.first:
-                sample["first_token"] = int(found["test_first"][row, place]) in one.first
-            yield {**sample, "answer_log_probability": scores[place]}
+                shown["first_token"] = int(found["test_first"][row, place]) in one.first
+            yield {**shown, "answer_log_probability": scores[place]}
 
 
-def _sample(
-    tokenizer: Any, one: EncodedPrompt, method: str, layer: int | None, token: int
+def sample(
+    decoder: Any, one: EncodedPrompt, method: str, layer: int | None, token: int
 ) -> dict[str, Any]:
+    """The line of samples.jsonl of one answer."""
     return {
         "id": one.prompt.id,
         "task": one.prompt.task,
@@ -112,19 +103,28 @@ def _sample(
         "split": one.prompt.split,
         "method": method,
         "layer": layer,
-        "prediction": tokenizer.decode([token]),
+        "prediction": decoder.decode([token]),
         "correct": token in one.accepted,
     }
 
 
-def _right(tokens: Sequence[int], prompts: Sequence[EncodedPrompt]) -> list[bool]:
+def answers_by_method(found: Mapping[str, Any]) -> dict[str, list[int]]:
+    """The tokens that a sweep's session answered on test."""
+    baseline, hypothesis = found["test_answers"].T.tolist()
+    regular = found["test_own"][:, 0].tolist()
+    return {"baseline": baseline, "hypothesis": hypothesis, "regular": regular}
+
+
+def are_right(tokens: Sequence[int], prompts: Sequence[EncodedPrompt]) -> list[bool]:
+    """Whether each answer is one that its prompt accepts."""
     return [token in one.accepted for token, one in zip(tokens, prompts, strict=True)]
+
+
+def by_layer(layers: Sequence[int], n_layers: int, values: Sequence[Any]) -> list[Any]:
+    """A value for each block, None for those that were not swept."""
+    known = dict(zip(sorted(layers), values, strict=True))
+    return [known.get(layer) for layer in range(n_layers)]
 
 
 def _copied(tokens: Sequence[int], of_dummies: Sequence[Sequence[int]]) -> list[bool]:
     return [token in own for token, *own in zip(tokens, *of_dummies, strict=True)]
-
-
-def _shared_queries(dev: Sequence[EncodedPrompt], test: Sequence[EncodedPrompt]) -> int:
-    tested = {one.prompt.query for one in test}
-    return sum(one.prompt.query in tested for one in dev)

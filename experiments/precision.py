@@ -5,7 +5,6 @@ is read and injected at the block that the first dtype's sweep chose on dev, so 
 the matrix differ in precision alone.
 """
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from icl_vectors.graph.precision import run_injection
 from icl_vectors.models.memory import choose_batch_size
 from icl_vectors.models.model import Model
 from icl_vectors.prompts.batches import Batch, make_batches
-from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
-from icl_vectors.prompts.limits import positions_limit
+from icl_vectors.prompts.encoding import EncodedPrompt
+from icl_vectors.prompts.limits import encode_prompts
 from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.prompts.template import Template
 from icl_vectors.runs.folder import Unit, read_json
@@ -102,29 +101,16 @@ class CrossPrecision:
         return make_batches(encoded, size, model.way, with_query=False)
 
     def _encoded(self, model: Model, unit: Unit) -> list[EncodedPrompt]:
-        limit = positions_limit(model)
-        prompts = self._prompts[unit]
-        return [encode_prompt(model.tokenizer, self._template, one, limit) for one in prompts]
+        return encode_prompts(model, self._template, self._prompts[unit])
 
 
 def _test_prompts(folder: Path) -> dict[Unit, list[Prompt]]:
     found: dict[Unit, list[Prompt]] = {}
-    for prompt in _prompts(folder):
-        if prompt.split == "test":
+    for line in lines_of_sweep(folder / "prompts.jsonl"):
+        if line["split"] == "test":
+            one = {key: line[key] for key in ("id", "task", "seed", "split", "query")}
+            one |= {key: tuple(line[key]) for key in ("answers", "dummies")}
+            shown = tuple((input, output) for input, output in line["demonstrations"])
+            prompt = Prompt(demonstrations=shown, **one)
             found.setdefault((prompt.task, prompt.seed), []).append(prompt)
     return found
-
-
-def _prompts(folder: Path) -> Iterator[Prompt]:
-    line: Mapping[str, Any]
-    for line in lines_of_sweep(folder / "prompts.jsonl"):
-        yield Prompt(
-            id=line["id"],
-            task=line["task"],
-            seed=line["seed"],
-            split=line["split"],
-            query=line["query"],
-            answers=tuple(line["answers"]),
-            demonstrations=tuple((pair[0], pair[1]) for pair in line["demonstrations"]),
-            dummies=tuple(line["dummies"]),
-        )

@@ -81,9 +81,10 @@ def _run(
 ) -> tuple[dict[str, Any], dict[Unit, str]]:
     """Every experiment with one seed; returns results.json and the units that could not be run."""
     observer: Observer = around["observer"]
-    of_all = ("test", "dev", "seed", "template", "chat")
-    shared = {name: getattr(config, name) for name in of_all}
-    own: dict[str, Any] = {"dummies": config.dummies, "batch_size": config.batch_size}
+    shared, own = (
+        {name: getattr(config, name) for name in names}
+        for names in (("test", "dev", "seed", "template", "chat"), ("dummies", "batch_size"))
+    )
     names = {task.name for task in config.tasks}
     pairs = [pair for pair in PAPER_PAIRS.split(",") if set(pair.split(":")) <= names]
     parts: list[tuple[type[Experiment], dict[str, Any]]] = [
@@ -91,10 +92,10 @@ def _run(
     ]
     if len(names) > 1:
         parts.append((Cluster, {"tasks": config.tasks, "by_layer": True, **own}))
-    if not pairs:
-        observer.notice("conflict is left out: --tasks has none of the paper's pairs")
     if pairs:
         parts.append((Conflict, {"pairs": ",".join(pairs), **own}))
+    else:
+        observer.notice("conflict is left out: --tasks has none of the paper's pairs")
     parts.append((Vocabulary, {"tasks": config.tasks}))
     failures: dict[Unit, str] = {}
     for number, (kind, options) in enumerate(parts, 1):

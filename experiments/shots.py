@@ -25,7 +25,7 @@ from icl_vectors.experiments.measures import COMPARISON, METHODS, samples_of, un
 from icl_vectors.experiments.swept import swept
 from icl_vectors.layers import parse_layers
 from icl_vectors.plain_text import in_one_line
-from icl_vectors.prompts.sampling import Prompt, require_pairs, sample_prompts
+from icl_vectors.prompts.sampling import Prompt, require_pairs
 from icl_vectors.runs.folder import Unit
 from icl_vectors.runs.schema import Count, Estimate, Model, Text
 from icl_vectors.tasks.task import Task
@@ -66,8 +66,7 @@ class ShotsConfig(Config):
     def prompts(self, unit: Unit) -> tuple[list[Prompt], list[Prompt]]:
         """Dev and test prompts of a unit; the queries are the same for every number."""
         task, n = self.task(unit)
-        counts = {"dev": self.dev, "test": self.test, "dummies": self.dummies}
-        drawn = sample_prompts(task, seed=unit[1], shots=n, unbalanced=self.unbalanced, **counts)
+        drawn = self.drawn(task, seed=unit[1], shots=n)
         dev, test = ([replace(one, id=f"{one.id}-shots{n}") for one in part] for part in drawn)
         return dev, test
 
@@ -121,9 +120,6 @@ class Shots(Experiment):
         samples = samples_of(self.model.tokenizer, dev, test, self.layers, found)
         lines = [{**sample, "unit": unit[0]} for sample in samples]
         return Outcome(result, [*prompts[0], *prompts[1]], lines)
-
-    def summarise(self, done: Mapping[Unit, Mapping[str, Any]]) -> dict[str, Any]:
-        return {"shots": [dict(result) for result in done.values()]}
 
     @staticmethod
     def line(result: Mapping[str, Any]) -> str:

@@ -41,7 +41,7 @@ from icl_vectors.layers import parse_layers
 from icl_vectors.plain_text import in_one_line, spark_line
 from icl_vectors.prompts.answers import answer_bound
 from icl_vectors.prompts.labels import COMPARISON_OF_LABELS, labels_of, require_labels
-from icl_vectors.prompts.sampling import Prompt, sample_prompts
+from icl_vectors.prompts.sampling import Prompt
 from icl_vectors.runs.folder import Unit
 from icl_vectors.runs.schema import faults_of
 from icl_vectors.tasks.task import Task
@@ -64,8 +64,7 @@ class SweepConfig(PromptsConfig):
         DEMONSTRATIONS, "What stands before the arrow where θ is read: demonstrations, instruction"
     )
     choose_layer: Annotated[str, one_of("accuracy", "apart")] = asked(
-        "accuracy",
-        "The layer by dev accuracy, or by apart: where no dummy gives the answer.",
+        "accuracy", "The layer by dev accuracy, or by apart: where no dummy gives the answer."
     )
 
     @model_validator(mode="after")
@@ -93,10 +92,8 @@ class SweepConfig(PromptsConfig):
 
     def prompts(self, unit: Unit) -> tuple[list[Prompt], list[Prompt]]:
         """Dev and test prompts of one unit."""
-        names = ("dev", "test", "shots", "dummies", "unbalanced")
-        counts = {name: getattr(self, name) for name in names}
         task = self.task(unit)
-        dev, test = sample_prompts(task, seed=unit[1], **counts)
+        dev, test = self.drawn(task, seed=unit[1])
         if self.reads_demonstrations_alone:
             return dev, test
         return instructed(task, dev), instructed(task, test)

@@ -1,7 +1,7 @@
 """What θ says: its top tokens through the final norm and the unembedding."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from icl_vectors.engine.context import Context
-    from icl_vectors.models.model import Model
 
 ABOVE_BEST = 2  # blocks; where the authors' code projects θ
 FETCHED = 400  # tokens that come back, from which words are filtered
@@ -106,21 +105,25 @@ class Vocabulary(Experiment):
         return list(dict.fromkeys([min(best + ABOVE_BEST, self.model.n_layers - 1), best]))
 
     def _entry(self, task: str, found: Mapping[str, Any], row: int, layer: int) -> dict[str, Any]:
-        top, raw = self.config.top, self.config.raw
-        kinds = {
-            name: _words(self.model, found[name][0][row], found[name][1][row], top, raw)
-            for name in ("theta", "baseline", "added")
-        }
-        said = [token for token, _ in kinds["theta"]]
-        seen = Counter(token.strip().casefold() in self.answered[task] for token in said)
-        return {
-            "task": task,
-            "layer": layer,
-            "tokens": [{"token": token, "probability": value} for token, value in kinds["theta"]],
-            "baseline": [{"token": t, "probability": value} for t, value in kinds["baseline"]],
-            "added": [{"token": token, "difference": value} for token, value in kinds["added"]],
-            "in_outputs": seen[True] / len(said) if said else None,
-        }
+        entry: dict[str, Any] = {"task": task, "layer": layer}
+        for kind, name, figure in (
+            ("theta", "tokens", "probability"),
+            ("baseline", "baseline", "probability"),
+            ("added", "added", "difference"),
+        ):
+            words = self._words(*(part[row] for part in found[kind]))
+            entry[name] = [{"token": token, figure: value} for token, value in words]
+        said = [one["token"].strip().casefold() in self.answered[task] for one in entry["tokens"]]
+        return {**entry, "in_outputs": sum(said) / len(said) if said else None}
+
+    def _words(self, values: "Tensor", tokens: "Tensor") -> list[tuple[str, float]]:
+        """The likeliest tokens as text; without `raw` only those that consist of letters."""
+        texts = map(self.model.tokenizer.decode, tokens.unsqueeze(-1).tolist())
+        listed = zip(texts, values.tolist(), strict=True)
+        words = (
+            (t, stable(value)) for t, value in listed if self.config.raw or t.strip().isalpha()
+        )
+        return list(islice(words, self.config.top))
 
 
 def _from_sweep(folder: Path, seed: int) -> tuple[dict[str, set[str]], dict[str, list[str]]]:
@@ -136,20 +139,6 @@ def _from_sweep(folder: Path, seed: int) -> tuple[dict[str, set[str]], dict[str,
         if prompt["split"] == "test" and prompt["seed"] == seed:
             queries.setdefault(prompt["task"], []).append(prompt["query"])
     return answered, queries
-
-
-def _words(
-    model: "Model", values: "Tensor", tokens: "Tensor", top: int, raw: bool
-) -> list[tuple[str, float]]:
-    """The likeliest tokens as text; without `raw` only those that consist of letters."""
-    listed = []
-    for token, value in zip(tokens.tolist(), values.tolist(), strict=True):
-        text = model.tokenizer.decode([token])
-        if raw or text.strip().isalpha():
-            listed.append((text, stable(value)))
-        if len(listed) == top:
-            break
-    return listed
 
 
 vocabulary = in_python(Vocabulary)

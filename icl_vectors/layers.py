@@ -30,16 +30,12 @@ def parse_layers(text: str | int | Iterable[int], n_layers: int) -> tuple[int, .
         return tuple(range(n_layers))
     if match := SLICE.fullmatch(text):
         bounds = [int(part) if part else None for part in match.groups()]
-        if bounds[2] == 0:
-            raise _bad(text, n_layers)
-        chosen = list(range(n_layers))[slice(*bounds)]
+        chosen = [] if bounds[2] == 0 else list(range(n_layers))[slice(*bounds)]
         outside = [b for b in bounds[:2] if b is not None and not -n_layers <= b <= n_layers]
-    elif NAMED.fullmatch(text):
-        named = [int(part) for part in text.split(",")]
+    else:
+        named = [int(part) for part in text.split(",")] if NAMED.fullmatch(text) else []
         outside = [layer for layer in named if not -n_layers <= layer < n_layers]
         chosen = [layer % n_layers for layer in named]
-    else:
-        raise _bad(text, n_layers)
     if outside or not chosen:
         raise _bad(text, n_layers)
     return tuple(sorted(set(chosen)))

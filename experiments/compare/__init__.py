@@ -132,14 +132,11 @@ class Compare(Experiment):
     @staticmethod
     def line(result: Mapping[str, Any]) -> str:
         if "effects" in result:
-            best = max(
-                (one, layer, head)
-                for layer, row in enumerate(result["effects"])
-                for head, one in enumerate(row)
-            )
+            rows = enumerate(result["effects"])
+            best, layer, head = max((one, at, n) for at, row in rows for n, one in enumerate(row))
             return (
-                f"{result['task']}: head {best[2]} of block {best[1]} has the largest indirect "
-                f"effect, {best[0]:+.3f} (n {result['n']})"
+                f"{result['task']}: head {head} of block {layer} has the largest indirect "
+                f"effect, {best:+.3f} (n {result['n']})"
             )
         if "variants" in result:
             shown = result["variants"].items()

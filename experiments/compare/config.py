@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
 from icl_vectors.engine.config import (
     ALL_TASKS,
@@ -21,7 +21,7 @@ from icl_vectors.engine.config import (
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.given import whole_number
 from icl_vectors.prompts.labels import require_labels
-from icl_vectors.prompts.sampling import Prompt, require_pairs, sample_prompts
+from icl_vectors.prompts.sampling import Prompt, require_pairs
 from icl_vectors.prompts.template import Template
 from icl_vectors.tasks.bijections import are_related
 from icl_vectors.tasks.task import Task
@@ -78,11 +78,9 @@ def parse_curve(value: Any, option: str = "--shots-curve") -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in parts}))
 
 
-def _curve(value: Any, info: ValidationInfo) -> tuple[int, ...]:
-    return parse_curve(value, option(info))
-
-
-Curve = Annotated[tuple[int, ...], BeforeValidator(_curve)]
+Curve = Annotated[
+    tuple[int, ...], BeforeValidator(lambda value, info: parse_curve(value, option(info)))
+]
 
 
 def parse_arrows(given: str | Iterable[str], template: Template) -> tuple[Template, ...]:
@@ -205,6 +203,4 @@ class CompareConfig(PromptsConfig):
 
     def prompts(self, task: Task, shots: int | None = None) -> tuple[list[Prompt], list[Prompt]]:
         """Dev and test prompts of a task; the queries are the same for every number of shots."""
-        counts = {"dev": self.dev, "test": self.test, "dummies": self.dummies}
-        at = self.shots if shots is None else shots
-        return sample_prompts(task, seed=self.seed, shots=at, unbalanced=self.unbalanced, **counts)
+        return self.drawn(task, shots=self.shots if shots is None else shots)

@@ -7,13 +7,12 @@ from typing import Any
 from torch import Tensor
 
 from icl_vectors.experiments.compare.config import CompareConfig
-from icl_vectors.methods.method import Candidate, Method
+from icl_vectors.methods.method import Method
 from icl_vectors.methods.prepare import (
     Contexts,
     add_taught,
     corrupted_prompts,
     method_batches,
-    prompts_at_once,
     shuffled,
     split_dev,
     taught,
@@ -75,10 +74,6 @@ class TaskPrompts:
         encoded = encode_prompts(self.model, template or self.config.template, prompts)
         return self.labels.answered(encoded) if self.labels else encoded
 
-    def size_for(self, groups: Sequence[Sequence[Candidate]]) -> int:
-        """Prompts at once where each is injected with every candidate of a group."""
-        return prompts_at_once(self.size, groups)
-
     def batches(
         self,
         method: Method,
@@ -124,10 +119,11 @@ class TaskPrompts:
 
     def of_dummies(self, method: Method, size: int) -> list[Variant]:
         """The test prompts with a dummy in place of the query, for each dummy."""
-        return [
-            variant(puts=self.batches(method, [_asking(one, n) for one in self.test], size))
+        asked = [
+            [replace(one, suffixes=(one.suffixes[n], *one.suffixes[1:])) for one in self.test]
             for n in range(1, self.config.dummies + 1)
         ]
+        return [variant(puts=self.batches(method, each, size)) for each in asked]
 
     def variants(
         self, method: Method, given: Mapping[str, Tensor], size: int
@@ -172,10 +168,6 @@ class TaskPrompts:
             return variant(reads=self.batches(method, wrong, size))
         moved = with_answers_of_others([shuffled(one.prompt) for one in self.dev])
         return variant(contexts=self.contexts(method, self.encode(moved), size))
-
-
-def _asking(one: EncodedPrompt, dummy: int) -> EncodedPrompt:
-    return replace(one, suffixes=(one.suffixes[dummy], *one.suffixes[1:]))
 
 
 def variant(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from icl_vectors.experiments.compare.config import CompareConfig
 from icl_vectors.experiments.few_labels import FEWEST_DIFFERENT, OF_TASK, method_measures
+from icl_vectors.experiments.measures import are_right, sample
 from icl_vectors.methods.method import Candidate, Method
 from icl_vectors.methods.state_vector import FORMS
 from icl_vectors.prompts.batches import Batch
@@ -28,13 +29,11 @@ def answers_of(measured: Sequence[Tensor], prompts: Sequence[EncodedPrompt]) -> 
     log_probability, total_variation and divergence are means; rank is the median. Where labels are
     compared, first_token is the accuracy of the likeliest token.
     """
-    columns = (column.tolist() for column in measured)
-    answers, scores, ranks, variations, divergences, tokens = columns
-    right = accuracy([answer in one.accepted for answer, one in zip(answers, prompts, strict=True)])
+    answers, scores, ranks, variations, divergences, tokens = (c.tolist() for c in measured)
     plain = first_token_right(tokens, prompts)
     return {
         "n": len(prompts),
-        **right.to_json(),
+        **accuracy(are_right(answers, prompts)).to_json(),
         **({"first_token": accuracy(plain).to_json()} if prompts[0].first else {}),
         "log_probability": round(mean(scores), 4),
         "rank": median(ranks),
@@ -54,10 +53,7 @@ def entry_of(
     candidates = [candidate for group in groups for candidate in group]
     chosen = candidates[found["chosen"]]
     columns = found["dev"].T.tolist() if len(found["dev"]) else []
-    seen = [
-        accuracy([token in one.accepted for token, one in zip(column, dev, strict=True)]).accuracy
-        for column in columns
-    ]
+    seen = [accuracy(are_right(column, dev)).accuracy for column in columns]
     return {
         **answers_of(found["measured"][1], test),
         "regular": answers_of(found["measured"][0], test),
@@ -119,13 +115,7 @@ def samples_of(
         yield {
             "id": one.prompt.id,
             "unit": unit,
-            "task": one.prompt.task,
-            "seed": one.prompt.seed,
-            "split": one.prompt.split,
-            "method": method,
-            "layer": layer,
-            "prediction": decoder.decode([answer]),
-            "correct": answer in one.accepted,
+            **sample(decoder, one, method, layer, answer),
             **({"first_token": first in one.first} if one.first else {}),
             "answer_log_probability": round(score, 4),
             "answer_rank": rank,
@@ -141,14 +131,18 @@ def summarise(
 ) -> dict[str, Any]:
     """The parts of results.json: every task and method, and every method over the tasks."""
     entries, arrows, curve = [], [], []
-    by_method = _by_method(config, lines)
+    by_method: Lines = {}
+    for line in lines:
+        if "unit" in line and line["seed"] == config.seed:
+            by_method.setdefault(line["method"], {})[line["id"]] = line
     for task in config.tasks:
         of_task = {"task": task.name, "category": task.category}
         for name in ("regular", "zero-shot", *(method.name for method in config.chosen)):
             result = done.get((f"{task.name}:{name}", config.seed))
             if result is None:
                 continue
-            shown = _without(result, "shots", "candidate", "labels")
+            inner = ("shots", "candidate", "labels")
+            shown = {key: value for key, value in result.items() if key not in inner}
             entries.append({**of_task, "method": name, **shown})
             curve += [{**of_task, "method": name, **one} for one in result.get("shots", [])]
             controls = done.get((f"{task.name}:{name}:controls", config.seed), {"variants": {}})
@@ -174,14 +168,6 @@ def summarise(
         found["compare_arrows"] = arrows
     if config.curve:
         found["compare_shots"] = [*curve, *_known_shots(config, entries)]
-    return found
-
-
-def _by_method(config: CompareConfig, lines: Sequence[Mapping[str, Any]]) -> Lines:
-    found: Lines = {}
-    for line in lines:
-        if "unit" in line and line["seed"] == config.seed:
-            found.setdefault(line["method"], {})[line["id"]] = line
     return found
 
 
@@ -213,19 +199,15 @@ def _summary(
         if ":" in name:
             continue
         controls = [other for other in by_method if other.startswith(f"{name}:")]
-        others = [other for other in ("regular", "zero-shot", *controls) if other != name]
-        against = {
-            other: _paired(right.get(name, {}), right.get(other, {}), by_method[other])
-            for other in others
-            if other in by_method
-        }
-        beside = {
-            other: _paired(right.get(name, {}), right.get(other, {}), by_method[other])
-            for other in EXTRACTED
-            if name in fitted and other in by_method
-        }
-        held = [against[other] for other in against if other != "regular"]
-        beats = _beats(held)
+        against, beside = (
+            {
+                other: _paired(right.get(name, {}), right.get(other, {}), by_method[other])
+                for other in others
+                if other in by_method and other != name
+            }
+            for others in (("regular", "zero-shot", *controls), EXTRACTED if name in fitted else ())
+        )
+        beats = _beats([against[other] for other in against if other != "regular"])
         yield {
             "method": name,
             "n_tasks": len(own),
@@ -282,7 +264,3 @@ def _known_shots(
                 yield {**point, "method": "regular", "shots": 0}
         elif ":" not in entry["method"] and config.shots in config.curve:
             yield {**point, "method": entry["method"], "shots": config.shots}
-
-
-def _without(result: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    return {key: value for key, value in result.items() if key not in keys}

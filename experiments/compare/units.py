@@ -1,12 +1,10 @@
 """The units of a comparison: ranking the heads, one method on one task, a method's controls."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from icl_vectors.engine.experiment import Outcome
@@ -17,11 +15,11 @@ from icl_vectors.methods.cost import cost_of_ranking
 from icl_vectors.methods.function import FUNCTION
 from icl_vectors.methods.method import Candidate, Method
 from icl_vectors.methods.plain import REGULAR, ZERO_SHOT
-from icl_vectors.methods.prepare import corrupted_at_once, split_dev
+from icl_vectors.methods.prepare import corrupted_at_once, prompts_at_once, split_dev
 from icl_vectors.methods.session import Batches, run_method, run_ranking
 from icl_vectors.runs.files import write_whole
 from icl_vectors.runs.ranking import RANKING_PROMPTS
-from icl_vectors.runs.validation import damaged
+from icl_vectors.runs.validation import read_tensor
 from icl_vectors.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -79,17 +77,19 @@ def method(task: Task, method: Method, comparison: "Compare", context: "Context"
             context.job(f"batches of {size}"),
         )
         chosen = [one for group in groups for one in group][found["chosen"]]
-        return {
-            **found,
-            "cost": cost_of(method, groups, chosen, contexts, dev, test, model.n_layers),
-        }
+        cost = cost_of(method, groups, chosen, contexts, dev, test, model.n_layers)
+        return {**found, "cost": cost}
 
-    found = context.run(run, own.test, own.size_for(groups))
+    found = context.run(run, own.test, prompts_at_once(own.size, groups))
     _require_finite(context, found)
-    result: dict[str, Any] = {"task": task.name, "method": method.name}
-    result |= {**entry_of(method, groups, found, chosen_on, own.test), **found["cost"]}
-    jobs = len(context.jobs.spent().get("jobs", []))
-    result |= {"seconds": context.seconds, "jobs": jobs}
+    result: dict[str, Any] = {
+        "task": task.name,
+        "method": method.name,
+        **entry_of(method, groups, found, chosen_on, own.test),
+        **found["cost"],
+        "seconds": context.seconds,
+        "jobs": len(context.jobs.spent().get("jobs", [])),
+    }
     if method.heads:
         ranked = comparison.folder.done.get((f"{task.name}:heads", config.seed), {})
         result["ranking"] = int(ranked.get("layer_tokens", 0))
@@ -156,17 +156,9 @@ def _given(comparison: "Compare", task: Task, method: Method) -> dict[str, Tenso
     if other is None:
         return {}
     paths = {one.name: comparison.vectors_path(one.name, method.name) for one in tasks}
-    means = {name: _read(path) for name, path in paths.items()}
+    means = {name: read_tensor(path, "vectors") for name, path in paths.items()}
     mean = torch.stack([*means.values()]).mean(0)
     return {"other-task": means[other.name], "task-mean": mean}
-
-
-def _read(path: Path) -> Tensor:
-    try:
-        vectors: Tensor = load_file(path)["vectors"]
-    except (SafetensorError, OSError, KeyError) as error:
-        raise damaged(path, "vectors as safetensors") from error
-    return vectors
 
 
 def _progress(

@@ -161,10 +161,7 @@ def _run(
     def run(count: int) -> dict[str, Any]:
         of_one = [make_batches([one], 1, way)[0] for one in prompts[:count]]
         whole = [
-            (
-                whole_prompts([one.shared + one.suffixes[0]], way),
-                whole_prompts([one.alone], way),
-            )
+            (whole_prompts([one.shared + one.suffixes[0]], way), whole_prompts([one.alone], way))
             for one in prompts[:count]
         ]
         [together] = make_batches(prompts[:count], count, way)
@@ -175,7 +172,8 @@ def _run(
     if not all(bool(part.isfinite().all()) for part in found.values()):
         return None
     layers = [layer for group in groups for layer in group]
-    padding = max(len(one.shared) for one in prompts) - min(len(one.shared) for one in prompts)
+    lengths = [len(one.shared) for one in prompts]
+    padding = max(lengths) - min(lengths)
     return Checks(model.reference, model.dtype, tuple(_judged(model, found, layers, padding)))
 
 
@@ -184,26 +182,16 @@ def _judged(
 ) -> list[Check]:
     spread = float(found["spread"]) or 1.0
     own, by_layer = (found[name] / spread for name in ("own", "changed"))
-    weakest = int(by_layer.argmin())
-    least = max(LEAST_CHANGE, float(own.max()))
+    at_weakest = f"at block {layers[int(by_layer.argmin())]}, where it changes least"
+    of_queries = "of prompts and of their queries alone"
+    least, change = max(LEAST_CHANGE, float(own.max())), float(by_layer.min())
     rounding = ROUNDING.get(model.dtype, OF_4_BITS)
     together = f"with {padding} tokens of left padding{BY_NATURE if model.dtype == 'int8' else ''}"
     return [
         _equal(OWN, float(own.max()), rounding, f"at {len(layers)} blocks"),
-        Check(
-            CHANGES,
-            float(by_layer.min()),
-            least,
-            isfinite(least) and float(by_layer.min()) > least,
-            f"at block {layers[weakest]}, where it changes least",
-        ),
+        Check(CHANGES, change, least, isfinite(least) and change > least, at_weakest),
         _equal(BATCHED, float(found["batched"].max()) / spread, rounding, together),
-        _equal(
-            CACHED,
-            float(found["uncached"].max()) / spread,
-            rounding,
-            "of prompts and of their queries alone",
-        ),
+        _equal(CACHED, float(found["uncached"].max()) / spread, rounding, of_queries),
     ]
 
 

@@ -4,6 +4,7 @@ Its fields are the keywords of the Python function, the options of the command (
 help text), and what `run.json` stores of a run, so that the same object repeats it.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import chain
@@ -24,7 +25,7 @@ from pydantic import (
 from icl_vectors.errors import IclVectorsError, unknown_name
 from icl_vectors.given import plain, whole_number
 from icl_vectors.prompts.chat import in_chat
-from icl_vectors.prompts.sampling import Prompt, has_few_labels, require_pairs
+from icl_vectors.prompts.sampling import Prompt, has_few_labels, require_pairs, sample_prompts
 from icl_vectors.prompts.template import Template, load_template
 from icl_vectors.tasks.choose import check_seeds, gather_tasks
 from icl_vectors.tasks.task import Task
@@ -58,12 +59,16 @@ def one_of(*names: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def typed_number(value: Any) -> int | None:
+    """A whole number, also as text; None where it is none."""
+    is_typed = isinstance(value, str) and re.fullmatch(r"\s*-?\d+\s*", value)
+    return int(value) if is_typed else whole_number(value)
+
+
 def _batch_size(value: Any, info: ValidationInfo) -> int | None:
     if value in (None, "auto"):
         return None
-    digits = isinstance(value, str) and value.lstrip("-").isdecimal()
-    found = int(value) if digits else whole_number(value)
-    if found is None or found < 1:
+    if (found := typed_number(value)) is None or found < 1:
         raise IclVectorsError(f"--batch-size {value}: expected auto, or 1 or more.")
     return found
 
@@ -71,10 +76,10 @@ def _batch_size(value: Any, info: ValidationInfo) -> int | None:
 def _seeds(value: Any) -> tuple[int, ...] | None:
     if not isinstance(value, str):
         return None if value is None else check_seeds(value)
-    parts = [part.strip() for part in value.split(",") if part.strip()]
-    if not parts or not all(part.lstrip("-").isdecimal() for part in parts):
+    seeds = [typed_number(part) for part in value.split(",") if part.strip()]
+    if not seeds or None in seeds:
         raise IclVectorsError(f"--seeds {value!r}: expected whole numbers, such as 41,42,43.")
-    return check_seeds([int(part) for part in parts])
+    return check_seeds([seed for seed in seeds if seed is not None])
 
 
 def _same_tasks(fingerprints: Mapping[str, str], own: Mapping[str, Task]) -> tuple[Task, ...]:
@@ -147,8 +152,7 @@ class Config(BaseModel):
     dev: Positive = asked(50, "Dev prompts per task (they choose the layer).")
     seed: Seed = asked(41, "Seed of prompts and demonstrations.")
     template: TemplateText = asked(
-        "{input}→{output}",
-        r"A text with {input} and {output} (\n: newline, \t: tab), or: paper.",
+        "{input}→{output}", r"A text with {input} and {output} (\n: newline, \t: tab), or: paper."
     )
     chat: Flag = asked(False, "Prompts in a user turn, by the tokenizer's chat template.")
 
@@ -161,6 +165,12 @@ class Config(BaseModel):
         if not self.chat or self.template.turn.tail:
             return self
         return self.model_copy(update={"template": in_chat(self.template, tokenizer)})
+
+    def drawn(self, task: Task, **counts: Any) -> tuple[list[Prompt], list[Prompt]]:
+        """Dev and test prompts of a task, by this configuration's counts but for those given."""
+        names = ("dev", "test", "seed", "shots", "dummies", "unbalanced")
+        own = {name: getattr(self, name) for name in names if name not in counts}
+        return sample_prompts(task, **own, **counts)
 
     @classmethod
     def make(cls, *given: Any, **options: Any) -> Self:
@@ -250,25 +260,22 @@ class PromptsConfig(Config):
     unbalanced: Flag = asked(False, UNBALANCED)
 
     @model_validator(mode="after")
-    def _require_instructions(self) -> Self:
-        tasks = () if self.reads_demonstrations_alone else getattr(self, "tasks", ())
-        if without := [task.name for task in tasks if not task.instruction]:
+    def _require_instructions_and_pairs(self) -> Self:
+        tasks: tuple[Task, ...] = getattr(self, "tasks", ())
+        without = [task.name for task in tasks if not task.instruction]
+        if without and not self.reads_demonstrations_alone:
             raise IclVectorsError(
                 "--theta-source: expected tasks that name their rule, found no instruction in "
                 f"{', '.join(without)}; give its file a column (in JSON a key) named instruction."
             )
+        if tasks:
+            require_pairs(tasks, self.shots, self.dummies)
         return self
 
     @property
     def reads_demonstrations_alone(self) -> bool:
         """Whether θ is read after demonstrations, not after an instruction."""
         return getattr(self, "theta_source", DEMONSTRATIONS) == DEMONSTRATIONS
-
-    @model_validator(mode="after")
-    def _require_pairs(self) -> Self:
-        if tasks := getattr(self, "tasks", None):
-            require_pairs(tasks, self.shots, self.dummies)
-        return self
 
 
 def instructed(task: Task, prompts: Iterable[Prompt]) -> list[Prompt]:

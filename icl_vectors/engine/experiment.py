@@ -85,9 +85,9 @@ class Experiment(ABC):
     def measure(self, unit: Unit, context: "Context") -> Outcome:
         """One unit, in one session."""
 
-    @abstractmethod
     def summarise(self, done: Mapping[Unit, Mapping[str, Any]]) -> dict[str, Any]:
-        """Its part of results.json, from the results of the units."""
+        """Its part of results.json, from the results of the units: by its name, all of them."""
+        return {self.name: [dict(result) for result in done.values()]}
 
     def stage(self, unit: Unit) -> int:
         """Units of a later stage begin when all those of earlier ones are done."""
@@ -145,13 +145,19 @@ class Experiment(ABC):
 
 def _run(experiment: Experiment) -> tuple[dict[str, Any], dict[Unit, str]]:
     """Run what is not done yet; returns results.json and the units that could not be run."""
-    from icl_vectors.engine.identity import open_folder
+    from icl_vectors.engine.identity import identity_of, provenance_of
     from icl_vectors.models.memory import forget_peak, peak_bytes
 
     model, observer = experiment.model, experiment.at.observer
     forget_peak(model)
     failures, units, written = experiment.refused(), experiment.units(), -PAUSE
-    with open_folder(experiment) as folder:
+    with RunFolder(
+        experiment.at.path,
+        experiment.name,
+        identity=identity_of(model, experiment.config.template),
+        configuration=experiment.configuration(),
+        provenance={**provenance_of(model), **experiment.at.provenance},
+    ) as folder:
         experiment.folder = folder
 
         def write() -> dict[str, Any]:
@@ -160,24 +166,21 @@ def _run(experiment: Experiment) -> tuple[dict[str, Any], dict[Unit, str]]:
             part = {**about, **experiment.summarise(done)}
             return folder.write_results(part, peak_memory=peak_bytes(model))
 
+        def tell_failure(unit: Unit, error: str) -> None:
+            observer.failed(*unit, error)
+            folder.failed(unit, error)
+
         observer.started(len(units), sum(unit in folder.done for unit in units))
         for unit, error in failures.items():
-            _tell_failure(folder, observer, unit, error)
+            tell_failure(unit, error)
         try:
             left = [one for one in units if one not in folder.done and one not in failures]
             for unit, (outcome, context) in _measured(experiment, left):
                 if isinstance(outcome, UnitRefused):
                     failures[unit] = str(outcome)
-                    _tell_failure(folder, observer, unit, failures[unit])
+                    tell_failure(unit, failures[unit])
                     continue
-                folder.finish(
-                    unit,
-                    outcome.result,
-                    prompts=outcome.prompts,
-                    samples=outcome.samples,
-                    files=outcome.files,
-                    **context.spent(),
-                )
+                folder.finish(unit, **vars(outcome), **context.spent())
                 observer.finished(outcome.result, experiment.line(outcome.result))
                 if not experiment.whole and monotonic() - written >= PAUSE:
                     write()
@@ -216,11 +219,6 @@ def _measured(
     return iter(Flight(measure, stages, model.in_flight, observer.notice))
 
 
-def _tell_failure(folder: RunFolder, observer: Observer, unit: Unit, error: str) -> None:
-    observer.failed(*unit, error)
-    folder.failed(unit, error)
-
-
 @contextmanager
 def place(output: str | Path | None) -> Iterator[Path]:
     """The run's folder, or one for the time of the run."""
@@ -256,18 +254,15 @@ def in_python(kind: type[Experiment]) -> Function:
         return kind.run(model, kind.Config.make(*given, **options), **around)
 
     function = cast(Any, run)
-    of_config = [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=kind.Config.model_fields[name].default)
-        for name in kind.Config.own_first()
-    ]
-    around = [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in ("output", "observer")
+    fields = {name: kind.Config.model_fields[name] for name in kind.Config.own_first()}
+    defaults = {name: field.default for name, field in fields.items()}
+    options = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default)
+        for name, default in (defaults | {"output": None, "observer": None}).items()
     ]
     model = Parameter("model", Parameter.POSITIONAL_OR_KEYWORD)
-    function.__signature__ = Signature([model, *of_config, *around], return_annotation=Results)
+    function.__signature__ = Signature([model, *options], return_annotation=Results)
     function.__name__ = function.__qualname__ = kind.name
-    function.__doc__ = f"{kind.__doc__}\n\nArgs:\n" + "\n".join(
-        f"    {name}: {kind.Config.model_fields[name].description}"
-        for name in kind.Config.own_first()
-    )
+    described = (f"    {name}: {field.description}" for name, field in fields.items())
+    function.__doc__ = "\n".join([f"{kind.__doc__}\n\nArgs:", *described])
     return cast(Function, function)

@@ -8,27 +8,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from icl_vectors.prompts.template import Template
-from icl_vectors.runs.folder import RunFolder
 from icl_vectors.version import VERSION
 
 if TYPE_CHECKING:
-    from icl_vectors.engine.experiment import Experiment
     from icl_vectors.models.model import Model
-
-
-def open_folder(experiment: "Experiment") -> RunFolder:
-    """The folder of an experiment, if it is new or holds one of the same configuration.
-
-    Raises:
-        IclVectorsError: it holds another configuration, or is in use.
-    """
-    return RunFolder(
-        experiment.at.path,
-        experiment.name,
-        identity=identity_of(experiment.model, experiment.config.template),
-        configuration=experiment.configuration(),
-        provenance={**provenance_of(experiment.model), **experiment.at.provenance},
-    )
 
 
 def identity_of(model: "Model", template: Template) -> dict[str, Any]:

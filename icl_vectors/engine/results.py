@@ -73,9 +73,8 @@ class Results:
     ) -> "Results":
         """What is in a run's folder; of one that is not kept the vectors are read at once."""
         vectors = Vectors.of_folder(path, data)
-        if kept:
-            return cls(experiment, data, path, failures, vectors)
-        return cls(experiment, data, None, failures, vectors.read())
+        where = path if kept else None
+        return cls(experiment, data, where, failures, vectors if kept else vectors.read())
 
     def to_pandas(self) -> "pandas.DataFrame":
         """One row a measurement; the columns are in docs/results.md."""

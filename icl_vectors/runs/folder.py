@@ -63,14 +63,13 @@ class RunFolder:
     ) -> None:
         self.path = Path(path)
         self.experiment = experiment
-        self._make()
         self._lock = FileLock(self.path / LOCK)
         self._acquire()
         try:
             self._run = self._agreed(identity, configuration)
             self._run.update(provenance)
             self._load(keep_whole_units(self.path))
-            self._write_run()
+            write_json(self.path / RUN, self._run)
             write_json(self.path / COPY, self._run)
         except BaseException:
             self._lock.release()
@@ -83,9 +82,7 @@ class RunFolder:
         self._lock.release()
 
     def submitted(self, unit: Unit, **details: Any) -> None:
-        self._record("submitted", unit, details)
-        if "part" in details:
-            self._jobs.setdefault(unit, {})[details["part"]] = details.get("job", "")
+        self._note_job(unit, self._record("submitted", unit, details))
 
     def jobs_of(self, unit: Unit) -> dict[str, str]:
         """Ids of the jobs that a unit which is not done sent before, by part of the unit."""
@@ -93,8 +90,7 @@ class RunFolder:
 
     def dismissed(self, unit: Unit, part: str) -> None:
         """The last job of a part of the unit gave nothing that can be used."""
-        self._record("dismissed", unit, {"part": part})
-        self._jobs.setdefault(unit, {})[part] = ""
+        self._note_job(unit, self._record("dismissed", unit, {"part": part}))
 
     def failed(self, unit: Unit, error: str) -> None:
         self._record("failed", unit, {"error": error})
@@ -114,9 +110,7 @@ class RunFolder:
         Args:
             files: what it wrote by itself; without one of them the unit is run again.
         """
-        asked, answered = [_line(prompt) for prompt in prompts], list(samples)
-        for line in (line for line in asked if line["task"] != unit[0]):
-            line["unit"] = unit[0]
+        asked, answered = [_line(prompt, unit[0]) for prompt in prompts], list(samples)
         append_lines(self.path / "prompts.jsonl", asked)
         append_lines(self.path / "samples.jsonl", answered)
         sizes = {file.relative_to(self.path).as_posix(): file.stat().st_size for file in files}
@@ -138,26 +132,20 @@ class RunFolder:
         entry["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
         entry["seconds"] = round(self._seconds, 2)
         entry["peak_memory_bytes"] = max(peak_memory, entry.get("peak_memory_bytes", 0))
-        self._write_run()
+        write_json(self.path / RUN, self._run)
         return whole
 
-    def _make(self) -> None:
+    def _acquire(self) -> None:
+        fault = "made"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise IclVectorsError(
-                f"--output {self.path}: cannot be made ({error.strerror}); "
-                "give a folder that can be written."
-            ) from error
-
-    def _acquire(self) -> None:
-        try:
+            fault = "written"
             self._lock.acquire(timeout=PATIENCE, poll_interval=0.02)
         except Timeout as error:
             raise _is_busy(self.path) from error
         except OSError as error:
             raise IclVectorsError(
-                f"--output {self.path}: cannot be written ({error.strerror}); "
+                f"--output {self.path}: cannot be {fault} ({error.strerror}); "
                 "give a folder that can be written."
             ) from error
 
@@ -168,7 +156,11 @@ class RunFolder:
         identity, configuration = _plain(identity), _plain(configuration)
         run = read_configuration(self.path)
         if run is None:
-            self._refuse_foreign()
+            if found := foreign_files(self.path):
+                raise IclVectorsError(
+                    f"--output {self.path}: expected a new folder or that of a run, found "
+                    f"{', '.join(found[:3])} and no run.json; choose another folder."
+                )
             run = {"schema": SCHEMA, **identity, "experiments": {}}
         else:
             before = run.get("experiments", {}).get(self.experiment, {}).get("configuration")
@@ -182,13 +174,6 @@ class RunFolder:
         entry["configuration"] = configuration
         return run
 
-    def _refuse_foreign(self) -> None:
-        if found := foreign_files(self.path):
-            raise IclVectorsError(
-                f"--output {self.path}: expected a new folder or that of a run, found "
-                f"{', '.join(found[:3])} and no run.json; choose another folder."
-            )
-
     def _load(self, records: Iterable[Record]) -> None:
         """What is finished, and which jobs were sent for what is not."""
         self.done: dict[Unit, dict[str, Any]] = {}
@@ -201,20 +186,22 @@ class RunFolder:
             if record["event"] == "done":
                 self.done[unit] = record["result"]
                 self._seconds += record.get("seconds", 0.0)
-            elif "part" in record:
-                self._jobs.setdefault(unit, {})[record["part"]] = record.get("job", "")
+            else:
+                self._note_job(unit, record)
 
-    def _record(self, event: str, unit: Unit, details: Mapping[str, Any]) -> None:
+    def _note_job(self, unit: Unit, record: Record) -> None:
+        if "part" in record:
+            self._jobs.setdefault(unit, {})[record["part"]] = record.get("job", "")
+
+    def _record(self, event: str, unit: Unit, details: Mapping[str, Any]) -> Record:
         record = {"event": event, "experiment": self.experiment, "task": unit[0], "seed": unit[1]}
-        append_lines(self.path / "records.jsonl", [{**record, **details}])
-
-    def _write_run(self) -> None:
-        write_json(self.path / RUN, self._run)
+        append_lines(self.path / "records.jsonl", [record := {**record, **details}])
+        return record
 
 
-def _line(prompt: Prompt) -> dict[str, Any]:
+def _line(prompt: Prompt, unit: str) -> dict[str, Any]:
     """A prompt as JSON; no instruction, no key, as in older folders."""
-    line = asdict(prompt)
+    line = asdict(prompt) | ({} if prompt.task == unit else {"unit": unit})
     return line if prompt.instruction else {key: line[key] for key in line if key != "instruction"}
 
 
@@ -255,13 +242,12 @@ def _that_decides(key: str, value: Any) -> Any:
 def _require_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     decides = _that_decides
     differing = [key for key in now if decides(key, before.get(key)) != decides(key, now[key])]
-    if not differing:
-        return
-    shown = "; ".join(_difference(key, before.get(key), now[key]) for key in differing)
-    raise IclVectorsError(
-        f"--output {path}: holds a run of another configuration ({shown}); "
-        "choose another folder, or the same options."
-    )
+    if differing:
+        shown = "; ".join(_difference(key, before.get(key), now[key]) for key in differing)
+        raise IclVectorsError(
+            f"--output {path}: holds a run of another configuration ({shown}); "
+            "choose another folder, or the same options."
+        )
 
 
 def _difference(key: str, before: Any, now: Any) -> str:

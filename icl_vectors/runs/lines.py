@@ -35,19 +35,19 @@ def read_objects(path: Path, missing: list[str]) -> list[dict[str, Any]]:
     """The JSON objects of a file; a torn last line is nothing to remark on."""
     if not path.is_file():
         return []
-    whole = path.read_bytes().split(b"\n")[:-1]
-    found = [_object_of(line) for line in whole if line.strip()]
-    if None in found:
-        missing.append(f"{path.name}: {found.count(None)} damaged line(s) left out")
-    return [line for line in found if line is not None]
-
-
-def _object_of(line: bytes) -> dict[str, Any] | None:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    found, faults = [], 0
+    for line in filter(bytes.strip, path.read_bytes().split(b"\n")[:-1]):
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict):
+            found.append(value)
+        else:
+            faults += 1
+    if faults:
+        missing.append(f"{path.name}: {faults} damaged line(s) left out")
+    return found
 
 
 def reason_of(error: Exception) -> str:

@@ -65,9 +65,18 @@ def read_run(folder: Path, kinds: Mapping[str, type[Model]] | None = None) -> Ru
     missing: list[str] = []
     about = _object(folder / "run.json", missing)
     results = _results(folder, missing)
-    missing += _of_newer_version(about, results)
+    missing += [
+        f"a newer version of icl_vectors wrote this run (schema {one['schema']!r}, this one reads "
+        f"{SCHEMA}); what is shown may be incomplete or wrong"
+        for one in (about, results)
+        if is_newer(one)
+    ]
     tasks = _each(results, "tasks", TaskResult, missing, "sweep")
-    layers = _layers(about, results, [len(task.dev_accuracy_by_layer) for task in tasks])
+    model = about.get("model")
+    model = model if isinstance(model, Mapping) else {}
+    layers = results.get("n_layers") or model.get("n_layers")
+    if not isinstance(layers, int) or isinstance(layers, bool):
+        layers = max((len(task.dev_accuracy_by_layer) for task in tasks), default=0)
     fitting = tuple(
         task for task in tasks if len(task.dev_accuracy_by_layer) == layers > task.best_layer
     )
@@ -88,8 +97,8 @@ def read_run(folder: Path, kinds: Mapping[str, type[Model]] | None = None) -> Ru
     parts = {name: entries for name, entries in parts.items() if entries}
     parts |= {"compare": comparison.entries} if comparison else {}
     run = Run(
-        model=_model_name(about, results),
-        dtype=str(results.get("dtype") or _model(about).get("dtype") or "unknown dtype"),
+        model=short_name(str(model.get("reference") or results.get("model") or "unknown model")),
+        dtype=str(results.get("dtype") or model.get("dtype") or "unknown dtype"),
         n_layers=layers,
         about=about,
         data=results,
@@ -106,16 +115,6 @@ def read_run(folder: Path, kinds: Mapping[str, type[Model]] | None = None) -> Ru
         missing += [f"{name}: not in this folder" for name, part in there.items() if not part]
     missing += _unfinished(folder, about, {(one.task, str(one.seed)) for one in tasks})
     return replace(run, missing=tuple(dict.fromkeys(missing)))
-
-
-def _of_newer_version(*files: Mapping[str, Any]) -> list[str]:
-    """A remark where a newer version wrote the run: what it holds may be shown wrongly."""
-    return [
-        f"a newer version of icl_vectors wrote this run (schema {one['schema']!r}, this one reads "
-        f"{SCHEMA}); what is shown may be incomplete or wrong"
-        for one in files
-        if is_newer(one)
-    ]
 
 
 def _is_run(folder: Path) -> bool:
@@ -154,38 +153,18 @@ def _results(folder: Path, missing: list[str]) -> dict[str, Any]:
     if results:
         written = results.get("tasks")
         if isinstance(written, list):
-            results["tasks"] = written + _since(written, recorded.get("tasks", []))
+            known = {_unit(one) for one in written if isinstance(one, dict)}
+            since = [one for one in recorded.get("tasks", []) if _unit(one) not in known]
+            results["tasks"] = written + since
         return results
     if recorded:
         missing.append("results.json: what is shown was taken from records.jsonl")
     return dict(recorded)
 
 
-def _since(written: list[Any], recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    known = {_unit(one) for one in written if isinstance(one, dict)}
-    return [one for one in recorded if _unit(one) not in known]
-
-
 def _unit(record: Mapping[str, Any]) -> tuple[str, str]:
     """What tells one unit from another, as text: a damaged file may hold anything there."""
     return str(record.get("task")), str(record.get("seed"))
-
-
-def _layers(about: Mapping[str, Any], results: Mapping[str, Any], seen: list[int]) -> int:
-    stated = results.get("n_layers") or _model(about).get("n_layers")
-    if isinstance(stated, int) and not isinstance(stated, bool):
-        return stated
-    return max(seen, default=0)
-
-
-def _model(about: Mapping[str, Any]) -> Mapping[str, Any]:
-    model = about.get("model")
-    return model if isinstance(model, Mapping) else {}
-
-
-def _model_name(about: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-    reference = str(_model(about).get("reference") or results.get("model") or "unknown model")
-    return short_name(reference)
 
 
 def short_name(reference: str) -> str:

@@ -78,13 +78,13 @@ def read_configuration(folder: Path) -> dict[str, Any] | None:
         IclVectorsError: a newer version wrote it.
     """
     damage = None
-    for name in (RUN, COPY):
-        if (folder / name).is_file():
-            try:
-                return require_run(folder / name, read_json(folder / name))
-            except RunError as error:
-                damage = damage or error
-    if damage is None or (_all_blank(folder) and not read_records(folder)):
+    files = [folder / name for name in (RUN, COPY) if (folder / name).is_file()]
+    for file in files:
+        try:
+            return require_run(file, read_json(file))
+        except RunError as error:
+            damage = damage or error
+    if damage is None or (all(map(is_blank, files)) and not read_records(folder)):
         return None
     raise damage
 
@@ -131,15 +131,13 @@ def keep_whole_units(folder: Path) -> list[Record]:
         if record["event"] != "done"
         or (_unit(record) not in lost and _files_are_there(folder, record))
     ]
-    _rewrite(folder / RECORDS, kept)
+    content = "".join(to_json(record) + "\n" for record in kept).encode()
+    if (folder / RECORDS).is_file() and (folder / RECORDS).read_bytes() != content:
+        write_whole(folder / RECORDS, content)
     wanted = {_unit(one) for one in kept if one["event"] == "done" and one.get("samples")}
     for name, tally in tallies.items():
         _keep_lines(folder / name, tally, wanted)
     return kept
-
-
-def _all_blank(folder: Path) -> bool:
-    return all(is_blank(folder / name) for name in (RUN, COPY) if (folder / name).is_file())
 
 
 def _tally(path: Path) -> Tally:
@@ -175,12 +173,6 @@ def _files_are_there(folder: Path, record: Mapping[str, Any]) -> bool:
 
 def _unit(record: Mapping[str, Any]) -> Unit:
     return record["task"], record["seed"]
-
-
-def _rewrite(path: Path, values: Sequence[Any]) -> None:
-    content = "".join(to_json(value) + "\n" for value in values).encode()
-    if path.is_file() and path.read_bytes() != content:
-        write_whole(path, content)
 
 
 def _keep_lines(path: Path, tally: Tally, wanted: set[Unit]) -> None:

@@ -119,12 +119,13 @@ class Run:
     @property
     def weights(self) -> str:
         """A remark on the weights ("dequantised from 4-bit …"), or ""."""
-        model = self.about.get("model")
-        return str(model.get("weights") or "") if isinstance(model, Mapping) else ""
+        return str(self._of_model("weights") or "")
 
     @property
     def fingerprint(self) -> str:
         """What tells one model from another: its fingerprint, else its name."""
+        return str(self._of_model("fingerprint") or self.model)
+
+    def _of_model(self, key: str) -> Any:
         model = self.about.get("model")
-        found = model.get("fingerprint") if isinstance(model, Mapping) else None
-        return str(found or self.model)
+        return model.get(key) if isinstance(model, Mapping) else None

@@ -1,10 +1,21 @@
-"""The schema of run.json and records.jsonl: what was asked, and what became of each unit."""
+"""The schema of run.json, records.jsonl and results.json: asked, done, and found."""
 
 from typing import Any, Literal
 
 from pydantic import Field, StrictInt, model_validator
 
-from icl_vectors.runs.schema import Model, Number, Text
+from icl_vectors.runs.schema import (
+    Cluster,
+    Compared,
+    Conflict,
+    Count,
+    MethodSummary,
+    Model,
+    Number,
+    TaskResult,
+    Text,
+    Vocabulary,
+)
 
 
 class ExperimentOfRun(Model):
@@ -54,3 +65,21 @@ class Record(Model):
         if self.event == "done" and self.result is None:
             raise ValueError("a unit that is done has a result")
         return self
+
+
+class ResultsFile(Model):
+    """results.json: the parts of the experiments that were run in the folder."""
+
+    schema_: Literal[1] = Field(1, alias="schema")
+    model: Text
+    dtype: Text
+    n_layers: Count
+    tasks: tuple[TaskResult, ...] = ()
+    summary: dict[str, Any] = {}
+    conflict: tuple[Conflict, ...] = ()
+    cluster: Cluster | None = None
+    vocabulary: tuple[Vocabulary, ...] = ()
+    compare: tuple[Compared, ...] = ()
+    compare_summary: tuple[MethodSummary, ...] = ()
+    compare_arrows: tuple[Compared, ...] = ()
+    compare_shots: tuple[Compared, ...] = ()

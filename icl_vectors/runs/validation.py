@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Field, StrictInt, ValidationError, model_validator
 
@@ -10,6 +10,9 @@ from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.runs.files import to_json
 from icl_vectors.runs.run_file import Record, RunFile
 from icl_vectors.runs.schema import METHODS, SCHEMA, Count, Estimate, Model, Text
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class _Line(Model):
@@ -104,12 +107,8 @@ def require_entries(path: Path, results: Mapping[str, Any]) -> list[dict[str, An
     for entry in entries if isinstance(entries, list) else [None]:
         _require(path, Built, entry, expected)
         for method in METHODS:
-            _require(
-                path,
-                Estimate,
-                {"low": 0.0, "high": 1.0, **_dict(_dict(entry).get(method))},
-                expected,
-            )
+            found = {"low": 0.0, "high": 1.0, **_dict(_dict(entry).get(method))}
+            _require(path, Estimate, found, expected)
     return list(entries)
 
 
@@ -123,6 +122,21 @@ def require_plain(path: Path, value: Any) -> None:
         to_json(value).encode()
     except ValueError as error:  # of UTF-8 too
         raise damaged(path, "plain JSON without NaN and half characters") from error
+
+
+def read_tensor(path: Path, name: str) -> "Tensor":
+    """A tensor of a safetensors file, as an experiment of the run wrote it.
+
+    Raises:
+        RunError: the file is missing or damaged, or holds something else.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)[name]
+    except (SafetensorError, OSError, KeyError) as error:
+        raise damaged(path, f"{name} as safetensors") from error
 
 
 def damaged(path: Path, expected: str, line: int | None = None) -> RunError:

@@ -106,15 +106,10 @@ def _rows_of_table(path: Path, text: str, delimiter: str) -> Iterator[Row]:
         raise bad(path, f"line {reader.line_num}", f"a broken table ({error})") from error
 
 
-def _cell(path: Path, at: str, text: Any) -> Any:
-    try:
-        return answers_of_text(text)
-    except UnclearCell as found:
-        raise IclVectorsError(f"task file {path}, {at}: found {found}.") from found
-
-
 def _text(path: Path, at: str, value: Any) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value):
+    # isfinite takes no integer of 400 digits
+    is_number = type(value) is not bool and isinstance(value, int | float)
+    if is_number and (isinstance(value, int) or isfinite(value)):
         value = str(value)
     if not isinstance(value, str) or not value.strip():
         raise bad(path, at, f"{value!r} where text that is not blank should be")
@@ -125,7 +120,10 @@ def _text(path: Path, at: str, value: Any) -> str:
 
 
 def _outputs(path: Path, at: str, value: Any) -> list[str]:
-    read = _cell(path, at, value)
+    try:
+        read = answers_of_text(value)
+    except UnclearCell as found:
+        raise IclVectorsError(f"task file {path}, {at}: found {found}.") from found
     values = read if isinstance(read, list) else [read]
     if not values:
         raise bad(path, at, "an empty list of outputs")
@@ -179,7 +177,3 @@ def _accepted(several: Sequence[tuple[str, dict[str, str]]]) -> str:
 def _some(found: list[str]) -> str:
     more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return "; ".join(found[:SHOWN]) + more
-
-
-def _is_finite(value: int | float) -> bool:
-    return isinstance(value, int) or isfinite(value)  # isfinite takes no integer of 400 digits

@@ -36,17 +36,9 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
         "plural_singular",
         "antonyms",
     ),
-    "knowledge": (
-        "country_capital",
-        "person_language",
-        "location_continent",
-        "location_religion",
-    ),
+    "knowledge": ("country_capital", "person_language", "location_continent", "location_religion"),
 }
-OUTSIDE_ALL = {
-    BIJECTION: tuple(SOURCES),
-    "classification": ("sentiment", "topic", "question_type"),
-}
+OUTSIDE_ALL = {BIJECTION: tuple(SOURCES), "classification": ("sentiment", "topic", "question_type")}
 
 LONGEST_NAME = 200  # bytes: what stands around it in a file's name has room up to 255
 Outputs: TypeAlias = str | Iterable[str]
@@ -76,16 +68,15 @@ class Task:
 
     def __post_init__(self) -> None:
         if not self.pairs:
-            raise IclVectorsError(f"task {self.name!r}: expected pairs, found none.")
+            raise _wrong(self.name, "pairs, found none")
         if not isinstance(self.name, str) or not _is_file_name(self.name):
-            raise IclVectorsError(
-                f"task {in_one_line(str(self.name))[:80]!r}: expected a name that can be that of a "
-                f"file, without /, \\ and control characters, of at most {LONGEST_NAME} bytes."
+            raise _wrong(
+                in_one_line(str(self.name))[:80],
+                "a name that can be that of a file, without /, \\ and control characters, of at "
+                f"most {LONGEST_NAME} bytes",
             )
         if fault := fault_of_line(self.instruction):
-            raise IclVectorsError(
-                f"task {self.name!r}: expected an instruction of one line, found {fault}."
-            )
+            raise _wrong(self.name, f"an instruction of one line, found {fault}")
         object.__setattr__(self, "answers", dict(self.pairs))
 
     @classmethod
@@ -102,21 +93,13 @@ class Task:
         for input, given in _items(name, pairs):
             several = is_several(given) and not isinstance(given, Mapping)
             accepted = in_order(given) if several else [given]
-            if not all(isinstance(text, str) for text in (input, *accepted)):
-                raise IclVectorsError(
-                    f"task {name!r}: expected text for input and output, "
-                    f"found {input!r}: {accepted!r}."
-                )
-            if not input.strip() or not accepted or not all(out.strip() for out in accepted):
-                raise IclVectorsError(
-                    f"task {name!r}: expected an input and an output that are not blank, "
-                    f"found {input!r}: {accepted!r}."
-                )
-            if fault := next(filter(None, map(fault_of_line, (input, *accepted))), None):
-                raise IclVectorsError(
-                    f"task {name!r}: expected one line for input and output, found {fault} in "
-                    f"{input!r}: {accepted!r}."
-                )
+            texts, shown = (input, *accepted), f"{input!r}: {accepted!r}"
+            if not all(isinstance(text, str) for text in texts):
+                raise _wrong(name, f"text for input and output, found {shown}")
+            if not accepted or not all(text.strip() for text in texts):
+                raise _wrong(name, f"an input and an output that are not blank, found {shown}")
+            if fault := next(filter(None, map(fault_of_line, texts)), None):
+                raise _wrong(name, f"one line for input and output, found {fault} in {shown}")
             known = merged.setdefault(str(input).strip(), {})
             known |= {str(out).strip(): None for out in accepted}
         return cls(name, tuple((input, tuple(outputs)) for input, outputs in merged.items()))
@@ -151,18 +134,15 @@ class Task:
             IclVectorsError: a column is missing, or a cell is blank or missing; its row is named.
         """
         if not hasattr(frame, "columns"):
-            raise IclVectorsError(
-                f"task {name!r}: expected a pandas frame with the columns {input} and {output}, "
-                f"found {type(frame).__name__}; Task.from_pairs takes lists and mappings."
-            )
+            expected = f"a pandas frame with the columns {input} and {output}"
+            hint = "Task.from_pairs takes lists and mappings"
+            raise _wrong(name, f"{expected}, found {type(frame).__name__}; {hint}")
         for column in (input, output):
             if column not in frame.columns:
                 raise unknown_name("column", column, map(str, frame.columns))
             if frame[column].ndim != 1:
-                raise IclVectorsError(
-                    f"task {name!r}: expected one column {column!r}, found "
-                    f"{frame[column].shape[1]}; rename or drop all but one."
-                )
+                found = f"{frame[column].shape[1]}; rename or drop all but one"
+                raise _wrong(name, f"one column {column!r}, found {found}")
         rows = zip(frame.index, frame[input], frame[output], strict=True)
         return cls.from_pairs(name, [text_of_row(name, *row) for row in rows])
 
@@ -240,6 +220,10 @@ def _from_files(paths: Iterable[str | Path], taken: set[str], strict: bool) -> d
     return found
 
 
+def _wrong(name: object, expected_and_found: str) -> IclVectorsError:
+    return IclVectorsError(f"task {name!r}: expected {expected_and_found}.")
+
+
 def _is_file_name(name: str) -> bool:
     as_bytes = name.encode("utf-8", "surrogatepass")
     parts = name in (".", "..") or set(name) & {"/", "\\"}
@@ -247,28 +231,18 @@ def _is_file_name(name: str) -> bool:
 
 
 def _items(name: str, pairs: Any) -> Iterator[tuple[Any, Any]]:
-    """The pairs, whatever a caller passes against the types.
-
-    Raises:
-        IclVectorsError: they are no pairs.
-    """
+    """The pairs; refuses what is none, as a caller may pass anything against the types."""
     if isinstance(pairs, str) or not isinstance(pairs, Iterable):
         hint = "; a built-in task is load_task(…)" if pairs in list_tasks() else ""
-        raise IclVectorsError(
-            f"task {name!r}: expected a mapping of inputs to outputs, or pairs of them, found "
-            f"{pairs!r}{hint}."
-        )
+        expected = "a mapping of inputs to outputs, or pairs of them"
+        raise _wrong(name, f"{expected}, found {pairs!r}{hint}")
     if hasattr(pairs, "columns"):
-        raise IclVectorsError(
-            f"task {name!r}: expected pairs, found a frame; use Task.from_frame({name!r}, frame)."
-        )
+        raise _wrong(name, f"pairs, found a frame; use Task.from_frame({name!r}, frame)")
     with_keys: Any = pairs if hasattr(pairs, "items") else None  # a mapping, a pandas Series
     for item in in_order(pairs) if with_keys is None else with_keys.items():
         pair = list(item) if is_several(item) and not isinstance(item, Set | Mapping) else []
         if len(pair) != 2:
-            raise IclVectorsError(
-                f"task {name!r}: expected pairs of input and output, found {item!r}."
-            )
+            raise _wrong(name, f"pairs of input and output, found {item!r}")
         yield pair[0], pair[1]
 
 

@@ -1,6 +1,6 @@
 """`apply` is f(x; θ): the rule applied to queries, θ injected, no demonstrations."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal, TypedDict, Unpack, overload
@@ -45,9 +45,11 @@ class Answers:
     logits: Float[Tensor, "query vocab"] | None = None
 
     def _repr_html_(self) -> str:
+        tops = self.top or [()] * len(self.queries)
+        likeliest = [", ".join(f"{token!r} {value:.3f}" for token, value in top) for top in tops]
         rows = "".join(
-            f"<tr><td>{escape(query)}</td><td>{escape(text)}</td><td>{_likeliest(self, row)}</td>"
-            for row, (query, text) in enumerate(zip(self.queries, self.texts, strict=True))
+            f"<tr><td>{escape(query)}</td><td>{escape(text)}</td><td>{escape(shown)}</td>"
+            for query, text, shown in zip(self.queries, self.texts, likeliest, strict=True)
         )
         return f"<table><tr><th>query<th>answer<th>likeliest first tokens</tr>{rows}</table>"
 
@@ -245,16 +247,12 @@ def _answer(
         queries=tuple(queries),
         texts=tuple(cut_answer(tokenizer, form, row, of_text) for row in written),
         top=tuple(
-            likeliest(tokenizer, *(values[row] for values in part["top"]))
+            likeliest(tokenizer, *row)
             for part in found
-            for row in _rows_of(part)
+            for row in zip(*part.get("top", ()), strict=True)
         ),
         logits=torch.cat([part["logits"] for part in found]) if "logits" in found[0] else None,
     )
-
-
-def _rows_of(part: Mapping[str, Any]) -> range:
-    return range(len(part["top"][0]) if "top" in part else 0)
 
 
 def likeliest(
@@ -263,9 +261,3 @@ def likeliest(
     """Tokens as texts, each with its probability."""
     texts = [tokenizer.decode([token]) for token in tokens.tolist()]
     return tuple(zip(texts, probabilities.tolist(), strict=True))
-
-
-def _likeliest(answers: Answers, row: int) -> str:
-    if not answers.top:
-        return ""
-    return escape(", ".join(f"{token!r} {value:.3f}" for token, value in answers.top[row]))

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from icl_vectors.errors import IclVectorsError, not_finite
 from icl_vectors.given import takes_numbers
 from icl_vectors.graph.experiments import run_by_layer
@@ -94,11 +96,9 @@ def apply_by_layer(
             replace(one, alone=other.shared + other.suffixes[0])
             for one, other in zip(encoded, own, strict=True)
         ]
-    tensors = [put_in[layer] for layer in chosen]
+    thetas = torch.stack([put_in[layer] for layer in chosen])  # (layer, hidden)
 
     def run(size: int) -> dict[str, Any]:
-        import torch
-
         ends, width = together.suffixes, size + len(theta.dummies)
         starts = range(0, len(ends), width)
         parts = [replace(together, suffixes=ends[start : start + width]) for start in starts]
@@ -106,7 +106,7 @@ def apply_by_layer(
             model,
             make_batches(parts, 1, model.way),
             make_batches(encoded, size, model.way),
-            torch.stack(tensors),
+            thetas,
             chosen,
             top_k or 1,
             adds=how == "add",
@@ -116,8 +116,7 @@ def apply_by_layer(
     found, _ = with_smaller_batches(run, max(1, rows // len(chosen)), lambda text: None)
     if not all(bool(probabilities.isfinite().all()) for probabilities, _ in found.values()):
         raise not_finite("the logits", model.dtype, model.device)
-    records = _records(model.tokenizer, encoded, chosen, found)
-    frame = pandas.DataFrame(list(records)).astype(TYPES)
+    frame = pandas.DataFrame(_records(model.tokenizer, encoded, chosen, found)).astype(TYPES)
     return frame if top_k else frame.drop(columns="top")
 
 

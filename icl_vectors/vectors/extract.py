@@ -12,7 +12,6 @@ from icl_vectors.given import takes_numbers, texts
 from icl_vectors.graph.experiments import run_many_thetas
 from icl_vectors.layers import parse_layers
 from icl_vectors.models.load import Model, as_model
-from icl_vectors.models.memory import choose_batch_size, with_smaller_batches
 from icl_vectors.notebook import default_observer
 from icl_vectors.observer import Observer
 from icl_vectors.plain_text import fault_of_line
@@ -26,6 +25,7 @@ from icl_vectors.tasks.task import Demonstrations, Task, demonstrated
 from icl_vectors.turns import takes_turns
 from icl_vectors.vectors.extract_methods import (
     MethodVectors,
+    in_batches,
     require_method,
     require_task,
     vectors_by_method,
@@ -183,9 +183,7 @@ def _state(model: Model, encoded: Sequence[EncodedPrompt]) -> Tensor:
         batches = make_batches(encoded, size, model.way, with_query=False)
         return run_many_thetas(model, batches, None)
 
-    largest = choose_batch_size(model, encoded)
-    thetas, _ = with_smaller_batches(run, largest, lambda text: None)  # (prompt, layer, hidden)
-    return thetas.float().mean(0)
+    return in_batches(run, model, encoded).float().mean(0)  # over the prompts
 
 
 def _draw(

@@ -1,6 +1,6 @@
 """Vectors of other methods than one state, to be kept and applied; see `icl_vectors.methods`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -77,9 +77,7 @@ def vectors_by_method(
 
         return run_vectors(model, chosen, settings, batches, progress=told)
 
-    largest = choose_batch_size(model, encoded)
-    seen, _ = with_smaller_batches(run, largest, lambda text: None)  # (prompt, …, hidden)
-    found = seen.float().mean(0)
+    found = in_batches(run, model, encoded).float().mean(0)  # (…, hidden)
     if method == "function":  # one vector, the same wherever it is added
         return found[-1].expand(model.n_layers, -1).clone(), model.n_layers // 3, made_by
     if method == "icv":
@@ -111,32 +109,34 @@ def _settings(
         if heads is not None:
             raise IclVectorsError(f"heads with the method {method!r}: expected function.")
         return {}, ""
-    n_heads = model.n_heads
-    total = model.n_layers * n_heads
+    total = model.n_layers * model.n_heads
     most = min(total, max(FEWEST_HEADS, round(total * SHARE_OF_HEADS)))
-    known = read_ranking(heads, model.n_layers, n_heads)
-    found = known or best_first(_effects(model, template, encoded, n_heads))
-    ranked = [one[:2] for one in found]
+    known = read_ranking(heads, model.n_layers, model.n_heads)
+    ranked = [one[:2] for one in known or best_first(_effects(model, template, encoded))]
     if len(ranked) < most:
         raise IclVectorsError(f"--heads {heads}: expected {most} heads, found {len(ranked)}.")
     named = ", ".join(f"{layer}.{head}" for layer, head in ranked[:most])
     return {"ranked": ranked, "counts": [most]}, f"heads {named}"
 
 
-def _effects(
-    model: Model, template: Template, encoded: Sequence[EncodedPrompt], n_heads: int
-) -> Tensor:
+def _effects(model: Model, template: Template, encoded: Sequence[EncodedPrompt]) -> Tensor:
     whole = corrupted_prompts(model, template, encoded[:RANKING_PROMPTS])
 
     def run(size: int) -> Tensor:
         contexts, corrupted = (
             method_batches(model, template, FUNCTION, part, Contexts(encoded), rows, 0)
-            for part, rows in ((encoded, size), (whole, corrupted_at_once(size, n_heads)))
+            for part, rows in ((encoded, size), (whole, corrupted_at_once(size, model.n_heads)))
         )
         return run_ranking(model, contexts, corrupted, FUNCTION)
 
-    effects, _ = with_smaller_batches(run, choose_batch_size(model, encoded), lambda text: None)
-    return effects.mean(0)
+    return in_batches(run, model, encoded).mean(0)
+
+
+def in_batches(
+    run: Callable[[int], Tensor], model: Model, encoded: Sequence[EncodedPrompt]
+) -> Tensor:
+    """What a session finds, called with the number of prompts at once that fit in memory."""
+    return with_smaller_batches(run, choose_batch_size(model, encoded), lambda text: None)[0]
 
 
 def require_method(method: str) -> None:

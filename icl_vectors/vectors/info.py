@@ -10,22 +10,10 @@ from icl_vectors.prompts.template import Turn
 if TYPE_CHECKING:
     from icl_vectors.vectors.vector import TaskVector
 
-DESCRIBED = (
-    ("task", "task"),
-    ("method", "method"),
-    ("made by", "made_by"),
-    ("model", "model"),
-    ("model type", "model_type"),
-    ("revision", "revision"),
-    ("fingerprint", "fingerprint"),
-    ("dtype", "dtype"),
-    ("template", "template"),
-    ("chat", "turn"),
-    ("instruction", "instruction"),
-    ("seed", "seed"),
-    ("dummies", "dummies"),
-    ("package version", "version"),
-)
+LABELS = {"turn": "chat", "version": "package version"}  # others: the field's own name
+ORIGIN = ("model", "model_type", "revision", "fingerprint", "dtype")
+PROMPTS = ("template", "turn", "instruction", "seed", "dummies")
+DESCRIBED = ("task", "method", "made_by", *ORIGIN, *PROMPTS, "version")
 BAR = 24  # of the longest bar
 WIDTH = 100  # characters of a table
 MARKS = {"equals_regular": "=", "echo": "<", "copies_dummy": "d"}
@@ -33,7 +21,7 @@ MARKS = {"equals_regular": "=", "echo": "<", "copies_dummy": "d"}
 
 def describe(theta: "TaskVector") -> dict[str, Any]:
     """Everything but the numbers, and their norms by layer."""
-    about: dict[str, Any] = {field: getattr(theta, field) for _, field in DESCRIBED}
+    about: dict[str, Any] = {field: getattr(theta, field) for field in DESCRIBED}
     about |= {"demonstrations": [list(pair) for pair in theta.demonstrations]}
     about |= {"from_folder": theta.from_folder, "turn": list(theta.turn)}
     about |= {"dummies": list(theta.dummies), "best_layer": theta.best_layer}
@@ -67,7 +55,8 @@ def describe_html(theta: "TaskVector") -> str:
 def _rows(theta: "TaskVector") -> list[tuple[str, str]]:
     best = "none named" if theta.best_layer is None else str(theta.best_layer)
     shape = f"{len(theta.layers)} layers × {theta.vectors.shape[1]}"
-    rows = [(name, _shown(getattr(theta, field))) for name, field in DESCRIBED]
+    names = {field: LABELS.get(field, field.replace("_", " ")) for field in DESCRIBED}
+    rows = [(name, _shown(getattr(theta, field))) for field, name in names.items()]
     if theta.demonstrations:
         pairs = ", ".join(f"{input}→{output}" for input, output in theta.demonstrations)
         rows.append(("not read" if theta.instruction else "demonstrations", pairs))

@@ -104,9 +104,9 @@ def what_goes_in(
             raise IclVectorsError(
                 "--layer with an in-context vector: expected none, it goes in at all layers."
             )
-        return {one: theta.at(one) * scale for one in theta.layers}
+        chosen = [*theta.layers]
+    else:
+        chosen = [parse_layer(one, model.n_layers) for one in choose_layers(theta, layer)]
     if theta.method == "state-vector":
-        last = max(parse_layer(one, model.n_layers) for one in choose_layers(theta, layer))
-        return {one: theta.at(one) * scale for one in range(last + 1)}
-    chosen = [parse_layer(one, model.n_layers) for one in choose_layers(theta, layer)]
+        chosen = [*range(max(chosen) + 1)]
     return {one: theta.at(one) * scale for one in chosen}

@@ -48,7 +48,10 @@ def share(
         vectors = {_file_name(theta, number): theta for number, theta in enumerate(source)}
     vectors = {name: _without_path(theta) for name, theta in vectors.items()}
     first = _require_one_model(list(vectors.values()))
-    target = _new_folder(Path(folder))
+    target = Path(folder)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise IclVectorsError(f"{target}: expected a new or empty folder, found files there.")
+    target.mkdir(parents=True, exist_ok=True)
     for name, theta in vectors.items():
         theta.save(target / name)
     write_whole(target / CARD, _card(first, vectors, entries).encode())
@@ -94,22 +97,14 @@ def _require_one_model(vectors: Sequence[TaskVector]) -> TaskVector:
     return vectors[0]
 
 
-def _new_folder(folder: Path) -> Path:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise IclVectorsError(f"{folder}: expected a new or empty folder, found files there.")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _card(
     first: TaskVector, vectors: Mapping[str, TaskVector], entries: Sequence[Mapping[str, Any]]
 ) -> str:
     is_hub_id = not first.from_folder and bool(HUB_ID.fullmatch(first.model))
     name = in_one_line(first.model)
     file, theta = next(iter(vectors.items()))
-    layer = (
-        theta.best_layer if theta.best_layer is not None else theta.layers[len(theta.layers) // 2]
-    )
+    middle = theta.layers[len(theta.layers) // 2]
+    layer = middle if theta.best_layer is None else theta.best_layer
     lines = [
         "---",
         "library_name: icl_vectors",
@@ -175,11 +170,7 @@ def _quoted(text: str) -> str:
 
 
 def _push(folder: Path, repository: str, private: bool) -> None:
-    """Upload a folder with the user's own login.
-
-    Raises:
-        RunError: the hub could not be reached or refused.
-    """
+    """Upload a folder with the user's own login."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
@@ -188,8 +179,7 @@ def _push(folder: Path, repository: str, private: bool) -> None:
         api.create_repo(repository, private=private, exist_ok=True)
         api.upload_folder(repo_id=repository, folder_path=folder)
     except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, OSError) as error:
-        first = first_line(error, 160)
         raise RunError(
-            f"push to {repository}: refused ({first}); the folder {folder} is complete, "
-            "log in with `hf auth login` and push it again."
+            f"push to {repository}: refused ({first_line(error, 160)}); the folder {folder} is "
+            "complete, log in with `hf auth login` and push it again."
         ) from error

@@ -146,7 +146,8 @@ class TaskVector:
         listed = list(vectors)
         _require_alike(listed)
         numbers = torch.stack([vector.vectors for vector in listed]).mean(0)  # (layer, hidden)
-        return _combined(listed, numbers, f"mean of {len(listed)}: {_named(listed)}")
+        named = ", ".join(dict.fromkeys(map(_name, listed)))
+        return _combined(listed, numbers, f"mean of {len(listed)}: {named}")
 
     def __add__(self, other: "TaskVector") -> "TaskVector":
         _require_alike([self, other])
@@ -274,7 +275,3 @@ def _require_alike(vectors: Sequence[TaskVector]) -> None:
 
 def _name(vector: TaskVector) -> str:
     return f"({vector.made_by})" if vector.made_by else (vector.task or "unnamed")
-
-
-def _named(vectors: Sequence[TaskVector]) -> str:
-    return ", ".join(dict.fromkeys(map(_name, vectors)))

@@ -18,16 +18,11 @@ from icl_vectors.runs.files import write_whole
 FORMAT = "icl_vectors.task_vector.1"
 CHECKSUM = "sha256"  # of the description and the numbers: safetensors has none of its own
 
-NAMES = ("task", "model_type", "made_by", "version", "method", "instruction")
-TEXT = ("model", "fingerprint", "dtype", "template", *NAMES)
+ABOUT = ("task", "model_type", "made_by", "version", "method", "instruction")
+TEXT = ("model", "fingerprint", "dtype", "template", *ABOUT)
 AS_JSON = ("layers", "best_layer", "seed", "demonstrations", "dummies", "turn", "from_folder")
 # What files of earlier versions do not state.
-LACKING = {
-    "method": "state",
-    "instruction": "",
-    "turn": "[]",
-    "from_folder": "null",
-}  # of old files
+LACKING = {"method": "state", "instruction": "", "turn": "[]", "from_folder": "null"}
 
 
 def write_vector(path: Path, vectors: Tensor, description: Mapping[str, str]) -> None:
@@ -66,8 +61,10 @@ def read_vector(path: Path) -> tuple[Tensor, dict[str, str]]:
 
 def no_vector(path: Path, error: BaseException) -> IclVectorsError:
     """The error for a file that can't be read as a task vector."""
+    missing = isinstance(error, FileNotFoundError)
+    found = "no such file" if missing else first_line(error, 160)
     return IclVectorsError(
-        f"{path}: expected a task vector as safetensors, found {_reason(error)}; "
+        f"{path}: expected a task vector as safetensors, found {found}; "
         "make one with `icl-vectors extract`."
     )
 
@@ -112,9 +109,3 @@ def _with_sorted_header(content: bytes) -> bytes:
     text = json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the format's alignment
     return len(text).to_bytes(8, "little") + text + content[8 + length :]
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    return first_line(error, 160)
