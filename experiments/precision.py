@@ -39,7 +39,7 @@ class CrossPrecision:
         self.reference = str(results["dtype"])
         self._about = {"model": results["model"], "weights": run["model"]["weights"]}
         self._fingerprint = run["model"]["fingerprint"]
-        self._template = Template(run["template"])
+        self._template = Template.of_run(run)
         self._layers: dict[Unit, int] = {
             (entry["task"], entry["seed"]): entry["best_layer"] for entry in results["tasks"]
         }
@@ -111,6 +111,7 @@ def _test_prompts(folder: Path) -> dict[Unit, list[Prompt]]:
             one = {key: line[key] for key in ("id", "task", "seed", "split", "query")}
             one |= {key: tuple(line[key]) for key in ("answers", "dummies")}
             shown = tuple((input, output) for input, output in line["demonstrations"])
-            prompt = Prompt(demonstrations=shown, **one)
+            instruction = line.get("instruction", "")
+            prompt = Prompt(demonstrations=shown, instruction=instruction, **one)
             found.setdefault((prompt.task, prompt.seed), []).append(prompt)
     return found

@@ -4,9 +4,9 @@ The paper's figures write "Apple→Red"; the authors' code "example:Apple->Red" 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.plain_text import fault_of_line
@@ -43,6 +43,11 @@ class Template:
 
     text: str = DEFAULT_TEMPLATE
     turn: Turn = Turn()
+
+    @classmethod
+    def of_run(cls, run: Mapping[str, Any]) -> "Template":
+        """The template of a run, from its run.json."""
+        return cls(run["template"], Turn(*run.get("turn") or ()))
 
     def __post_init__(self) -> None:
         if fault_of_line(self.text.replace(NEWLINE, "").replace("\t", "")):

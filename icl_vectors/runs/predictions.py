@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icl_vectors.errors import IclVectorsError
-from icl_vectors.prompts.template import Template, Turn
+from icl_vectors.prompts.template import Template
 from icl_vectors.runs.lines import read_objects
 from icl_vectors.runs.reading import find_runs
 from icl_vectors.runs.recovery import read_json
@@ -50,7 +50,7 @@ def predictions(run: Any) -> "pandas.DataFrame":
         found = "; ".join(missing) or "none"
         raise IclVectorsError(f"{folder}: expected samples of a run, found {found}.")
     run = read_json(folder / "run.json")
-    form = Template(run["template"], Turn(*run.get("turn") or ()))
+    form = Template.of_run(run)
     known = [next(filter(None, map(prompts.get, _keys(sample))), {}) for sample in samples]
     frame = pandas.DataFrame(
         [one | _described(form, prompt) for one, prompt in zip(samples, known, strict=True)]

@@ -82,6 +82,19 @@ def test_theta_in_nf4_differs_but_points_the_same_way(models: dict[str, Model], 
         assert torch.cosine_similarity(theta, other).mean() > 0.8
 
 
+@pytest.mark.parametrize("source", ["demonstrations", "instruction"])
+def test_theta_is_read_after_what_the_sweep_read_it_after(
+    models: dict[str, Model], tmp_path: Path, source: str
+) -> None:
+    counts: Any = {"dev": N, "test": N, "theta_source": source}
+    swept = icl.sweep(models["float32"], TASKS, output=tmp_path / "run", **counts)
+    cross = CrossPrecision(tmp_path / "run")
+    cross.read_thetas(models["float32"])
+    for (task, seed), thetas in cross._thetas["float32"].items():
+        vector = swept.vectors[task, seed]
+        torch.testing.assert_close(thetas.mean(0), vector.at(cross._layers[task, seed]))
+
+
 def test_another_model_is_refused(run: Path, llama: Model) -> None:
     with pytest.raises(icl.IclVectorsError, match="expected the same checkpoint in another dtype"):
         CrossPrecision(run).read_thetas(llama)
