@@ -174,7 +174,8 @@ def _cross(crossed: Mapping[str, Any]) -> Table:
             (giver, *(_share(crossed["cells"], giver, receiver) for receiver in dtypes))
             for giver in dtypes
         ),
-        "Accuracy on the test queries, all tasks together, 95 % Wilson intervals. Each prompt's θ "
+        "Accuracy on the test queries by first tokens, whatever the sweeps compared; all tasks "
+        "together, 95 % Wilson intervals. Each prompt's θ "
         f"is read and injected at the block that the sweep in {crossed['reference']} chose for its "
         "task, so the diagonal may differ from that precision's own hypothesis.",
     )
