@@ -1,6 +1,6 @@
 """What methods read: states, attention outputs or heads, at the arrows of a prompt.
 
-Runs inside a session; see `icl_vectors.methods`. `at` is what `places` gives.
+Runs inside a session; see `icl_vectors.methods`. `at` is what `hook_points` gives.
 """
 
 from typing import Any

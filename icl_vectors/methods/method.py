@@ -12,7 +12,7 @@ class Method:
     """One way to find a task and to inject it.
 
     The four functions run inside a session. `at` holds envoys and what they are like, see
-    `places`; vectors begin with the axis of the prompts and end with that of the hidden units.
+    `hook_points`; vectors begin with the axis of the prompts and end with that of the hidden units.
 
     Attributes:
         read: (model, at, batch) → what is seen at the arrows, (prompt, …).
