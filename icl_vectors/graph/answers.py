@@ -57,9 +57,9 @@ def run_answers(
                     ("baseline", queries, {}),
                     ("hypothesis", queries, {layer: theta}),
                 )
-                for name, inputs, put_in in ways:
+                for name, inputs, injected in ways:
                     tokens, logits = write_answers(
-                        nnsight, at, inputs, put_in, steps, "replace", ends
+                        nnsight, at, inputs, injected, steps, "replace", ends
                     )
                     written[name].append(tokens)  # (prompt, step)
                     fine.append(logits.max(-1).values.isfinite().all().cpu())

@@ -30,7 +30,7 @@ def write_answers(
         parts: whole prompts that end at the arrow.
         theta: for each decoder block, what goes into its output there, (hidden,) for all prompts
             or (prompt, hidden).
-        mode: see `put_in`.
+        mode: see `inject`.
         ends: token ids that end an answer; when each answer has one, no more are written.
 
     Returns:
@@ -47,7 +47,7 @@ def write_answers(
             again = step == 0 or mode == "everywhere" or not part["cached"]
             arrow = -1 if part["cached"] else -1 - step
             with model.trace(inputs, use_cache=part["cached"], **past):
-                put_in(at, own if again else {}, mode, part, arrow)
+                inject(at, own if again else {}, mode, part, arrow)
                 head.input = head.input[:, -1:]
                 logits = model.output.logits[:, -1]
                 if part["cached"]:
@@ -76,7 +76,7 @@ def with_token(inputs: dict[str, Tensor], token: Tensor, cached: bool) -> dict[s
     return given
 
 
-def put_in(
+def inject(
     at: dict[str, Any], theta: dict[int, Tensor], mode: str, part: dict[str, Any], arrow: int
 ) -> None:
     """Put θ into some blocks, within a trace.

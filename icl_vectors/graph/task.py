@@ -176,7 +176,7 @@ def run_application(
     """Answers of `steps` tokens to prompts that end at an arrow, with θ injected at its layers.
 
     Args:
-        mode: how θ goes in, see `icl_vectors.graph.generate.put_in`.
+        mode: how θ goes in, see `icl_vectors.graph.generate.inject`.
         ends: token ids that end an answer; when all have ended, no more tokens are written.
         top: how many of the likeliest first tokens come back.
 

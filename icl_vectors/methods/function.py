@@ -75,7 +75,7 @@ def contribution(at: dict[str, Any], heads: Tensor, layer: int, head: int) -> Te
     return contributed
 
 
-def put_in(
+def inject(
     model: Any,
     at: dict[str, Any],
     batch: dict[str, Any],
@@ -162,7 +162,7 @@ FUNCTION = Method(
     read=read,
     make=make,
     start=start_plain,
-    put_in=put_in,
+    inject=inject,
     cost=cost_of_adding,
     candidates=every_layer_and_count,
     attention=True,

@@ -45,7 +45,7 @@ def read(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:
     return found
 
 
-def put_in(
+def inject(
     model: Any,
     at: dict[str, Any],
     batch: dict[str, Any],
@@ -83,7 +83,7 @@ ICV = Method(
     read=read,
     make=as_made,
     start=nothing,
-    put_in=put_in,
+    inject=inject,
     cost=cost_of_everywhere,
     candidates=every_strength,
     names=("strength",),

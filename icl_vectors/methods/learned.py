@@ -128,7 +128,7 @@ def make(model: Any, at: dict[str, Any], seen: tuple[Tensor, int]) -> Tensor:
     return fitted.expand(prompts, *fitted.shape)
 
 
-def put_in(
+def inject(
     model: Any,
     at: dict[str, Any],
     batch: dict[str, Any],
@@ -160,7 +160,7 @@ LEARNED = Method(
     read=nothing_read,
     make=make,
     start=read_query,
-    put_in=put_in,
+    inject=inject,
     cost=cost_of_learned,
     candidates=every_layer_rate_and_steps,
     names=("layer", "rate", "steps"),

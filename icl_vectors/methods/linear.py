@@ -68,7 +68,7 @@ def make(
     return effect + torch.einsum("plc,rlch->prlh", alike, counts)
 
 
-def put_in(
+def inject(
     model: Any,
     at: dict[str, Any],
     batch: dict[str, Any],
@@ -99,7 +99,7 @@ LINEAR = Method(
     read=read,
     make=make,
     start=start_plain,
-    put_in=put_in,
+    inject=inject,
     cost=cost_of_linear,
     candidates=every_layer_and_ridge,
     names=("layer", "ridge"),

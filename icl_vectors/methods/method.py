@@ -19,7 +19,7 @@ class Method:
         make: (model, at, seen) → the vectors, (prompt, …, hidden). Where there is a `fit`, `seen`
             is a pair: what was fitted, and what was read of the prompts that get the vectors.
         start: (model, at, batch) → what of the prompts is run once, before anything is injected.
-        put_in: (model, at, batch, started, vectors, candidates) → logits, (prompt, candidate,
+        inject: (model, at, batch, started, vectors, candidates) → logits, (prompt, candidate,
             vocab).
         candidates: (layers, options) → groups of choices for dev, in the order that ties fall.
         names: of the hyper-parameters of a candidate.
@@ -45,7 +45,7 @@ class Method:
     read: Callable[..., Any]
     make: Callable[..., Any]
     start: Callable[..., Any]
-    put_in: Callable[..., Any]
+    inject: Callable[..., Any]
     candidates: Callable[[Sequence[int], Mapping[str, Any]], list[list[Candidate]]]
     names: tuple[str, ...]
     cost: Callable[[Mapping[str, Any], Sequence[Candidate], int], tuple[int, int, int]]

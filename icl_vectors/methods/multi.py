@@ -34,7 +34,7 @@ def start(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> list[Tensor]
     return states
 
 
-def put_in(
+def inject(
     model: Any,
     at: dict[str, Any],
     batch: dict[str, Any],
@@ -85,7 +85,7 @@ MULTI = Method(
     read=read,
     make=as_made,
     start=start,
-    put_in=put_in,
+    inject=inject,
     cost=cost_of_few_shot,
     candidates=every_layer,
     names=("layer",),

@@ -50,7 +50,7 @@ def register_method(method: Method) -> Method:
             f"{found}."
         )
     METHODS[name] = method
-    for function in (method.read, method.make, method.start, method.put_in):
+    for function in (method.read, method.make, method.start, method.inject):
         by_value.add(function.__module__)
     return method
 

@@ -81,7 +81,7 @@ def run_method(
     candidates = [candidate for group in groups for candidate in group]
     at = {**hook_points(model, method.attention), **settings, "candidates": candidates}
     nnsight, is_pooled, fit = model.nnsight, method.pooled, method.fit
-    read, make, start, put_in = method.read, method.make, method.start, method.put_in
+    read, make, start, inject = method.read, method.make, method.start, method.inject
     progress = progress if model.host is None else None
 
     with model.session(job):
@@ -97,9 +97,9 @@ def run_method(
                 started = start(nnsight, at, batch)
                 answers = []
                 for group in groups:
-                    logits = put_in(nnsight, at, batch, started, vectors, group)
+                    logits = inject(nnsight, at, batch, started, vectors, group)
                     rest = rest_of(
-                        answer_injected, nnsight, at, batch, start, put_in, vectors, group
+                        answer_injected, nnsight, at, batch, start, inject, vectors, group
                     )
                     answered, largest = likeliest(logits, batch, rest)
                     answers.append(answered)  # (prompt, candidate of the group)
@@ -133,9 +133,9 @@ def run_method(
                     )
                     put = batch if variant["puts"] is None else variant["puts"][number]
                     started = start(nnsight, at, put)
-                    logits = put_in(nnsight, at, put, started, vectors, choice)
+                    logits = inject(nnsight, at, put, started, vectors, choice)
                     rest = rest_of(
-                        answer_injected, nnsight, at, put, start, put_in, vectors, choice
+                        answer_injected, nnsight, at, put, start, inject, vectors, choice
                     )
                     measured[index + 1].append(measure(logits, regular, put, rest))
                     if index == 0:

@@ -39,7 +39,7 @@ def read(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:
     return torch.stack([plain, inner, inner + (moved * weights).sum(1)], 1)
 
 
-def put_in(
+def inject(
     model: Any,
     at: dict[str, Any],
     batch: dict[str, Any],
@@ -81,7 +81,7 @@ STATE_VECTOR = Method(
     read=read,
     make=as_made,
     start=read_query,
-    put_in=put_in,
+    inject=inject,
     cost=cost_of_first_blocks,
     candidates=every_depth_and_form,
     attention=True,

@@ -147,7 +147,7 @@ def apply(
     """
     model = as_model(model)
     asked = check_queries(queries, max_new_tokens, mode, top_k, model)
-    put_in = {} if theta is None else what_goes_in(model, theta, layer, scale, force)
+    injected = {} if theta is None else what_goes_in(model, theta, layer, scale, force)
     form = theta.form if theta else Template()
     shown = [] if demonstrations is None else demonstrated(demonstrations)
     answers = _answer(
@@ -155,7 +155,7 @@ def apply(
         form,
         asked,
         [form.prompt(shown, query) for query in asked],
-        put_in,
+        injected,
         max_new_tokens,
         batch_size=batch_size,
         mode="replace" if theta is None else mode_of(theta, mode),
@@ -215,7 +215,7 @@ def _answer(
     form: Template,
     queries: Sequence[str],
     texts: Sequence[str],
-    put_in: dict[int, Tensor],
+    injected: dict[int, Tensor],
     steps: int,
     *,
     batch_size: int | None = None,
@@ -236,7 +236,7 @@ def _answer(
             whole_prompts(rows[start : start + size], model.way)
             for start in range(0, len(rows), size)
         ]
-        return [run_application(model, batch, put_in, steps, **options) for batch in batches]
+        return [run_application(model, batch, injected, steps, **options) for batch in batches]
 
     largest = LARGEST_ON_CPU if model.device == "cpu" else LARGEST_ON_GPU
     found, _ = with_smaller_batches(run, batch_size or largest, lambda text: None)

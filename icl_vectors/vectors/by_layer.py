@@ -85,7 +85,7 @@ def apply_by_layer(
             f"by layer: expected a vector that goes in at one block, found one of the method "
             f"{theta.method}, which goes in at many; use apply."
         )
-    put_in = what_goes_in(model, theta, chosen, scale, force)
+    injected = what_goes_in(model, theta, chosen, scale, force)
     encoded = list(_encode(model, theta, asked))
     together = as_one(encoded)
     if demonstrations is not None:
@@ -96,7 +96,7 @@ def apply_by_layer(
             replace(one, alone=other.shared + other.suffixes[0])
             for one, other in zip(encoded, own, strict=True)
         ]
-    thetas = torch.stack([put_in[layer] for layer in chosen])  # (layer, hidden)
+    thetas = torch.stack([injected[layer] for layer in chosen])  # (layer, hidden)
 
     def run(size: int) -> dict[str, Any]:
         ends, width = together.suffixes, size + len(theta.dummies)
