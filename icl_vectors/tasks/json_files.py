@@ -27,7 +27,7 @@ def rows_of_json(path: Path, text: str) -> Iterator[Row]:
         return
     data = _parsed(path, text)
     lines = _Lines(text)
-    if isinstance(data, dict) and isinstance(data.get("pairs"), list):
+    if isinstance(data, dict) and _has_rows(data):
         start = next(at for _, key, at, _ in _members(text) if key == "pairs")
         yield from _rows_of_list(path, text, start, lines)
     elif isinstance(data, dict) and _are_columns(data):
@@ -66,7 +66,13 @@ def first_object(text: str, *, lines: bool) -> Any:
     data = json.loads(text)
     if isinstance(data, list):
         return data[0]
-    return data if isinstance(data.get("pairs"), list) else None
+    return data if _has_rows(data) else None
+
+
+def _has_rows(data: dict[str, Any]) -> bool:
+    """Whether an object's pairs are a list of rows; texts alone are the outputs of "pairs"."""
+    pairs = data.get("pairs")
+    return isinstance(pairs, list) and not (pairs and all(isinstance(one, str) for one in pairs))
 
 
 def row_of_object(path: Path, at: str, row: Any) -> Row:

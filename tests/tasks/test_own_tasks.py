@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from icl_vectors.errors import IclVectorsError
@@ -90,6 +90,7 @@ def test_every_prompt_ends_in_one_query_arrow_where_the_tokenizer_says() -> None
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(pairs=PAIRS.filter(bool))
+@example(pairs={"pairs": ["0"]})  # a key that also names a list of rows
 def test_every_form_of_file_gives_the_same_task(
     pairs: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
