@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from icl_vectors.cli import options
-from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options
+from icl_vectors.cli.model_options import AS_USUAL, ModelOptions, expands_options
 from icl_vectors.cli.terminal import printable, show, show_documents
 from icl_vectors.errors import RunError
 from icl_vectors.prompts.template import load_template
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def check(
     model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
     template: options.TemplateText = "{input}→{output}",
-    opening: Opening = AS_USUAL,
+    model_options: ModelOptions = AS_USUAL,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -29,14 +29,14 @@ def check(
     Example: icl-vectors check --model ./my-model --dtype float32,bfloat16
     """
     load_template(template)
-    dtypes = opening.dtypes_of_runs
+    dtypes = model_options.dtypes_of_runs
     from icl_vectors.engine.check import check as run_check
     from icl_vectors.models.memory import release
 
     found: list[Checks] = []
     for reference in model:
         for dtype in dtypes:
-            opened = opening.open(reference, dtype, quiet or json)
+            opened = model_options.open(reference, dtype, quiet or json)
             found.append(run_check(opened, template=template))
             del opened
             release()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from typer import Context, Exit, Option
 
 from icl_vectors.cli import options
-from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options, say
+from icl_vectors.cli.model_options import AS_USUAL, ModelOptions, expands_options, say
 from icl_vectors.cli.report import draw
 from icl_vectors.cli.run_folders import RunFolders
 from icl_vectors.cli.tasks import choose_tasks, show_prompts
@@ -40,7 +40,7 @@ def command_of(kind: type[Experiment]) -> Callable[..., None]:
         context: Context,
         given: dict[str, Any],
         model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
-        opening: Opening = AS_USUAL,
+        model_options: ModelOptions = AS_USUAL,
         output: options.Output = None,
         json: options.Json = False,
         quiet: options.Quiet = False,
@@ -50,16 +50,18 @@ def command_of(kind: type[Experiment]) -> Callable[..., None]:
         run = None if config is None else _read_run(config)
         if run is not None:
             given = {name: value for name, value in given.items() if is_typed(context, name)}
-            model, opening = _as_in(run, context, model, opening)
+            model, model_options = _as_in(run, context, model, model_options)
         asked = configuration_of(kind, given, run)
-        dtypes, quiet = opening.dtypes_of_runs, quiet or json
+        dtypes, quiet = model_options.dtypes_of_runs, quiet or json
         if show_prompt:
-            return show_prompts(model[0], opening.revision, opening.trust_remote_code, asked)
-        folders = RunFolders.plan(output, model, dtypes, kind.name, opening.revision)
+            return show_prompts(
+                model[0], model_options.revision, model_options.trust_remote_code, asked
+            )
+        folders = RunFolders.plan(output, model, dtypes, kind.name, model_options.revision)
         found = [
             one
             for reference in folders.names
-            for one in _run(kind, asked, reference, opening, folders, quiet, json)
+            for one in _run(kind, asked, reference, model_options, folders, quiet, json)
         ]
         if kind.name == "reproduce" and len(found) > 1:
             every = [results.folder for results in found if results.folder]
@@ -122,25 +124,25 @@ def configuration_of(
 
 
 def _as_in(
-    run: dict[str, Any], context: Context, model: list[str], opening: Opening
-) -> tuple[list[str], Opening]:
+    run: dict[str, Any], context: Context, model: list[str], model_options: ModelOptions
+) -> tuple[list[str], ModelOptions]:
     """The model and dtype of an earlier run, where none are given."""
     about = run.get("model", {})
     if not is_typed(context, "model"):
         model = [str(about.get("reference"))]
-        if not opening.revision:
-            opening = replace(opening, revision=about.get("revision"))
+        if not model_options.revision:
+            model_options = replace(model_options, revision=about.get("revision"))
     typed = any(is_typed(context, name) for name in ("dtype", "load_in_4bit", "load_in_8bit"))
-    if not typed and not opening.on_server:
-        opening = replace(opening, dtype=str(about.get("dtype", "auto")))
-    return model, opening
+    if not typed and not model_options.on_server:
+        model_options = replace(model_options, dtype=str(about.get("dtype", "auto")))
+    return model, model_options
 
 
 def _run(
     kind: type[Experiment],
     config: Config,
     reference: str,
-    opening: Opening,
+    model_options: ModelOptions,
     folders: RunFolders,
     quiet: bool,
     json: bool,
@@ -152,9 +154,9 @@ def _run(
 
     found, swept = [], {}
     cross: CrossPrecision | None = None
-    dtypes = opening.dtypes
+    dtypes = model_options.dtypes
     for dtype in dtypes:
-        opened = opening.open(reference, dtype, quiet)
+        opened = model_options.open(reference, dtype, quiet)
         folder = folders.of(reference, opened.dtype)
         with Watcher(quiet) as watcher:
             about = {"argv": sys.argv[1:]}
@@ -174,7 +176,7 @@ def _run(
     if cross is not None and len(swept) > 1:
         for dtype in swept.values():
             say(quiet)(f"Putting θ of {', '.join(swept.values())} into {dtype} …")
-            cross.inject(opening.open(reference, dtype, quiet))
+            cross.inject(model_options.open(reference, dtype, quiet))
             release()
         place = folders.of_precisions(reference)
         place.mkdir(parents=True, exist_ok=True)

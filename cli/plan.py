@@ -1,4 +1,4 @@
-"""`icl-vectors plan`: what a run would cost, told without running anything."""
+"""`icl-vectors plan`: what a run would cost, without running anything."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,13 @@ from typer import Context, Option
 
 from icl_vectors.cli import options
 from icl_vectors.cli.experiments import configuration_of, is_typed
-from icl_vectors.cli.opening import AS_USUAL, Opening, calm_libraries, expands_options, say
+from icl_vectors.cli.model_options import (
+    AS_USUAL,
+    ModelOptions,
+    calm_libraries,
+    expands_options,
+    say,
+)
 from icl_vectors.cli.terminal import show, show_documents
 from icl_vectors.discovery import experiment as kind_of
 from icl_vectors.discovery import experiment_names
@@ -28,7 +34,7 @@ def plan(
     context: Context,
     given: dict[str, Any],
     model: options.Models = ["gemma-3-270m"],  # noqa: B006 (typer copies it)
-    opening: Opening = AS_USUAL,
+    model_options: ModelOptions = AS_USUAL,
     output: options.Output = None,
     memory: Annotated[
         str | None, Option(help="Ask about a GPU of this size, such as 24GB.")
@@ -59,7 +65,7 @@ def plan(
     from icl_vectors.cost.memory import parse_memory
     from icl_vectors.cost.plan import plan_sweep
 
-    on_server, config = bool(opening.on_server), _configuration(context, experiment, given)
+    on_server, config = bool(model_options.on_server), _configuration(context, experiment, given)
     if on_server and (calibrate or memory is not None):
         raise IclVectorsError(
             "--calibrate or --memory with --remote: expected one of them; what a server's memory "
@@ -73,7 +79,7 @@ def plan(
     compare = None
     if methods is not None:
         compare = CompareConfig.make(methods=methods, controls=controls)
-    dtypes = opening.dtypes
+    dtypes = model_options.dtypes
     size = parse_memory(memory) if memory is not None else None
     plans = []
     for reference in model:
@@ -83,14 +89,16 @@ def plan(
             dtypes=dtypes,
             memory=size,
             calibrate=calibrate,
-            device=opening.device,
-            source={name: getattr(opening, name) for name in ("revision", "trust_remote_code")},
-            notice=say(quiet or json),
+            device=model_options.device,
+            source={
+                name: getattr(model_options, name) for name in ("revision", "trust_remote_code")
+            },
+            log=say(quiet or json),
             compare=compare,
         )
         found["command"] = _command(context, reference, found["dtype"], on_server)
         found["remote"]["command"] = _command(context, reference, None, True)
-        found["remote"]["in_flight"] = min(opening.in_flight, found["remote"]["jobs"])
+        found["remote"]["in_flight"] = min(model_options.in_flight, found["remote"]["jobs"])
         generates = getattr(config, "generates", False)
         found["not_counted"] = "writing whole answers" if generates else None
         plans.append(found)
@@ -201,8 +209,8 @@ def _in_all(one: Mapping[str, Any], place: Mapping[str, Any]) -> str:
     if "peak_bytes" in place:
         fits = "" if place["fits"] else ", too large: a smaller batch"
         return _bytes(place["peak_bytes"]) + fits
-    lacking = one["weight_bytes"] + one["bytes_per_prompt"] - place["memory"]
-    return f"{_bytes(max(lacking, 0))} too large"
+    missing = one["weight_bytes"] + one["bytes_per_prompt"] - place["memory"]
+    return f"{_bytes(max(missing, 0))} too large"
 
 
 def _remarks(one: Mapping[str, Any], place: Mapping[str, Any]) -> Iterator[str]:

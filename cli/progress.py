@@ -55,9 +55,9 @@ class Watcher(Observer):
     def started(self, units: int, already_done: int) -> None:
         self._bars.update(self._units, total=units, completed=already_done)
         if already_done == units:
-            self.notice(f"All {units} were finished before.")
+            self.log(f"All {units} were finished before.")
         elif already_done:
-            self.notice(f"{already_done} of {units} finished before; going on with the rest.")
+            self.log(f"{already_done} of {units} finished before; going on with the rest.")
 
     def phase(self, task: str, seed: int, phase: str, done: int, total: int) -> None:
         if done == 0:
@@ -79,17 +79,17 @@ class Watcher(Observer):
             shown = printable(f"{task} · {state}")
             self._bars.update(self._prompts, description=shown, visible=True)
         else:
-            self.notice(f"{task}: {state}")
+            self.log(f"{task}: {state}")
 
     def finished(self, result: Mapping[str, Any], line: str) -> None:
         self._bars.advance(self._units)
-        self.notice(line)
+        self.log(line)
 
     def failed(self, task: str, seed: int, error: str) -> None:
         self._bars.advance(self._units)
-        self.notice(f"{task}: not run: {error}")
+        self.log(f"{task}: not run: {error}")
 
-    def notice(self, text: str) -> None:
+    def log(self, text: str) -> None:
         if self._quiet:
             return
         if self._is_terminal:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from icl_vectors.cli import options
-from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options, say
+from icl_vectors.cli.model_options import AS_USUAL, ModelOptions, expands_options, say
 from icl_vectors.cli.terminal import show, show_json
 from icl_vectors.discovery import experiment, experiment_names
 from icl_vectors.errors import IclVectorsError, unknown_name
@@ -37,7 +37,7 @@ def report(
 @expands_options
 def explore(
     model: options.OneModel = "gemma-3-270m",
-    opening: Opening = AS_USUAL,
+    model_options: ModelOptions = AS_USUAL,
     port: Annotated[
         int | None, Option(help="Of the page; the first free one from 7860 on.")
     ] = None,
@@ -58,7 +58,7 @@ def explore(
 
     Example: icl-vectors explore --model gemma-3-270m
     """
-    dtype = opening.only_dtype
+    dtype = model_options.only_dtype
     try:
         from icl_vectors.explore.app import serve
     except ImportError as error:
@@ -69,7 +69,7 @@ def explore(
         ) from error
     serve(
         model,
-        lambda reference: opening.open(reference, dtype, quiet),
+        lambda reference: model_options.open(reference, dtype, quiet),
         port=port,
         host=listen,
         browser=not no_browser,

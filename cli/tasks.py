@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument
 
 from icl_vectors.cli import options
-from icl_vectors.cli.opening import calm_libraries
+from icl_vectors.cli.model_options import calm_libraries
 from icl_vectors.cli.terminal import show, show_json
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`extract`, `apply` and `share`: task vectors made, looked at, used and given away."""
+"""`extract`, `apply` and `share`: task vectors made, shown, used and shared."""
 
 import sys
 from dataclasses import replace
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from icl_vectors.cli import options
-from icl_vectors.cli.opening import AS_USUAL, Opening, expands_options
+from icl_vectors.cli.model_options import AS_USUAL, ModelOptions, expands_options
 from icl_vectors.cli.terminal import printable, show, show_json
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.layers import parse_named_layers
@@ -53,7 +53,7 @@ def apply(
     ] = False,
     max_new_tokens: Annotated[int, Option(help="Tokens at most.")] = 8,
     model: Annotated[str | None, Option(help="By default the model that formed θ.")] = None,
-    opening: Opening = AS_USUAL,
+    model_options: ModelOptions = AS_USUAL,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -80,10 +80,12 @@ def apply(
             "the model with --model."
         )
     if model is None:
-        opening = replace(opening, revision=vector.revision)
-    kept_dtype = opening.dtypes == ["auto"] and not opening.on_server  # a server has its own
-    chosen_dtype = vector.dtype if kept_dtype else opening.only_dtype
-    opened = opening.open(model or vector.model, chosen_dtype, quiet or json)
+        model_options = replace(model_options, revision=vector.revision)
+    kept_dtype = (
+        model_options.dtypes == ["auto"] and not model_options.on_server
+    )  # a server has its own
+    chosen_dtype = vector.dtype if kept_dtype else model_options.only_dtype
+    opened = model_options.open(model or vector.model, chosen_dtype, quiet or json)
     settings: dict[str, Any] = {"mode": mode, "scale": scale, "force": force, "top_k": top_k}
     if by_layer:
         from icl_vectors.vectors.by_layer import apply_by_layer
@@ -157,7 +159,7 @@ def extract(
     seed: options.Seed = 41,
     template: options.TemplateText = "{input}→{output}",
     model: options.OneModel = "gemma-3-270m",
-    opening: Opening = AS_USUAL,
+    model_options: ModelOptions = AS_USUAL,
     quiet: options.Quiet = False,
 ) -> None:
     """Make a task vector from demonstrations and save it.
@@ -186,7 +188,7 @@ def extract(
         "instruction": instruction,
     }
     prompts_asked(shown, stand_ins, **asked)  # before a model is loaded
-    opened = opening.open(model, opening.only_dtype, quiet)
+    opened = model_options.open(model, model_options.only_dtype, quiet)
     others: dict[str, Any] = {"layers": layer, "template": template, "heads": heads, "chat": chat}
     with Watcher(quiet) as watcher:
         vector = run_extract(opened, shown, stand_ins, **asked, **others, observer=watcher)

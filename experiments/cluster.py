@@ -142,7 +142,7 @@ class Cluster(Experiment):
         )
 
         tasks, by_layer, sources = self.config.tasks, self.config.by_layer, self.config.sources
-        self.at.observer.notice("Silhouette, distances, t-SNE and PCA …")
+        self.at.observer.log("Silhouette, distances, t-SNE and PCA …")
         of_sources = [torch.stack([self._read(task, one) for task in tasks]) for one in sources]
         thetas = of_sources[0]  # (task, prompt, layer, hidden)
         labels = np.repeat(np.arange(len(tasks)), thetas.shape[1])  # (point,)
@@ -162,9 +162,9 @@ class Cluster(Experiment):
                 for each in range(thetas.shape[2])
             }
         if len(sources) > 1:
-            shown, told = (one.mean(1).numpy() for one in of_sources)  # (task, layer, hidden)
+            one, other = (part.mean(1).numpy() for part in of_sources)  # (task, layer, hidden) each
             held = range(thetas.shape[2]) if by_layer else [self.layer]
-            found["sources"] = compare_sources(shown, told, names, list(held), at)
+            found["sources"] = compare_sources(one, other, names, list(held), at)
         placed = embed(np.concatenate(every), self.config.seed)
         _write_points(self.folder.path / "cluster.csv", placed, tasks, sources)
         return {"cluster": found}

@@ -36,7 +36,7 @@ def swept_entries(
     _require_source(at.path, source)
     entries = _read_entries(model, at.path, config.seed)
     if any(task.name not in entries for task in tasks):
-        at.observer.notice(f"Sweeping in {at.path} first, to choose the layer on dev.")
+        at.observer.log(f"Sweeping in {at.path} first, to choose the layer on dev.")
         shared = {name: getattr(config, name) for name in ("test", "dev", "template", "chat")}
         shared |= {"tasks": tuple(tasks), "seeds": (config.seed,)}
         asked = SweepConfig(theta_source=source or DEMONSTRATIONS, **shared)

@@ -1,4 +1,4 @@
-"""θ of one precision put into the same model in another: does it still carry the task?
+"""θ of one precision injected into the same model in another: does it still carry the task?
 
 Works on finished sweeps of one model, a folder for each dtype. Their prompts are the same, and θ
 is read and injected at the block that the first dtype's sweep chose on dev, so that all cells of

@@ -62,7 +62,7 @@ class Reproduce(Sweep):
                 return Results.of_run(cls, data, path, output is not None, failures)
             entries, failures = [], {}
             for number, seed in enumerate(config.seeds, 1):
-                observer.notice(f"Seed {seed} ({number}/{len(config.seeds)})")
+                observer.log(f"Seed {seed} ({number}/{len(config.seeds)})")
                 one = config.model_copy(update={"seed": seed, "seeds": None})
                 data, failed = _run(model, one, path / f"seed{seed}", **around)
                 entries += data["tasks"]
@@ -95,11 +95,11 @@ def _run(
     if pairs:
         parts.append((Conflict, {"pairs": ",".join(pairs), **own}))
     else:
-        observer.notice("conflict is left out: --tasks has none of the paper's pairs")
+        observer.log("conflict is left out: --tasks has none of the paper's pairs")
     parts.append((Vocabulary, {"tasks": config.tasks}))
     failures: dict[Unit, str] = {}
     for number, (kind, options) in enumerate(parts, 1):
-        observer.notice(f"{number}/{len(parts)} {kind.name}")
+        observer.log(f"{number}/{len(parts)} {kind.name}")
         found = kind.run(model, kind.Config(**shared, **options), output=path, **around)
         failures |= found.failures
     return found.data, failures

@@ -47,7 +47,7 @@ def swept(
             given = (on_dev if with_dev else [], on_test if with_test else [], at)
             return run_task(model, *given, progress, job)
 
-        return run_in_parts(session, dev, layers, context.observer.notice, choose)
+        return run_in_parts(session, dev, layers, context.observer.log, choose)
 
     found = context.run(run, [*dev, *test])
     for layer, fine in enumerate(found["finite_states"].tolist()):

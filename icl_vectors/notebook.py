@@ -46,7 +46,7 @@ class NotebookObserver(Observer):
     def job(self, task: str, seed: int, state: str) -> None:
         self._show(f"{task}: {state}")
 
-    def notice(self, text: str) -> None:
+    def log(self, text: str) -> None:
         self._show(text)
 
     def failed(self, task: str, seed: int, error: str) -> None:

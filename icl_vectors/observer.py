@@ -1,10 +1,15 @@
 """What an experiment tells whoever watches it; the command line draws it, tests collect it."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 LOGGER = logging.getLogger("icl_vectors")
+Log: TypeAlias = Callable[[str], None]  # is given one line that the user should know
+
+
+def silent(text: str) -> None:
+    """A log that shows nothing."""
 
 
 class Observer:
@@ -26,5 +31,5 @@ class Observer:
     def job(self, task: str, seed: int, state: str) -> None:
         """A unit's job on a server has a new state, such as "queued, position 2"."""
 
-    def notice(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Something the user should know."""

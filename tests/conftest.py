@@ -6,10 +6,12 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
 
+from icl_vectors.methods.registry import METHODS
 from icl_vectors.models.load import Model, load_model
 from tests.benchmarks.random_model import build_tokenizer
 from tests.families import random_of_family
@@ -98,6 +100,13 @@ def no_network(attempts: list[Any]) -> Iterator[None]:
     attempts.clear()
     yield
     assert not attempts
+
+
+@pytest.fixture(autouse=True)
+def own_methods() -> Iterator[None]:
+    """Takes back the methods that a test registered: others compare all of them."""
+    with patch.dict(METHODS):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,16 +6,16 @@ from icl_vectors.observer import Observer
 
 
 class Listener(Observer):
-    """Keeps notices, lines, failures and phases.
+    """Keeps logged, lines, failures and phases.
 
     Args:
         stop_after: units after which the run is interrupted; 0: never. Not counted are units that
             lack the key `counting`, which those of a sweep that runs first may do.
-        stop_at: a notice, or a "task phase", at which it is.
+        stop_at: a log, or a "task phase", at which it is.
     """
 
     def __init__(self, stop_after: int = 0, *, stop_at: str = "", counting: str = "") -> None:
-        self.notices: list[str] = []
+        self.logged: list[str] = []
         self.lines: list[str] = []
         self.ran: list[str] = []
         self.failures: list[tuple[str, int, str]] = []
@@ -26,8 +26,8 @@ class Listener(Observer):
     def started(self, units: int, already_done: int) -> None:
         self.done_before = already_done
 
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
+    def log(self, text: str) -> None:
+        self.logged.append(text)
         if text == self.stop_at:
             raise KeyboardInterrupt
 

@@ -107,7 +107,7 @@ def parse_arrows(given: str | Iterable[str], template: Template) -> tuple[Templa
 
 
 def joined(names: Any) -> str:
-    """Names as they stand in a command: with commas between them.
+    """Names as they are in a command: with commas between them.
 
     Raises:
         IclVectorsError: neither text nor several texts.

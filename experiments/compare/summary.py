@@ -82,7 +82,7 @@ def cost_of(
 
     The contexts of a pooled method are read once and count to its vectors; what is fitted on them
     counts so for the chosen candidate, and to the choice for the others. The regular answers,
-    which every method is held against, count to none.
+    which every method is compared with, count to none.
     """
     on_test = [method.cost(batch, [chosen], blocks) for batch in test]
     on_dev = [[method.cost(batch, group, blocks) for group in groups] for batch in dev]

@@ -88,7 +88,7 @@ def method(task: Task, method: Method, comparison: "Compare", context: "Context"
         **entry_of(method, groups, found, chosen_on, own.test),
         **found["cost"],
         "seconds": context.seconds,
-        "jobs": len(context.jobs.spent().get("jobs", [])),
+        "jobs": len(context.jobs.cost().get("jobs", [])),
     }
     if method.heads:
         ranked = comparison.folder.done.get((f"{task.name}:heads", config.seed), {})

@@ -1,8 +1,8 @@
 """`plan`: the configuration and the prompts' lengths are read, everything else is computed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from icl_vectors.cost.memory import Cost, best_choice, places_here
 from icl_vectors.cost.methods import costs_of_methods
@@ -15,14 +15,14 @@ from icl_vectors.models.architecture import find_architecture, on_meta
 from icl_vectors.models.dtypes import check_dtype, choose_dtype
 from icl_vectors.models.load import choose_device
 from icl_vectors.models.memory import LARGEST_ON_SERVER
-from icl_vectors.models.meta import blueprint
+from icl_vectors.models.meta import meta_model
 from icl_vectors.models.source import load_config, load_tokenizer
+from icl_vectors.observer import Log, silent
 from icl_vectors.prompts.encoding import longest
 from icl_vectors.remote.cost import bytes_up
 from icl_vectors.runs.folder import Unit
 
 SCHEMA = 1
-Notice: TypeAlias = Callable[[str], None]
 ASKED_OF_AUTO = ("bfloat16", "nf4", "int8")  # besides the checkpoint's own dtype
 NF4_FIRST = "smaller than int8, and its answers do not depend on the batch as int8's do"
 
@@ -36,7 +36,7 @@ def plan_sweep(
     calibrate: bool = False,
     device: str | None = None,
     source: Mapping[str, Any] | None = None,
-    notice: Notice = lambda text: None,
+    log: Log = silent,
     compare: CompareConfig | None = None,
 ) -> dict[str, Any]:
     """What an experiment would cost; nothing is run, no weight is loaded.
@@ -57,8 +57,8 @@ def plan_sweep(
     if device is not None:
         choose_device(device)  # refuses what this machine has not
     about = {"revision": None, "trust_remote_code": False, **(source or {})}
-    config = load_config(reference, notice=notice, **about)
-    module = blueprint(config, trust_remote_code=about["trust_remote_code"])
+    config = load_config(reference, log=log, **about)
+    module = meta_model(config, trust_remote_code=about["trust_remote_code"])
     architecture, _ = on_meta(module, find_architecture(module))
     depth = len(architecture.blocks)
     layers, batch_size = parse_layers(run.layers, depth), run.batch_size
@@ -81,7 +81,7 @@ def plan_sweep(
     best = best_choice(of_dtypes)
     size = best[1]["batch_size"] if best else batch_size or LARGEST_ON_SERVER
     if calibrate:
-        _calibrate(cost, of_dtypes, choose_device(device), size, notice)
+        _calibrate(cost, of_dtypes, choose_device(device), size, log)
     return {
         "schema": SCHEMA,
         "model": reference,
@@ -130,12 +130,12 @@ def _tokenizer(reference: str, about: dict[str, Any]) -> Any:
 
 
 def _calibrate(
-    cost: Cost, of_dtypes: list[dict[str, Any]], device: str, size: int, notice: Notice
+    cost: Cost, of_dtypes: list[dict[str, Any]], device: str, size: int, log: Log
 ) -> None:
     for one in of_dtypes:
-        notice(f"Measuring {one['dtype']} on {device} …")
+        log(f"Measuring {one['dtype']} on {device} …")
         try:
             estimated = cost.seconds(one["dtype"], device, size)
             one["seconds"] = {"device": device, "estimated": estimated}
-        except IclVectorsError as error:  # told beside the dtype; the others go on
+        except IclVectorsError as error:  # shown beside the dtype; the others go on
             one["seconds"] = {"device": device, "estimated": None, "reason": str(error)}

@@ -167,7 +167,7 @@ def _run(
         [together] = make_batches(prompts[:count], count, way)
         return run_checks(model, together, of_one, whole, groups)
 
-    found, count = with_smaller_batches(run, len(prompts), lambda text: None)
+    found, count = with_smaller_batches(run, len(prompts))
     prompts = prompts[:count]
     if not all(bool(part.isfinite().all()) for part in found.values()):
         return None

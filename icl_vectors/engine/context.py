@@ -58,7 +58,7 @@ class Context:
                 return encode_prompts(self.model, self.template, prompts, new_tokens)
             found, left_out = encode_most(self.model, self.template, prompts, new_tokens)
             if left_out:
-                self.observer.notice(left_out)
+                self.observer.log(left_out)
             return found
         except IclVectorsError as error:
             raise UnitRefused(str(error)) from error
@@ -80,7 +80,7 @@ class Context:
         size = size or self.batch_size or choose_batch_size(self.model, prompts)
         if self._jobs is None:
             self._start = perf_counter()
-        found, self.batch_size = with_smaller_batches(session, size, self.observer.notice)
+        found, self.batch_size = with_smaller_batches(session, size, self.observer.log)
         return found
 
     def job(self, part: str) -> Job | None:
@@ -95,17 +95,17 @@ class Context:
         return self._jobs
 
     def progress(self, **totals: int) -> Callable[[str, int], None]:
-        """A function that is told of each batch: phase and prompts; `totals` by phase."""
+        """A function that is called with each batch: phase and prompts; `totals` by phase."""
         first = next(iter(totals))
-        seen = dict.fromkeys(totals, 0)
+        counted = dict.fromkeys(totals, 0)
         self.observer.phase(*self.unit, first, 0, totals[first])
 
-        def told(phase: str, prompts: int) -> None:
-            seen[phase] += prompts
-            done = min(seen[phase], totals[phase])
+        def report(phase: str, prompts: int) -> None:
+            counted[phase] += prompts
+            done = min(counted[phase], totals[phase])
             self.observer.phase(*self.unit, phase, done, totals[phase])
 
-        return told
+        return report
 
     def require_finite(self, finite: Any, where: str) -> None:
         """Go on only if states or logits are finite.
@@ -116,10 +116,10 @@ class Context:
         if not bool(finite):
             raise not_finite(f"{self.unit[0]}: {where}", self.model.dtype, self.model.device)
 
-    def spent(self) -> dict[str, Any]:
+    def cost(self) -> dict[str, Any]:
         """What the unit took, as its `done` record states it: seconds, batch size, jobs."""
         found = {"seconds": self.seconds, "batch_size": self.batch_size}
-        return {**found, **self.jobs.spent()}
+        return {**found, **self.jobs.cost()}
 
     @property
     def seconds(self) -> float:

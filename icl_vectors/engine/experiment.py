@@ -126,7 +126,7 @@ class Experiment(ABC):
         Args:
             model: of `load_model`, or one that nnsight already opened.
             output: the run's folder; the same call again resumes it. None: nothing is kept.
-            observer: is told of progress; a bar in a notebook where None.
+            observer: is called with progress; a bar in a notebook where None.
             provenance: more for run.json that does not decide the results.
 
         Raises:
@@ -180,7 +180,7 @@ def _run(experiment: Experiment) -> tuple[dict[str, Any], dict[Unit, str]]:
                     failures[unit] = str(outcome)
                     tell_failure(unit, failures[unit])
                     continue
-                folder.finish(unit, **vars(outcome), **context.spent())
+                folder.finish(unit, **vars(outcome), **context.cost())
                 observer.finished(outcome.result, experiment.line(outcome.result))
                 if not experiment.whole and monotonic() - written >= PAUSE:
                     write()
@@ -216,7 +216,7 @@ def _measured(
     if model.host is None or model.in_flight == 1:
         return one_by_one(measure, units)
     stages = {unit: experiment.stage(unit) for unit in units}
-    return iter(Flight(measure, stages, model.in_flight, observer.notice))
+    return iter(Flight(measure, stages, model.in_flight, observer.log))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from time import sleep
 from typing import Generic, TypeVar
 
+from icl_vectors.observer import Log
 from icl_vectors.remote.job import Pending, Refused
 from icl_vectors.runs.folder import Unit
 
@@ -29,9 +30,9 @@ class Flight(Generic[T]):
         measure: Callable[[Unit], T],
         stages: dict[Unit, int],
         limit: int,
-        notice: Callable[[str], None],
+        log: Log,
     ) -> None:
-        self.measure, self.stages, self.limit, self.notice = measure, stages, limit, notice
+        self.measure, self.stages, self.limit, self.log = measure, stages, limit, log
         self.flying: dict[Unit, Pending] = {}
         self.landed: dict[Unit, T | Exception] = {}
         self.begun: set[Unit] = set()  # and not kept
@@ -41,7 +42,7 @@ class Flight(Generic[T]):
             yield from self._units(list(self.stages))
         except BaseException:
             if left := len(self.begun):
-                self.notice(f"{left} job(s) are left on the server; the same command collects them")
+                self.log(f"{left} job(s) are left on the server; the same command collects them")
             raise
 
     def _units(self, waiting: list[Unit]) -> Iterator[tuple[Unit, T]]:
@@ -73,7 +74,7 @@ class Flight(Generic[T]):
                 if not self.flying:
                     raise refusal.error from refusal
                 self.limit = len(self.flying)
-                self.notice(f"{refusal.error} Going on with {self.limit} at once.")
+                self.log(f"{refusal.error} Going on with {self.limit} at once.")
                 waiting.insert(0, unit)
         return len(waiting) < before
 

@@ -52,8 +52,8 @@ class Jobs:
             tell=lambda text: self._observer.job(*self._unit, text),
         )
 
-    def spent(self) -> dict[str, Any]:
-        """What stands in the unit's `done` record: ids of its jobs, bytes and seconds."""
+    def cost(self) -> dict[str, Any]:
+        """What the unit's `done` record says: ids of its jobs, bytes and seconds."""
         if not self._answers:
             return {}
         costs = [cost for cost, _ in self._answers.values()]

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from icl_vectors.errors import OutOfTime
+from icl_vectors.observer import Log
 from icl_vectors.prompts.encoding import EncodedPrompt
 
 Session = Callable[[bool, bool, Sequence[int]], dict[str, Any]]  # with dev?, with test?, layers
@@ -16,7 +17,7 @@ def run_in_parts(
     session: Session,
     dev: Sequence[EncodedPrompt],
     layers: Sequence[int],
-    notice: Callable[[str], None],
+    log: Log,
     choose: Choice | None = None,
 ) -> dict[str, Any]:
     """Dev and test in one session; where time runs out, dev by halves of the layers, then test.
@@ -36,8 +37,8 @@ def run_in_parts(
             return session(True, True, ordered)
         parts = [session(True, False, ordered)]
     except OutOfTime as error:
-        notice(f"{error} Retrying with fewer layers per job.")
-        parts = _by_layers(session, ordered, notice)
+        log(f"{error} Retrying with fewer layers per job.")
+        parts = _by_layers(session, ordered, log)
     swept = torch.cat([part["dev_swept"] for part in parts], 1)  # (prompt, candidate)
     best = choose(swept, parts[0]["dev_own"]) if choose else _best(swept, dev, ordered)
     on_test = session(False, True, [best])
@@ -52,9 +53,7 @@ def run_in_parts(
     }
 
 
-def _by_layers(
-    session: Session, layers: list[int], notice: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def _by_layers(session: Session, layers: list[int], log: Log) -> list[dict[str, Any]]:
     """Dev at some layers, in ascending order, by halves where time runs out."""
     if len(layers) == 1:
         return [session(True, False, layers)]
@@ -66,8 +65,8 @@ def _by_layers(
         except OutOfTime as error:
             if len(half) == 1:
                 raise
-            notice(f"{error} Retrying with fewer layers per job.")
-            found += _by_layers(session, half, notice)
+            log(f"{error} Retrying with fewer layers per job.")
+            found += _by_layers(session, half, log)
     return found
 
 

@@ -166,7 +166,7 @@ def run_by_layer(
         demonstrated: batches of one prompt, whose suffixes are all that is asked after the same
             demonstrations.
         alone: batches of the queries that θ is injected into.
-        theta: what goes in at each of `layers`, which ascend.
+        theta: injected at each of `layers`, which ascend.
         adds: θ is added to the state at the arrow; else it replaces it.
 
     Returns:

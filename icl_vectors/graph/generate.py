@@ -28,8 +28,8 @@ def write_answers(
 
     Args:
         parts: whole prompts that end at the arrow.
-        theta: for each decoder block, what goes into its output there, (hidden,) for all prompts
-            or (prompt, hidden).
+        theta: for each decoder block, the vector injected into its output, (hidden,) for all
+            prompts or (prompt, hidden).
         mode: see `inject`.
         ends: token ids that end an answer; when each answer has one, no more are written.
 

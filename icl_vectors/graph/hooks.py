@@ -26,12 +26,12 @@ def hook_points(model: "Model", attention: bool = False) -> dict[str, Any]:
         residual_scale: what the attention's output is multiplied by (granite), else 1.
 
     Raises:
-        IclVectorsError: a block's attention can't be told.
+        IclVectorsError: a block's attention can't be found.
     """
     if attention and not model.way.cached:
         raise IclVectorsError(
             f"{model.reference}: expected a model that keeps keys and values for a method that "
-            "looks into attention, found one that runs whole prompts; use methods that read whole "
+            "reads attention, found one that runs whole prompts; use methods that read whole "
             "states: state, state-mean, state-mean-add, icv or multi."
         )
     module = model.nnsight._module

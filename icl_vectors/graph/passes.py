@@ -142,7 +142,7 @@ def apply_theta(
     below the lowest of `at_layers` are not run.
 
     Args:
-        theta: what goes in, (prompt, candidate, hidden), one for each of `at_layers`.
+        theta: the injected vectors, (prompt, candidate, hidden), one for each of `at_layers`.
 
     Returns:
         The logits after the arrow and what is after it, (prompt, candidate, vocab).

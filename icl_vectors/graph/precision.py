@@ -1,4 +1,4 @@
-"""A session that puts given θ into queries: θ of one precision into a model of another."""
+"""A session that injects given θ into queries: θ of one precision into a model of another."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -34,7 +34,7 @@ def probe_blocks(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> dict[
 
 
 def activation(at: dict[str, Any], layer: int, what: str) -> Tensor:
-    """What one block shows in a trace on the cached path, (row, token, width).
+    """The activation of one block in a trace on the cached path, (row, token, width).
 
     Args:
         what: "state", the block's output; "attention", the output of its attention; "heads",
@@ -54,14 +54,14 @@ def activation(at: dict[str, Any], layer: int, what: str) -> Tensor:
 
 
 def read_dummies(model: Any, at: dict[str, Any], batch: dict[str, Any], what: str) -> Tensor:
-    """What is seen at the arrows of "demonstrations dummy→", (prompt, dummy, layer, width)."""
+    """Activations at the arrows of "demonstrations dummy→", (prompt, dummy, layer, width)."""
     return read_arrows_of(model, at, batch, what)[0]
 
 
 def read_arrows_of(
     model: Any, at: dict[str, Any], batch: dict[str, Any], what: str
 ) -> tuple[Tensor, Tensor]:
-    """As `read_dummies`, and what is seen at the demonstrations' own arrows.
+    """As `read_dummies`, and activations at the demonstrations' own arrows.
 
     Returns:
         (prompt, dummy, layer, width) and (prompt, demonstration, layer, width), the latter empty
@@ -70,16 +70,16 @@ def read_arrows_of(
     head, layers = at["head"], len(at["blocks"])
     parts = batch["suffixes"]
     prompts, per_prompt, asked = batch["prompts"], batch["per_prompt"], batch["asked"]
-    places = batch.get("demonstration_arrows")
+    of_shown = batch.get("demonstration_arrows")
     past: dict[str, Any] = {}
     demonstrated = []
     if batch["shared"] is not None:
         with model.trace(batch["shared"], use_cache=True):
-            if places is not None:
+            if of_shown is not None:
                 for layer in range(layers):
-                    seen = activation(at, layer, what)
+                    own = activation(at, layer, what)
                     each = torch.arange(prompts)[:, None]
-                    demonstrated.append(seen[each, places].to(at["like"].device).float())
+                    demonstrated.append(own[each, of_shown].to(at["like"].device).float())
             head.skip(head.input[:, -1:])  # no logits are needed here
             past = cache_of(model.output)
         repeat_rows(past, per_prompt)
@@ -90,10 +90,10 @@ def read_arrows_of(
             dummies = []
             for layer in range(layers):
                 if what == "state":
-                    seen = state_of(at["blocks"][layer].output, part)[rows, arrows].flatten(1)
+                    own = state_of(at["blocks"][layer].output, part)[rows, arrows].flatten(1)
                 else:
-                    seen = activation(at, layer, what)[rows, arrows]  # (row, width)
-                dummies.append(seen.to(at["like"].device).float())
+                    own = activation(at, layer, what)[rows, arrows]  # (row, width)
+                dummies.append(own.to(at["like"].device).float())
             head.skip(head.input[:, -1:])
         found.append(torch.stack(dummies, 1))  # (row, layer, width)
     of_demonstrations = torch.stack(demonstrated, 2) if demonstrated else torch.empty(0)

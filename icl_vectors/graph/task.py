@@ -43,7 +43,8 @@ def run_task(
 
     Args:
         layers: candidate blocks; on dev, θ is injected at each of them.
-        progress: is told the phase and the number of prompts after each batch; not from a server.
+        progress: is called with the phase and the number of prompts after each batch; not on a
+            server.
         job: where a server runs the session: what was sent before, and whom to tell.
 
     Returns:
@@ -176,7 +177,7 @@ def run_application(
     """Answers of `steps` tokens to prompts that end at an arrow, with θ injected at its layers.
 
     Args:
-        mode: how θ goes in, see `icl_vectors.graph.generate.inject`.
+        mode: how θ is injected, see `icl_vectors.graph.generate.inject`.
         ends: token ids that end an answer; when all have ended, no more tokens are written.
         top: how many of the likeliest first tokens come back.
 

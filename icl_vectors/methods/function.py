@@ -30,13 +30,13 @@ def read(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:
     First as they are, then as they reach the residual stream: where a norm stands between the
     attention and the stream, divided by the root mean square of the attention's output.
     """
-    seen = read_dummies(model, at, batch, "heads")  # (prompt, dummy, layer, width + 1)
-    heads, size = seen[..., :-1], seen[..., -1:]
+    found = read_dummies(model, at, batch, "heads")  # (prompt, dummy, layer, width + 1)
+    heads, size = found[..., :-1], found[..., -1:]
     reaching = heads / size if at["norms"] else heads
     return torch.stack([heads.mean(1), reaching.mean(1)], 1)
 
 
-def make(model: Any, at: dict[str, Any], seen: Tensor) -> Tensor:
+def make(model: Any, at: dict[str, Any], activations: Tensor) -> Tensor:
     """Function vectors of the top 1, 2, 4 … heads (`at["counts"]`), (prompt, count, hidden).
 
     The projections are called by hand, in a trace in which no block is run.
@@ -46,7 +46,7 @@ def make(model: Any, at: dict[str, Any], seen: Tensor) -> Tensor:
         total: Any = 0
         vectors = []
         for number, (layer, head) in enumerate(at["ranked"][: max(at["counts"])], start=1):
-            total = total + contribution(at, seen[:, 1, layer], layer, head)
+            total = total + contribution(at, activations[:, 1, layer], layer, head)
             if number in at["counts"]:
                 vectors.append(total)
         state = torch.zeros(1, 1, at["hidden"]).to(at["like"])

@@ -8,8 +8,8 @@
 without demonstrations; the weights are frozen. What is gained over the mean θ is what extraction
 missed; what is then still missing to in-context learning, one vector at one place does not give.
 
-The paper adds its vector to the state; here it replaces the state as `state-mean` does, which it is
-held against.
+The paper adds its vector to the state; here it replaces the state as `state-mean` does, which it
+is compared with.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -46,8 +46,8 @@ def fit(
 
     Only blocks and rates of `at["candidates"]` are trained; elsewhere the first θ stands.
     """
-    seen = [read_dummies(model, at, batch, "state").mean(1) for batch in contexts]
-    first = torch.cat(seen).mean(0)  # (layer, hidden)
+    thetas = [read_dummies(model, at, batch, "state").mean(1) for batch in contexts]
+    first = torch.cat(thetas).mean(0)  # (layer, hidden)
     found = first.repeat(len(OPTIONS), 1, 1)  # (option, layer, hidden)
     pairs = [one for batch in contexts for one in batch.get("taught", [])]
     before = [read_query(model, at, batch) for batch in pairs]
@@ -122,9 +122,9 @@ def gradient(
     return torch.cat(slopes).double().mean(0).float()
 
 
-def make(model: Any, at: dict[str, Any], seen: tuple[Tensor, int]) -> Tensor:
+def make(model: Any, at: dict[str, Any], activations: tuple[Tensor, int]) -> Tensor:
     """The trained vectors, the same for every prompt, (prompt, option, layer, hidden)."""
-    fitted, prompts = seen
+    fitted, prompts = activations
     return fitted.expand(prompts, *fitted.shape)
 
 

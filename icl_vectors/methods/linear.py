@@ -60,10 +60,12 @@ def fit(
 
 
 def make(
-    model: Any, at: dict[str, Any], seen: tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor]
+    model: Any,
+    at: dict[str, Any],
+    activations: tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor],
 ) -> Tensor:
     """The difference that is estimated for each query, (prompt, ridge, layer, hidden)."""
-    (centre, effect, own, counts), states = seen
+    (centre, effect, own, counts), states = activations
     alike = torch.einsum("plh,lch->plc", states - centre, own)  # (prompt, layer, context)
     return effect + torch.einsum("plc,rlch->prlh", alike, counts)
 

@@ -15,9 +15,9 @@ class Method:
     `hook_points`; vectors begin with the axis of the prompts and end with that of the hidden units.
 
     Attributes:
-        read: (model, at, batch) → what is seen at the arrows, (prompt, …).
-        make: (model, at, seen) → the vectors, (prompt, …, hidden). Where there is a `fit`, `seen`
-            is a pair: what was fitted, and what was read of the prompts that get the vectors.
+        read: (model, at, batch) → activations at the arrows, (prompt, …).
+        make: (model, at, activations) → the vectors, (prompt, …, hidden). Where there is a `fit`,
+            that is a pair: what was fitted, and what was read of the prompts that get the vectors.
         start: (model, at, batch) → what of the prompts is run once, before anything is injected.
         inject: (model, at, batch, started, vectors, candidates) → logits, (prompt, candidate,
             vocab).
@@ -28,11 +28,11 @@ class Method:
         pooled: vectors are averaged over the contexts of the dev prompts, else each prompt has its
             own.
         slots: whether each prompt gets one vector for every arrow of its prompt.
-        attention: whether it looks into the blocks' attention.
+        attention: whether it reads the blocks' attention.
         heads: whether it needs the ranking of the attention heads.
         fit: (model, at, contexts, progress) → what is fitted on the first half of dev, the
             choice then being made on the other half; `at["candidates"]` are those asked for.
-            None: contexts are averaged, or not looked at.
+            None: contexts are averaged, or not read.
         fit_cost: (batch, candidates, number of blocks) → layer-tokens of fitting on one batch.
         gradients: whether fitting needs gradients, which a server is not asked for.
         mode: how a vector that was kept is injected: "replace" or "add" at one block.
@@ -77,9 +77,9 @@ def by_layers(
     ]
 
 
-def as_made(model: Any, at: dict[str, Any], seen: Any) -> Any:
-    """What was seen is the vectors."""
-    return seen
+def as_made(model: Any, at: dict[str, Any], activations: Any) -> Any:
+    """The activations are the vectors."""
+    return activations
 
 
 def nothing(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> None:

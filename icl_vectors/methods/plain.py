@@ -1,4 +1,4 @@
-"""What methods are held against: the prompt with its demonstrations, and the query alone."""
+"""What methods are compared with: the prompt with its demonstrations, and the query alone."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -31,9 +31,9 @@ def read(model: Any, at: dict[str, Any], batch: dict[str, Any]) -> Tensor:
     """V in its three forms, (prompt, form, layer, hidden)."""
     of_dummies, earlier = read_arrows_of(model, at, batch, "attention")
     plain = of_dummies.mean(1)  # (prompt, layer, hidden)
-    seen = earlier[:, 1:]  # before the first demonstration's arrow nothing is demonstrated
-    inner = torch.cat([seen, plain[:, None]], 1).mean(1)
-    moved = seen[:, 1:] - seen[:, :-1]  # (prompt, step, layer, hidden)
+    shown = earlier[:, 1:]  # before the first demonstration's arrow nothing is demonstrated
+    inner = torch.cat([shown, plain[:, None]], 1).mean(1)
+    moved = shown[:, 1:] - shown[:, :-1]  # (prompt, step, layer, hidden)
     weights = 2.0 ** torch.arange(moved.shape[1], device=moved.device)
     weights = (weights / weights.sum().clamp(min=1))[:, None, None]
     return torch.stack([plain, inner, inner + (moved * weights).sum(1)], 1)

@@ -1,1 +1,1 @@
-"""Opening a model: what it is, whether it fits, and how it takes prompts."""
+"""ModelOptions a model: what it is, whether it fits, and how it takes prompts."""

@@ -119,17 +119,17 @@ class Adapter:
         except Exception as error:  # peft and its kinds of adapters fail in ways of their own
             raise self._misfit(_said(error)) from error
         prefix = PEFT_TYPE_TO_PREFIX_MAPPING[config.peft_type]
-        lacking = [name for name in put.missing_keys if prefix in name]
-        if lacking or put.unexpected_keys:
-            what = "no " if lacking else "in its weights "
-            raise self._misfit(what + min(lacking or put.unexpected_keys))
+        missing = [name for name in put.missing_keys if prefix in name]
+        if missing or put.unexpected_keys:
+            what = "no " if missing else "in its weights "
+            raise self._misfit(what + min(missing or put.unexpected_keys))
         module.eval().requires_grad_(False)
 
     def require_files(self) -> None:
         """Check that peft and the weights are there, before the base is loaded.
 
         Raises:
-            IclVectorsError: naming what lacks.
+            IclVectorsError: naming what is missing.
         """
         if find_spec("peft") is None:
             raise MissingExtra(f"adapter {self.reference!r}", "peft", "peft")

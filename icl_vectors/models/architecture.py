@@ -51,7 +51,7 @@ def find_architecture(module: Any) -> Architecture:
 
     Raises:
         IclVectorsError: the model is an encoder or an encoder–decoder, or its blocks or head
-            can't be told.
+            can't be found.
     """
     config = require_decoder(module.config)
     names = {id(child): name for name, child in module.named_modules()}

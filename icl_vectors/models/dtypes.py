@@ -24,7 +24,7 @@ def check_dtype(dtype: str) -> None:
     """Refuse names that are none, and quantised dtypes without the package that makes them.
 
     Raises:
-        IclVectorsError: naming the known dtypes, or the command that installs what lacks.
+        IclVectorsError: naming the known dtypes, or the command that installs what is missing.
     """
     if dtype not in DTYPES:
         raise unknown_name("dtype", dtype, DTYPES)

@@ -2,8 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,7 @@ import platformdirs
 import psutil
 
 from icl_vectors.errors import IclVectorsError, RunError
-
-Notice = Callable[[str], None]
+from icl_vectors.observer import Log, silent
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def converted_folder(name: str) -> Path | None:
     return folder if (folder / "config.json").is_file() else None
 
 
-def prepare_embedded(name: str, notice: Notice = lambda text: None) -> Path:
+def prepare_embedded(name: str, log: Log = silent) -> Path:
     """The folder of an embedded model as safetensors, converting it on first use.
 
     The conversion happens in a folder of its own that takes its final name when it is whole, so
@@ -85,14 +87,14 @@ def prepare_embedded(name: str, notice: Notice = lambda text: None) -> Path:
     _require_packages(model)
     cache_folder().mkdir(parents=True, exist_ok=True)
     _require_space(model)
-    notice(
+    log(
         f"Converting {name} once ({model.weights}); about 2 minutes. "
         f"Its weights stand under: {model.terms}."
     )
     partial = cache_folder() / f".{name}.partial-{os.getpid()}"
     _remove_leftovers(name)
     try:
-        _convert(model, partial, notice)
+        _convert(model, partial, log)
         _publish(partial, cache_folder() / name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -145,18 +147,20 @@ def _remove_leftovers(name: str) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _convert(model: Embedded, partial: Path, notice: Notice) -> None:
+def _convert(model: Embedded, partial: Path, log: Log) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = partial / "gguf"
     source.mkdir(parents=True)
     _assemble(model, source / model.gguf)
-    notice("1/3 tokenizer")
-    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=model.gguf)
-    notice("2/3 weights")
-    loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=model.gguf, dtype=torch.float32)
-    notice("3/3 writing safetensors")
+    with _parsed_once():
+        log("1/3 tokenizer")
+        tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=model.gguf)
+        log("2/3 weights")
+        of_gguf: dict[str, Any] = {"gguf_file": model.gguf, "dtype": torch.float32}
+        loaded = AutoModelForCausalLM.from_pretrained(source, **of_gguf)
+    log("3/3 writing safetensors")
     config = loaded.config
     del config.quantization_config  # save_pretrained refuses a model that came from GGUF
     config._name_or_path = model.name
@@ -166,6 +170,21 @@ def _convert(model: Embedded, partial: Path, notice: Notice) -> None:
     fresh.tie_weights()
     fresh.save_pretrained(partial / "model")
     tokenizer.save_pretrained(partial / "model")
+
+
+@contextmanager
+def _parsed_once() -> Iterator[None]:
+    """Parse a GGUF once: transformers does for the tokenizer, the configuration and the weights.
+
+    Of a large vocabulary that takes most of the time.
+    """
+    gguf: Any = import_module("gguf")
+    reader = gguf.GGUFReader
+    gguf.GGUFReader = cache(reader)  # by the file's path
+    try:
+        yield
+    finally:
+        gguf.GGUFReader = reader
 
 
 def _assemble(model: Embedded, target: Path) -> None:

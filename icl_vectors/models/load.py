@@ -1,10 +1,9 @@
-"""Opening a model through nnsight: a hub id, a local folder, or an embedded model's name.
+"""ModelOptions a model through nnsight: a hub id, a local folder, or an embedded model's name.
 
 With `graph` and `remote` the only modules that know nnsight.
 """
 
 import warnings
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,11 +25,12 @@ from icl_vectors.models.checkpoint import (
 from icl_vectors.models.dtypes import check_dtype, choose_dtype, quantised_as, require_computes
 from icl_vectors.models.embedded import EMBEDDED
 from icl_vectors.models.memory_estimate import devices_of, require_fit
-from icl_vectors.models.meta import blueprint
+from icl_vectors.models.meta import meta_model
 from icl_vectors.models.model import Model as Model  # part of this module's own names
 from icl_vectors.models.probe import probed, unprobed
 from icl_vectors.models.source import checked_tokenizer, find_source, read_config, require_embedded
 from icl_vectors.models.weights import held_dtype, read_weights, silent_transformers
+from icl_vectors.observer import Log, silent
 from icl_vectors.turns import takes_turns
 
 MOST_IN_FLIGHT = 32
@@ -47,7 +47,7 @@ def load_model(
     trust_remote_code: bool = False,
     remote: bool | str = False,
     in_flight: int = 4,
-    notice: Callable[[str], None] = lambda text: None,
+    log: Log = silent,
 ) -> Model:
     """Open a model: a Hugging Face id, a local folder, or an embedded model's name.
 
@@ -63,7 +63,7 @@ def load_model(
             weights stay there, in the server's dtype, and only configuration and tokenizer are
             read here.
         in_flight: how many jobs of an experiment are on that server at once, 1 to 32.
-        notice: is told what takes long.
+        log: is called with what takes long.
 
     Raises:
         IclVectorsError: there is no such model, this machine can't hold it in that dtype, or the
@@ -84,7 +84,7 @@ def load_model(
             )
         if not 1 <= in_flight <= MOST_IN_FLIGHT:
             raise IclVectorsError(f"--in-flight {in_flight}: expected 1 to {MOST_IN_FLIGHT} jobs.")
-        there = _load_remote(reference, remote, dtype, revision, trust_remote_code, notice)
+        there = _load_remote(reference, remote, dtype, revision, trust_remote_code, log)
         return replace(there, in_flight=in_flight)
     check_dtype(dtype)
     if revision is not None and (reference in EMBEDDED or Path(reference).expanduser().is_dir()):
@@ -94,17 +94,17 @@ def load_model(
         )
     if adapter:
         adapter.require_files()
-        notice(f"{reference}: a {adapter.config['peft_type']} adapter, opened on {adapter.base}.")
+        log(f"{reference}: a {adapter.config['peft_type']} adapter, opened on {adapter.base}.")
     base, of_base = (adapter.base, adapter.base_revision) if adapter else (reference, revision)
     options = {"revision": of_base, "trust_remote_code": trust_remote_code}
     try:
-        source, weights = find_source(base, notice)
+        source, weights = find_source(base, log)
         config = read_config(base, source, options)
     except IclVectorsError as error:
         raise (adapter.of_base(error) if adapter else error) from error
-    module = blueprint(config, trust_remote_code=trust_remote_code)
+    module = meta_model(config, trust_remote_code=trust_remote_code)
     architecture = find_architecture(module)  # refuses before anything is loaded
-    tokenizer = checked_tokenizer(base, source, options, config, notice)
+    tokenizer = checked_tokenizer(base, source, options, config, log)
     require_embedded(tokenizer, module, base)
     chosen = choose_dtype(dtype, config)
     placement = device_map if device_map is not None else {"": choose_device(device)}
@@ -112,7 +112,7 @@ def load_model(
         require_computes(chosen, place, architecture.hidden)
     if quantised_as(config) is None:
         require_fit(base, module, chosen, placement)
-    notice(f"Loading {base} in {chosen} …")
+    log(f"Loading {base} in {chosen} …")
     module = read_weights(
         base,
         source,
@@ -129,10 +129,10 @@ def load_model(
             "leave --dtype out."
         )
     if held != chosen:
-        notice(f"{base}: this machine holds its {chosen} weights as {held}, dequantised.")
+        log(f"{base}: this machine holds its {chosen} weights as {held}, dequantised.")
     folder = Path(source) if Path(source).is_dir() else None
     for remark in left_out(folder) if folder else ():
-        notice(f"{base}: {remark}")
+        log(f"{base}: {remark}")
     model = Model(
         nnsight=None,
         tokenizer=tokenizer,
@@ -154,9 +154,7 @@ def load_model(
         )
     model = probed(replace(model, nnsight=_traced(module, tokenizer)))
     if model.way_reason:
-        notice(
-            f"{reference}: {model.way_reason}; whole prompts are run, which is exact and slower."
-        )
+        log(f"{reference}: {model.way_reason}; whole prompts are run, which is exact and slower.")
     return model
 
 
@@ -174,19 +172,19 @@ def _load_remote(
     dtype: str,
     revision: str | None,
     trust_remote_code: bool,
-    notice: Callable[[str], None],
+    log: Log,
 ) -> Model:
     """Open a model that an NDIF server holds, once everything speaks for it."""
     from icl_vectors.remote.opening import open_on_meta, served_dtype
     from icl_vectors.remote.preflight import preflight
 
-    source, weights = find_source(reference, notice, weights_needed=False)
+    source, weights = find_source(reference, log, weights_needed=False)
     if Path(source).is_dir():  # the server, too, finds it by this path
         source = str(Path(source).resolve())
     served = preflight(remote, source, revision)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     config = read_config(reference, source, options)
-    tokenizer = checked_tokenizer(reference, source, options, config, notice)
+    tokenizer = checked_tokenizer(reference, source, options, config, log)
     opened = open_on_meta(source, served.repo_id, tokenizer, options)
     folder = Path(source) if Path(source).is_dir() else None
     model = Model(
@@ -202,14 +200,14 @@ def _load_remote(
         host=served.host,
     )
     if not served.dtype:
-        notice(f"{served.host} opens {reference} now, on a first small job …")
+        log(f"{served.host} opens {reference} now, on a first small job …")
         model = replace(model, dtype=served_dtype(model.session(), model.nnsight, model.blocks))
     if dtype not in ("auto", model.dtype):
         raise IclVectorsError(
             f"--dtype {dtype}: {served.host} holds {reference} in {model.dtype}; "
             "leave --dtype out, the server's is used."
         )
-    notice(f"{reference} is served by {served.host} in {model.dtype}.")
+    log(f"{reference} is served by {served.host} in {model.dtype}.")
     return unprobed(model)
 
 

@@ -15,6 +15,7 @@ import torch
 from icl_vectors.errors import RunError
 from icl_vectors.models.load import Model
 from icl_vectors.models.memory_estimate import bytes_of_prompt, is_out_of_memory
+from icl_vectors.observer import Log, silent
 from icl_vectors.prompts.encoding import EncodedPrompt
 
 SHARE_OF_FREE = 0.5  # of the memory that is free when the run starts
@@ -92,7 +93,7 @@ def forget_peak(model: Model) -> None:
 
 
 def with_smaller_batches(
-    run: Callable[[int], T], batch_size: int, notice: Callable[[str], None]
+    run: Callable[[int], T], batch_size: int, log: Log = silent
 ) -> tuple[T, int]:
     """Call `run(batch_size)`, halving the batch as long as memory runs out.
 
@@ -115,7 +116,7 @@ def with_smaller_batches(
                 ) from error
         torch.cuda.empty_cache()
         batch_size //= 2
-        notice(f"Out of memory: retrying with batches of {batch_size} prompts.")
+        log(f"Out of memory: retrying with batches of {batch_size} prompts.")
 
 
 def _bytes_per_prompt(model: Model, prompts: Sequence[EncodedPrompt]) -> int:

@@ -1,6 +1,6 @@
-"""What a model takes in memory, told from its shapes: weights, caches, states, logits.
+"""What a model takes in memory, estimated from its shapes: weights, caches, states, logits.
 
-Works on a module of the meta device (`blueprint`). bitsandbytes quantises linear layers alone:
+Works on a module of the meta device (`meta_model`). bitsandbytes quantises linear layers alone:
 embeddings, norms, the head and experts held as stacked parameters stay in bfloat16.
 """
 

@@ -3,7 +3,6 @@
 No weights are read here.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from icl_vectors.models.architecture import text_config
 from icl_vectors.models.checkpoint import HUB_ID, require_weights
 from icl_vectors.models.embedded import EMBEDDED, prepare_embedded
 from icl_vectors.models.text_start import remarks_on, require_one_start
+from icl_vectors.observer import Log, silent
 from icl_vectors.remote.hub import not_in_the_cache, reach_hub
 
 
@@ -24,11 +24,11 @@ def load_config(
     *,
     revision: str | None = None,
     trust_remote_code: bool = False,
-    notice: Callable[[str], None] = lambda text: None,
+    log: Log = silent,
 ) -> Any:
     """The configuration of a model, or of an adapter's base; nothing else need be there."""
     reference, revision = base_of(reference, revision)
-    source, _ = find_source(reference, notice, weights_needed=False)
+    source, _ = find_source(reference, log, weights_needed=False)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     return read_config(reference, source, options)
 
@@ -38,17 +38,15 @@ def load_tokenizer(
 ) -> Any:
     """The tokenizer of a model, without its weights; of an adapter its base's."""
     reference, revision = base_of(reference, revision)
-    source, _ = find_source(reference, lambda text: None, weights_needed=False)
+    source, _ = find_source(reference, weights_needed=False)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     return read_tokenizer(reference, source, options)
 
 
-def find_source(
-    reference: str, notice: Callable[[str], None], weights_needed: bool = True
-) -> tuple[str, str]:
+def find_source(reference: str, log: Log = silent, weights_needed: bool = True) -> tuple[str, str]:
     """The folder or hub id that transformers loads from, and a remark on the weights."""
     if reference in EMBEDDED:
-        return str(prepare_embedded(reference, notice)), EMBEDDED[reference].weights
+        return str(prepare_embedded(reference, log)), EMBEDDED[reference].weights
     folder = Path(reference).expanduser()
     if folder.is_dir():
         if weights_needed:
@@ -86,13 +84,13 @@ def checked_tokenizer(
     source: str,
     options: dict[str, Any],
     config: Any,
-    notice: Callable[[str], None],
+    log: Log,
 ) -> Any:
-    """The tokenizer, if its texts begin as they should; what is odd about it is told."""
+    """The tokenizer, if its texts begin as they should; what is odd about it is logged."""
     tokenizer = read_tokenizer(reference, source, options)
     require_one_start(tokenizer, reference)
     for remark in remarks_on(tokenizer, text_config(config).model_type):
-        notice(f"{reference}: {remark}")
+        log(f"{reference}: {remark}")
     return tokenizer
 
 

@@ -88,7 +88,7 @@ def held_dtype(module: Any, quantisation: str) -> str:
 
 
 def _explained(reference: str, dtype: str, quantisation: str | None, error: Exception) -> Exception:
-    """What is told to the user for an error while weights are read; a bug stays as it is."""
+    """The message for an error while weights are read; a bug stays as it is."""
     if is_out_of_memory(error):
         return RunError(
             f"model {reference!r} does not fit in memory in {dtype} ({first_line(error)}); "

@@ -24,7 +24,7 @@ class Prompt:
         demonstrations: (input, output) pairs, in the order of the prompt.
         dummies: inputs that stand in for the query when θ is read; never the query.
         answers: accepted outputs for the query.
-        instruction: stands in place of the demonstrations where θ is read; "" where they do.
+        instruction: replaces the demonstrations where θ is read; "" where they do.
     """
 
     id: str
@@ -125,9 +125,9 @@ def _prompts(
     draw = random.Random(f"{seed}:{task.name}:{split}")
     prompts = []
     for number, query in enumerate(queries):
-        told = _tell(task, query)
-        drawn = draw.sample(inputs, len(inputs) if by_label else shots + dummies + len(told))
-        others = [input for input in drawn if input not in told]
+        telling = _tell(task, query)
+        drawn = draw.sample(inputs, len(inputs) if by_label else shots + dummies + len(telling))
+        others = [input for input in drawn if input not in telling]
         if by_label:
             others = _by_label(task, others, draw, shots, dummies, unbalanced)
         prompts.append(

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+from icl_vectors.observer import Log, silent
+
 
 @dataclass
 class JobCost:
@@ -61,10 +63,10 @@ class Job:
             it is not sent again. sent: how often it was.
         waits: whether the job is waited for; else `Pending` is raised until it has ended.
         answer: what it gave, where that was fetched before.
-        submitted: is told of it as soon as the server gave an id, before the wait.
-        tell: is told each new state, in words.
+        submitted: is called with it as soon as the server gave an id, before the wait.
+        tell: is called with each new state, in words.
         dismissed: is called where the job's answer can't be used; it is not picked up again.
-        answered: is told what the job gave, and its cost.
+        answered: is called with the job's cost and answer.
     """
 
     known: JobCost | None = None
@@ -73,6 +75,6 @@ class Job:
     answer: Any = None
     submitted: Callable[[JobCost], None] = lambda cost: None
     answered: Callable[[JobCost, Any], None] = lambda cost, answer: None
-    tell: Callable[[str], None] = lambda text: None
+    tell: Log = silent
     dismissed: Callable[[], None] = lambda: None
     patience: Patience = Patience()

@@ -76,8 +76,8 @@ def server_versions(host: str) -> dict[str, str]:
 
 def knows_key(host: str) -> bool:
     """Whether the server knows who the key belongs to (False where it asks for none)."""
-    told = _get(host, "/whoami", optional=True)
-    return told is None or told.get("email") is not None
+    user = _get(host, "/whoami", optional=True)
+    return user is None or user.get("email") is not None
 
 
 def require_server(host: str) -> None:

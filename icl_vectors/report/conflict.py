@@ -16,7 +16,7 @@ from icl_vectors.report.section import (
     Section,
     verdict_of,
 )
-from icl_vectors.report.statistics import Interval
+from icl_vectors.report.statistics import Interval, n_of
 from icl_vectors.report.table import Cell, Table, Value, interval, numbers, words
 from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import Conflict
@@ -103,13 +103,12 @@ def _figure(pairs: Sequence[Conflict]) -> Drawing:
         f"{pair.injected.b.accuracy:.2f} with θ of B"
         for pair in pairs
     )
-    counts = sorted({pair.n for pair in pairs})
     return Drawing(
         name="conflicts",
         title="Conflicting tasks",
         caption=(
             "Demonstrations of task A; on the right θ of task B is injected. Share of answers that "
-            f"are right for A and right for B, n = {' to '.join(map(str, counts))} prompts a pair, "
+            f"are right for A and right for B, {n_of(pair.n for pair in pairs)} prompts a pair, "
             "95 % Wilson intervals."
         ),
         alternative=f"Bar chart. {shown}.",

@@ -52,7 +52,7 @@ def summary_line(run: Run) -> str:
     if of_sweep(run, "configuration", "theta_source"):
         line += " θ is read after each task's instruction, not after demonstrations."
     if of_sweep(run, "configuration", "chat"):
-        line += " The prompts stand in a user's turn of a chat."
+        line += " The prompts are in a user's turn of a chat."
     if of_sweep(run, "configuration", "answer") == "generate":
         line += (
             " Whole answers are compared, exactly; the curves by layer, and the paper's figures, "

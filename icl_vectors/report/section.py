@@ -70,7 +70,7 @@ def above_zero(found: Interval) -> str:
 
 
 def verdict_cell(verdict: str) -> Cell:
-    """A verdict as it stands in a table."""
+    """A verdict as a cell of a table."""
     return Cell(verdict, mark=MARKS.get(verdict, ""))
 
 
@@ -90,6 +90,6 @@ def claims_table(claims: Sequence[Claim], name: str = "claims") -> Table:
             )
             for one in claims
         ),
-        "The rules stand in the program, the same for every run; none was tuned to a result. "
+        "The rules are in the program, the same for every run; none was tuned to a result. "
         "Brackets are 95 % intervals.",
     )

@@ -8,7 +8,7 @@ from icl_vectors.plain_text import in_one_line
 from icl_vectors.report import drawing
 from icl_vectors.report.drawing import METHOD_COLOURS, Drawing
 from icl_vectors.report.section import UNTESTED, Claim, Section, above_zero
-from icl_vectors.report.statistics import FEWEST_TASKS, by_task, mean_interval
+from icl_vectors.report.statistics import FEWEST_TASKS, by_task, mean_interval, n_of
 from icl_vectors.report.table import Table, interval, numbers, words
 from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import METHODS
@@ -101,12 +101,11 @@ def _curve(entries: Sequence[Any]) -> Drawing:
         f"{method} " + ", ".join(f"{n}: {mean:.2f}" for n, mean in _means(entries, method).items())
         for method in METHODS
     )
-    n = sorted({one.n for one in entries})
     return Drawing(
         name="shots_of_theta",
         title="Accuracy by number of demonstrations",
         caption=(
-            f"Means over {len(by_task(entries))} task(s), n = {' to '.join(map(str, n))} test "
+            f"Means over {len(by_task(entries))} task(s), {n_of(one.n for one in entries)} test "
             "prompts each. Hypothesis: θ from so many demonstrations, injected into the bare query "
             "at the block chosen on dev."
         ),

@@ -52,6 +52,12 @@ class Interval:
         return f"{text} [{self.low:{form}}, {self.high:{form}}]"
 
 
+def n_of(counts: Iterable[int]) -> str:
+    """How many prompts, "n = 50" or "n = 40 to 50"."""
+    found = sorted({*counts})
+    return "n = " + " to ".join(map(str, dict.fromkeys((found[0], found[-1]))))
+
+
 class TaskMean:
     """A task over its seeds.
 

@@ -4,7 +4,7 @@ One process at a time draws a run: whoever comes later reads what is there by th
 report that was begun while the run went on never replaces the run's own, which is newer.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from errno import EDQUOT, EFBIG, EIO, ENOENT, ENOSPC
@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from icl_vectors.discovery import experiment, experiment_names, report_of
 from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.observer import Log, silent
 from icl_vectors.report.drawing import Picture, render
 from icl_vectors.report.dtypes import precision
 from icl_vectors.report.examples import answers_table, examples_table
@@ -39,14 +40,14 @@ Chapter: TypeAlias = tuple[Run, str, list[Section], dict[str, Picture]]  # run, 
 def write_report(
     folders: Sequence[Path],
     output: Path | None = None,
-    notice: Callable[[str], None] = lambda text: None,
+    log: Log = silent,
 ) -> Path:
     """Write one page about one or several runs, and each run's figures and tables.
 
     Args:
         folders: of runs, or folders that hold several runs.
         output: the page; by default report.html in the first folder.
-        notice: is told of each run before its figures are drawn.
+        log: is called for each run before its figures are drawn.
 
     Returns:
         The page's path.
@@ -62,18 +63,16 @@ def write_report(
         with _refused_folders(output):
             output.parent.mkdir(parents=True, exist_ok=True)
     with _drawing_alone([*places, *([] if output else [path.parent])]):
-        return _write_report(folders, places, path, notice)
+        return _write_report(folders, places, path, log)
 
 
-def _write_report(
-    folders: Sequence[Path], places: Sequence[Path], path: Path, notice: Callable[[str], None]
-) -> Path:
+def _write_report(folders: Sequence[Path], places: Sequence[Path], path: Path, log: Log) -> Path:
     kinds = {name: kind for name in experiment_names() if (kind := experiment(name).Result)}
     runs = [read_run(place, kinds) for place in places]
     labels = _labels(runs)
     chapters: list[Chapter] = []
     for number, (place, run, label) in enumerate(zip(places, runs, labels, strict=True), 1):
-        notice(f"Figures and tables, run {number} of {len(runs)}: {place}")
+        log(f"Figures and tables, run {number} of {len(runs)}: {place}")
         sections = sections_of(run)
         own = _write_own(place, run, sections)
         if run.examples:
@@ -200,9 +199,9 @@ def _refused_folders(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == ENOENT:
             raise RunError(f"{path}: its folder was removed while it was drawn.") from error
-        told = f"{path}: cannot be written ({error.strerror}); "
+        failure = f"{path}: cannot be written ({error.strerror}); "
         if error.errno in FULL:
             raise RunError(
-                f"{told}make room, then give the same command again, or `icl-vectors report`."
+                f"{failure}make room, then give the same command again, or `icl-vectors report`."
             ) from error
-        raise IclVectorsError(f"{told}give a folder that can be written.") from error
+        raise IclVectorsError(f"{failure}give a folder that can be written.") from error

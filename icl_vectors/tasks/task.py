@@ -109,7 +109,7 @@ class Task:
         """A user's own task from JSON, JSONL, CSV or TSV; the file's stem is its name.
 
         An input with several outputs accepts all of them, the first is demonstrated; that, and
-        lines that repeat others, stands in `notes`. The instruction is the column (the key)
+        lines that repeat others, is in `notes`. The instruction is the column (the key)
         `instruction` of the first pair, or beside `pairs` in JSON.
 
         Args:

@@ -128,7 +128,7 @@ def apply(
             state vector: the last block whose attention is replaced; not for an in-context vector,
             which goes into all.
         max_new_tokens: the answer ends there, or where the template ends a line.
-        mode: "replace" puts θ in place of the state, as in the paper; "add" adds it. By default
+        mode: "replace" replaces the state with θ, as in the paper; "add" adds it. By default
             what the vector's method does.
         scale: θ is multiplied by it first.
         force: use a vector of another model, where its shape allows.
@@ -142,7 +142,7 @@ def apply(
         an `Answers` that holds them too.
 
     Raises:
-        IclVectorsError: the vector belongs to another model, no layer can be told, or a query
+        IclVectorsError: the vector belongs to another model, no layer is named, or a query
             with its answer is longer than the model takes.
     """
     model = as_model(model)
@@ -239,7 +239,7 @@ def _answer(
         return [run_application(model, batch, injected, steps, **options) for batch in batches]
 
     largest = LARGEST_ON_CPU if model.device == "cpu" else LARGEST_ON_GPU
-    found, _ = with_smaller_batches(run, batch_size or largest, lambda text: None)
+    found, _ = with_smaller_batches(run, batch_size or largest)
     if not all(bool(part["finite"]) for part in found):
         raise not_finite("the logits", model.dtype, model.device)
     written = [row for part in found for row in part["tokens"].tolist()]

@@ -55,7 +55,7 @@ def apply_by_layer(
 
     Args:
         layers: of those that the vector holds: "all", "A:B[:STEP]", "I,J,…" or [I, J, …].
-        mode: "replace" puts θ in place of the state; "add" adds it; by default as its method.
+        mode: "replace" replaces the state with θ; "add" adds it; by default as its method.
         scale: θ is multiplied by it first.
         force: use a vector of another model, where its shape allows.
         top_k: also the likeliest tokens, (token, probability) each.
@@ -82,8 +82,8 @@ def apply_by_layer(
     how = mode_of(theta, mode)
     if how not in MODES:
         raise IclVectorsError(
-            f"by layer: expected a vector that goes in at one block, found one of the method "
-            f"{theta.method}, which goes in at many; use apply."
+            f"by layer: expected a vector that is injected at one block, found one of the method "
+            f"{theta.method}, which is injected at many; use apply."
         )
     injected = what_goes_in(model, theta, chosen, scale, force)
     encoded = list(_encode(model, theta, asked))
@@ -113,7 +113,7 @@ def apply_by_layer(
         )
 
     rows = LARGEST_ON_CPU * 8 if model.device == "cpu" else LARGEST_ON_GPU * 4
-    found, _ = with_smaller_batches(run, max(1, rows // len(chosen)), lambda text: None)
+    found, _ = with_smaller_batches(run, max(1, rows // len(chosen)))
     if not all(bool(probabilities.isfinite().all()) for probabilities, _ in found.values()):
         raise not_finite("the logits", model.dtype, model.device)
     frame = pandas.DataFrame(_records(model.tokenizer, encoded, chosen, found)).astype(TYPES)

@@ -76,9 +76,9 @@ def extract(
             `icl_vectors.methods`.
         heads: for function, the heads.json of a comparison; without it the heads are ranked on
             these prompts.
-        instruction: one line that stands in place of the demonstrations, which may then be none.
-        chat: the prompts stand in a user's turn, by the tokenizer's chat template.
-        observer: for learned, is told of each block that is trained; a bar in a notebook where
+        instruction: one line that replaces the demonstrations, which may then be none.
+        chat: the prompts are in a user's turn, by the tokenizer's chat template.
+        observer: for learned, is called for each block that is trained; a bar in a notebook where
             None.
 
     Returns:
@@ -158,7 +158,7 @@ def prompts_asked(
         if instruction and method not in OF_DUMMIES:
             raise IclVectorsError(
                 f"method {method}: expected one that reads θ at the dummies' arrows "
-                f"({', '.join(OF_DUMMIES)}), as an instruction stands in place of demonstrations."
+                f"({', '.join(OF_DUMMIES)}), as an instruction replaces the demonstrations."
             )
         require_task(method, prompts, drawn)
     if isinstance(demonstrations, Task):

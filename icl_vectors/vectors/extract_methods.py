@@ -71,11 +71,11 @@ def vectors_by_method(
             add_taught(batches, model, template, taught([one.prompt for one in encoded]), size)
         done = count()
 
-        def told(phase: str, candidates: int) -> None:
+        def report(phase: str, candidates: int) -> None:
             for _ in range(candidates):
                 observer.phase(method, 0, phase, next(done) + 1, len(layers))
 
-        return run_vectors(model, chosen, settings, batches, progress=told)
+        return run_vectors(model, chosen, settings, batches, progress=report)
 
     found = in_batches(run, model, encoded).float().mean(0)  # (…, hidden)
     if method == "function":  # one vector, the same wherever it is added
@@ -136,7 +136,7 @@ def in_batches(
     run: Callable[[int], Tensor], model: Model, encoded: Sequence[EncodedPrompt]
 ) -> Tensor:
     """What a session finds, called with the number of prompts at once that fit in memory."""
-    return with_smaller_batches(run, choose_batch_size(model, encoded), lambda text: None)[0]
+    return with_smaller_batches(run, choose_batch_size(model, encoded))[0]
 
 
 def require_method(method: str) -> None:

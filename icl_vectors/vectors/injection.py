@@ -1,4 +1,4 @@
-"""Where and how a kept vector goes in, by what was asked and by the vector's method.
+"""Where and how a kept vector is injected, by what was asked and by the vector's method.
 
 The injection itself is `apply_theta` in `graph/passes.py`.
 """
@@ -22,10 +22,10 @@ MODES = ("replace", "add")
 
 
 def mode_of(theta: TaskVector, asked: Mode | None) -> str:
-    """How a vector goes in: as asked, else as its method does it.
+    """How a vector is injected: as asked, else as its method does it.
 
     Raises:
-        IclVectorsError: its method goes in in one way only.
+        IclVectorsError: its method is injected in one way only.
     """
     own = find_method(theta.method).mode if theta.method else "replace"
     if asked is not None and own not in MODES:
@@ -91,7 +91,7 @@ def what_goes_in(
     """What is injected at which blocks, (hidden,) each.
 
     Raises:
-        IclVectorsError: the vector belongs to another model, no layer can be told, or θ is no task
+        IclVectorsError: the vector belongs to another model, no layer is named, or θ is no task
             vector, or the scale no finite number.
     """
     _require_vector(theta)
@@ -102,7 +102,7 @@ def what_goes_in(
     if not takes_layers(theta):
         if layer is not None:
             raise IclVectorsError(
-                "--layer with an in-context vector: expected none, it goes in at all layers."
+                "--layer with an in-context vector: expected none, it is injected at all layers."
             )
         chosen = [*theta.layers]
     else:

@@ -28,7 +28,7 @@ class TaskVector:
     """θ(S): the hidden state at the arrow, averaged over dummy queries (paper, section 2).
 
     `a - b`, `a + b`, `2 * a` and `TaskVector.mean([a, b, c])` give new vectors; what they were
-    made of stands in `made_by`. They are refused for vectors of different models, layers or
+    made of is in `made_by`. They are refused for vectors of different models, layers or
     templates.
 
     Attributes:
@@ -262,7 +262,7 @@ def _require_alike(vectors: Sequence[TaskVector]) -> None:
         if not isinstance(one, TaskVector):
             raise IclVectorsError(f"expected task vectors, found {type(one).__name__} ({one!r}).")
     if not vectors:
-        raise IclVectorsError("expected task vectors to reckon with, found none.")
+        raise IclVectorsError("expected task vectors to compute with, found none.")
     first = vectors[0]
     for one in vectors[1:]:
         for name in ALIKE:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.from_sweep import best_layer_of_mean
-from icl_vectors.models.meta import blueprint
+from icl_vectors.models.meta import meta_model
 from icl_vectors.models.source import read_config
 from icl_vectors.report.table import to_latex, to_markdown
 from icl_vectors.runs.files import to_json
@@ -196,7 +196,7 @@ def _read_heads(path: Path) -> object:
 
 
 def _open_config(path: Path) -> object:
-    return blueprint(read_config("fuzzed", str(path.parent), {"trust_remote_code": False}))
+    return meta_model(read_config("fuzzed", str(path.parent), {"trust_remote_code": False}))
 
 
 def _small_results() -> dict[str, Any]:

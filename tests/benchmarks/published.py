@@ -98,7 +98,7 @@ def sweep(
 def injected(
     model: PreTrainedModel, batch: Batch, layer: int, vectors: Tensor, batch_size: int
 ) -> list[int]:
-    """The predictions of whole queries, with a vector of its own put into each row."""
+    """The predictions of whole queries, with a vector of its own injected into each row."""
     found: list[int] = []
     for start in range(0, len(batch.ids), batch_size):
         own = vectors[start : start + batch_size].to(model.device)  # (batch, hidden)

@@ -36,7 +36,7 @@ def test_several_dtypes_give_a_folder_each_and_one_report(runs: list[Path]) -> N
     both = runs[0].parent
     page = (both / "report.html").read_text("utf-8")
     assert "Precision against precision" in page
-    assert "θ of one precision put into another" in page
+    assert "θ of one precision injected into another" in page
     assert "McNemar" in page
     tables = {file.stem for file in (both / "tables").glob("*.md")}
     assert tables >= {"precision", "precision_paired", "precision_tasks", "precision_cross"}

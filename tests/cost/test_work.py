@@ -12,7 +12,7 @@ from icl_vectors.cost.work import Pass, Shape, passes_of_unit
 from icl_vectors.graph.task import run_task
 from icl_vectors.models.architecture import find_architecture
 from icl_vectors.models.load import Model
-from icl_vectors.models.meta import blueprint
+from icl_vectors.models.meta import meta_model
 from icl_vectors.prompts.batches import make_batches
 from icl_vectors.prompts.encoding import EncodedPrompt, encode_prompt
 from icl_vectors.prompts.limits import positions_limit
@@ -67,7 +67,7 @@ def test_of_experts_only_those_of_one_token_are_counted() -> None:
 
 
 def _shape(family: str, settings: dict[str, Any]) -> Shape:
-    module = blueprint(AutoConfig.for_model(family, **settings))
+    module = meta_model(AutoConfig.for_model(family, **settings))
     return Shape.of(module, find_architecture(module))
 
 
@@ -91,5 +91,5 @@ def test_more_prompts_send_more(llama: Model) -> None:
 
 
 def test_the_module_needs_no_weights(llama_folder: Path) -> None:
-    module = blueprint(AutoConfig.from_pretrained(llama_folder))
+    module = meta_model(AutoConfig.from_pretrained(llama_folder))
     assert {parameter.device.type for parameter in module.parameters()} == {"meta"}

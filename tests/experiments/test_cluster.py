@@ -125,7 +125,7 @@ def test_thetas_that_were_lost_are_made_anew(llama: Model, tmp_path: Path) -> No
 def test_best_is_the_highest_mean_on_dev_of_a_sweep(llama: Model, tmp_path: Path) -> None:
     listener, options = Listener(), {"layer": "best", "test": 3, "dev": 4}
     found = cluster(llama, tmp_path, observer=listener, **options)
-    assert any(text.startswith(f"Sweeping in {tmp_path}") for text in listener.notices)
+    assert any(text.startswith(f"Sweeping in {tmp_path}") for text in listener.logged)
     entries = read_json(tmp_path / "results.json")["tasks"]
     assert [entry["task"] for entry in entries] == NAMES
     curve = np.mean([entry["dev_accuracy_by_layer"] for entry in entries], axis=0)

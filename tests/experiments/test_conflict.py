@@ -71,7 +71,7 @@ def test_b_s_best_layer_on_dev(
     monkeypatch.setattr("icl_vectors.graph.task.run_task", never)
     listener = Listener(counting="a")
     assert [pair["layer"] for pair in conflict(llama, tmp_path, observer=listener)] == [2, 1]
-    assert not any("Sweeping" in text for text in listener.notices)
+    assert not any("Sweeping" in text for text in listener.logged)
     layers = {
         (sample["task"], sample["layer"])
         for sample in read_lines(tmp_path / "samples.jsonl")
@@ -111,7 +111,7 @@ def test_a_conflict_gives_what_plain_pytorch_gives(
 ) -> None:
     listener = Listener(counting="a")
     found = conflict(llama, tmp_path, observer=listener)
-    assert any(text.startswith(f"Sweeping in {tmp_path} first") for text in listener.notices)
+    assert any(text.startswith(f"Sweeping in {tmp_path} first") for text in listener.logged)
     entries = read_json(tmp_path / "results.json")["tasks"]
     assert [entry["task"] for entry in entries] == ["to_upper", "list_first"], "of B alone"
     assert [len(listener.lines), listener.lines[0].split(":")[0]] == [2, "next_letter → to_upper"]

@@ -7,7 +7,7 @@ from icl_vectors.cost.memory import Cost, Place, best_choice, parse_memory, plac
 from icl_vectors.cost.prompt_sizes import estimated_tokens
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.models.architecture import find_architecture
-from icl_vectors.models.meta import blueprint
+from icl_vectors.models.meta import meta_model
 from icl_vectors.prompts.encoding import EncodedPrompt
 from icl_vectors.prompts.sampling import Prompt
 
@@ -21,7 +21,7 @@ PROMPT = EncodedPrompt(NOBODY, (0,) * 40, ((0,) * 5, (0,) * 6, (0,) * 5), (0,) *
 
 @pytest.fixture(scope="module")
 def cost() -> Cost:
-    module = blueprint(LlamaConfig(**SEVENTY))
+    module = meta_model(LlamaConfig(**SEVENTY))
     prompts = {("capitals", 41): ([PROMPT] * 50, [PROMPT] * 50)}
     return Cost(module, find_architecture(module), prompts, range(80), None)
 

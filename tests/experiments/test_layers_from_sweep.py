@@ -31,7 +31,7 @@ def curves(*rows: list[float | None]) -> dict[str, dict[str, Any]]:
 def test_without_a_sweep_one_is_run_and_said(llama: icl.Model, tmp_path: Path) -> None:
     listener = Listener()
     found = entries(llama, tmp_path, observer=listener)
-    assert listener.notices[0] == f"Sweeping in {tmp_path} first, to choose the layer on dev."
+    assert listener.logged[0] == f"Sweeping in {tmp_path} first, to choose the layer on dev."
     results = read_json(tmp_path / "results.json")
     assert list(found.values()) == results["tasks"]
     assert (results["tasks"][0]["n_test"], results["tasks"][0]["n_dev"]) == (3, 4)
@@ -45,7 +45,7 @@ def test_a_finished_sweep_is_taken(
     listener = Listener()
     found = entries(llama, tmp_path, observer=listener)
     assert list(found.values()) == swept.data["tasks"][:2]
-    assert listener.notices == []
+    assert listener.logged == []
 
 
 def test_a_broken_sweep_goes_on(

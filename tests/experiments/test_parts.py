@@ -51,17 +51,17 @@ def test_parts_give_what_one_session_gives(llama: Model, most: int, sessions: in
     whole = Slow(llama, 4)
     first = whole(True, True, LAYERS)
     dev = accepted_by(llama, first, 2)
-    notices: list[str] = []
+    logged: list[str] = []
     slow = Slow(llama, most)
     slow.dev = whole.dev = dev
     expected = whole(True, True, LAYERS)
-    found = run_in_parts(slow, dev, LAYERS, notices.append)
+    found = run_in_parts(slow, dev, LAYERS, logged.append)
     assert expected["best"] == 2
     assert len(slow.ran) == sessions
     assert found.keys() == expected.keys()
     for name in expected:
         assert torch.equal(torch.as_tensor(found[name]), torch.as_tensor(expected[name])), name
-    assert bool(notices) == (most < 4)
+    assert bool(logged) == (most < 4)
 
 
 def test_a_single_layer_that_takes_too_long_ends_the_run(llama: Model) -> None:

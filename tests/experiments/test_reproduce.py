@@ -40,7 +40,7 @@ def results(folder: Path) -> dict[str, Any]:
 
 
 def steps(listener: Listener) -> list[str]:
-    return [text for text in listener.notices if text[1] == "/"]
+    return [text for text in listener.logged if text[1] == "/"]
 
 
 def test_one_folder_holds_all_experiments(folder: Path) -> None:

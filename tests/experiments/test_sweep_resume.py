@@ -58,7 +58,7 @@ def test_prompts_that_join_their_answer_are_left_out(joining: icl.Model, tmp_pat
     lost = {split: 12 - count for split, count in left.items() if count < 12}
     assert lost, "a draw in which no prompt holds z shows nothing"
     for split, count in lost.items():
-        [line] = [line for line in listener.notices if f" {split} prompts" in line]
+        [line] = [line for line in listener.logged if f" {split} prompts" in line]
         assert line.startswith(f"{count} of 12 {split} prompts of upper are left out")
         assert line.endswith(f"joins the arrow with the answers 'Z' ({count})")
     again = icl.sweep(joining, upper, output=tmp_path / "run", **options)

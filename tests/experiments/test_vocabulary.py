@@ -129,7 +129,7 @@ def test_more_tokens_than_there_are_give_all_of_them(llama: Model, folder: Path)
 def test_without_a_sweep_it_sweeps_first_and_says_so(llama: Model, tmp_path: Path) -> None:
     listener = Listener()
     found = vocabulary(llama, tmp_path, observer=listener)
-    assert listener.notices[0].startswith(f"Sweeping in {tmp_path} first")
+    assert listener.logged[0].startswith(f"Sweeping in {tmp_path} first")
     assert listener.lines[-1].startswith("list_first: layer ")
     best = {e["task"]: e["best_layer"] for e in read_json(tmp_path / "results.json")["tasks"]}
     for task, layer in best.items():

@@ -1,7 +1,6 @@
 """A method in a user's own file: registered, compared, extracted and applied."""
 
 import runpy
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -18,9 +17,8 @@ FILE = Path(__file__).parents[2] / "experiments" / "examples" / "own_method.py"
 
 
 @pytest.fixture
-def first_dummy() -> Iterator[icl.Method]:
-    yield runpy.run_path(str(FILE))["FIRST_DUMMY"]
-    del registry.METHODS["first-dummy"]
+def first_dummy() -> Any:
+    return runpy.run_path(str(FILE))["FIRST_DUMMY"]
 
 
 def test_it_is_compared_like_any_other(llama: icl.Model, first_dummy: icl.Method) -> None:
@@ -60,7 +58,6 @@ def test_a_package_adds_methods_by_an_entry_point(monkeypatch: pytest.MonkeyPatc
         assert registry.find_method("of-a-plug-in") is PLUG_IN
         assert registry.parse_methods("all")[-1] is PLUG_IN
     finally:
-        del registry.METHODS["of-a-plug-in"]
         monkeypatch.undo()
         registry._load_plug_ins.cache_clear()
 

@@ -22,7 +22,7 @@ def theta(reference: str | Path, **options: Any) -> torch.Tensor:
 
 def told(folder: Path) -> list[str]:
     lines: list[str] = []
-    icl.load_model(str(folder), notice=lines.append)
+    icl.load_model(str(folder), log=lines.append)
     return lines
 
 

@@ -20,7 +20,7 @@ from icl_vectors.models.dtypes import (
     require_computes,
 )  # fmt: skip
 from icl_vectors.models.memory_estimate import devices_of, require_fit, weight_bytes
-from icl_vectors.models.meta import blueprint
+from icl_vectors.models.meta import meta_model
 from tests.benchmarks.random_model import build_tokenizer
 from tests.experiments.test_cost import SEVENTY
 from tests.families import random_of_family
@@ -110,7 +110,7 @@ def test_weight_bytes_are_those_of_the_model_that_is_loaded(
     tmp_path: Path, family: str, settings: dict[str, int], dtype: str
 ) -> None:
     folder = save_model(tmp_path, random_of_family(family, **settings), build_tokenizer(N_TOKENS))
-    module = blueprint(load_plain(folder).config)
+    module = meta_model(load_plain(folder).config)
     model = TransformersModel(
         str(folder), task="text-generation", dtype=dtype, device_map={"": "cpu"}, dispatch=True
     )._module
@@ -129,7 +129,7 @@ def _held(model: Any) -> int:
 
 
 def test_weights_larger_than_the_device_are_refused_before_loading() -> None:
-    module = blueprint(LlamaConfig(**SEVENTY))
+    module = meta_model(LlamaConfig(**SEVENTY))
     if psutil.virtual_memory().total > 270e9:
         pytest.skip("this machine holds 270 GB")
     with told("takes 275.9 GB in float32, cpu has"):

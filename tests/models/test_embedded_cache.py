@@ -35,7 +35,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The packages are there, and converting writes two small files."""
 
-    def convert(model: Embedded, partial: Path, notice: Callable[[str], None]) -> None:
+    def convert(model: Embedded, partial: Path, log: Callable[[str], None]) -> None:
         folder = partial / "model"
         folder.mkdir(parents=True)
         (folder / "config.json").write_text("{}")
@@ -57,13 +57,13 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, cache: Path
 
 @pytest.mark.usefixtures("installed")
 def test_a_model_is_converted_once_and_the_copy_can_be_removed(cache: Path) -> None:
-    notices: list[str] = []
+    logged: list[str] = []
     assert converted_folder(NAME) is None
-    folder = prepare_embedded(NAME, notices.append)
+    folder = prepare_embedded(NAME, logged.append)
     assert folder == cache / NAME == converted_folder(NAME)
-    assert len(notices) == 1 and EMBEDDED[NAME].terms in notices[0]
-    assert prepare_embedded(NAME, notices.append) == folder
-    assert len(notices) == 1
+    assert len(logged) == 1 and EMBEDDED[NAME].terms in logged[0]
+    assert prepare_embedded(NAME, logged.append) == folder
+    assert len(logged) == 1
     assert [file.name for file in cache.iterdir()] == [NAME]
     assert folder_bytes(folder) == 10 == remove_converted(NAME)
     assert not list(cache.iterdir())
@@ -81,7 +81,7 @@ def test_a_full_disk_is_told_first(monkeypatch: pytest.MonkeyPatch, cache: Path)
 
 @pytest.mark.usefixtures("installed")
 def test_a_failed_conversion_leaves_nothing(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-    def fail(model: Embedded, partial: Path, notice: Callable[[str], None]) -> None:
+    def fail(model: Embedded, partial: Path, log: Callable[[str], None]) -> None:
         (partial / "model").mkdir(parents=True)
         (partial / "model" / "config.json").write_text("{}")
         raise KeyboardInterrupt
@@ -112,8 +112,8 @@ def test_what_a_killed_conversion_left_is_removed_and_never_used(cache: Path) ->
 def test_a_faster_process_is_no_error(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     convert = embedded._convert
 
-    def slow(model: Embedded, partial: Path, notice: Callable[[str], None]) -> None:
-        convert(model, partial, notice)
+    def slow(model: Embedded, partial: Path, log: Callable[[str], None]) -> None:
+        convert(model, partial, log)
         (cache / NAME).mkdir()
         (cache / NAME / "config.json").write_text("the other's")
 

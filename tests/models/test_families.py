@@ -8,7 +8,7 @@ from transformers import AutoConfig
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.models.architecture import find_architecture
-from icl_vectors.models.meta import blueprint
+from icl_vectors.models.meta import meta_model
 from tests.families import ENCODERS, FAMILIES, all_families
 from tests.families_table import DOCUMENT, listed, made_with
 from tests.family_check import Checked, check_family, is_exact
@@ -63,7 +63,7 @@ def test_other_models_are_refused_in_one_line_before_any_weight_is_there(family:
     settings, reason = ENCODERS[family]
     config: Any = AutoConfig.for_model(family, **settings)
     with pytest.raises(IclVectorsError) as raised:
-        find_architecture(blueprint(config))
+        find_architecture(meta_model(config))
     message = str(raised.value)
     assert message.startswith(f"model type {family!r} ") and reason in message
     assert "\n" not in message and "expected a decoder-only language model" in message
@@ -100,7 +100,7 @@ def test_theta_is_no_words_where_they_depend_on_earlier_states() -> None:
 @pytest.mark.skipif(find_spec("timm") is not None, reason="timm is installed")
 def test_a_wrapper_whose_package_lacks_is_refused_with_its_name() -> None:
     with pytest.raises(IclVectorsError, match="packages that transformers needs.*pip install timm"):
-        blueprint(AutoConfig.for_model("gemma3n"))
+        meta_model(AutoConfig.for_model("gemma3n"))
 
 
 @pytest.mark.parametrize("family", WHOLE)

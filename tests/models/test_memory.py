@@ -41,18 +41,18 @@ def encoded(model: Model, n: int) -> list[EncodedPrompt]:
 @pytest.mark.parametrize("error", OUT_OF_MEMORY)
 def test_batches_are_halved_until_they_fit_and_it_is_told(error: Exception) -> None:
     seen: list[int] = []
-    notices: list[str] = []
-    assert with_smaller_batches(fits(3, error, seen), 25, notices.append) == ("done", 3)
+    logged: list[str] = []
+    assert with_smaller_batches(fits(3, error, seen), 25, logged.append) == ("done", 3)
     assert seen == [25, 12, 6, 3]
-    assert notices == [
+    assert logged == [
         f"Out of memory: retrying with batches of {size} prompts." for size in (12, 6, 3)
     ]
 
 
 def test_a_batch_that_fits_is_left_as_it_is() -> None:
-    notices: list[str] = []
-    assert with_smaller_batches(fits(9, MemoryError(), []), 9, notices.append) == ("done", 9)
-    assert not notices
+    logged: list[str] = []
+    assert with_smaller_batches(fits(9, MemoryError(), []), 9, logged.append) == ("done", 9)
+    assert not logged
 
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY)
@@ -90,8 +90,8 @@ def test_free_and_peak_memory_are_plausible(llama: Model) -> None:
 
 
 def test_memory_that_runs_out_is_noticed(llama: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    notices = run_with_little_memory(llama, monkeypatch, rows=11)
-    assert notices == [
+    logged = run_with_little_memory(llama, monkeypatch, rows=11)
+    assert logged == [
         "Out of memory: retrying with batches of 4 prompts.",
         "Out of memory: retrying with batches of 2 prompts.",
     ]
@@ -112,4 +112,4 @@ def run_with_little_memory(model: Model, monkeypatch: pytest.MonkeyPatch, rows: 
 
     monkeypatch.setattr(embedding, "forward", limited)
     assert sweep(model, **options, observer=listener).data == expected.data
-    return listener.notices
+    return listener.logged

@@ -12,7 +12,7 @@ from icl_vectors.cost.plan import plan_sweep
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.sweep import SweepConfig
 from icl_vectors.models.architecture import find_architecture
-from icl_vectors.models.meta import blueprint
+from icl_vectors.models.meta import meta_model
 from icl_vectors.models.probe import unprobed
 from icl_vectors.remote.opening import open_on_meta
 from tests.families import random_of_family, save_family
@@ -31,7 +31,7 @@ def test_a_model_that_caches_exactly_is_cached(tmp_path: Path) -> None:
 def test_a_model_whose_padding_counts_runs_whole_prompts_and_says_so(tmp_path: Path) -> None:
     told: list[str] = []
     folder = save_model(tmp_path / "rwkv", random_of_family("rwkv"), bytes_tokenizer())
-    model = icl.load_model(str(folder), notice=told.append)
+    model = icl.load_model(str(folder), log=told.append)
     assert not model.way.cached
     assert any(model.way_reason in line and "whole prompts are run" in line for line in told)
 
@@ -108,5 +108,5 @@ def test_the_language_part_is_found_where_the_vision_part_has_as_many_blocks() -
 
 def test_sizes_that_differ_by_block_are_no_error() -> None:
     config = random_of_family("gemma4_text").config
-    architecture = find_architecture(blueprint(AutoConfig.for_model(**config.to_dict())))
+    architecture = find_architecture(meta_model(AutoConfig.for_model(**config.to_dict())))
     assert architecture.hidden == 32 and len(architecture.blocks) == 4

@@ -156,7 +156,7 @@ def test_an_adapter_beside_the_weights_is_told_and_changes_nothing(folder: Path)
     (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "another/model"}')
     shutil.copy(folder / "model.safetensors", folder / "optimizer.safetensors")
     told: list[str] = []
-    after = load_model(str(folder), notice=told.append)
+    after = load_model(str(folder), log=told.append)
     assert after.fingerprint == before
     assert any("the adapter in its folder is not applied" in line for line in told)
     assert any("optimizer.safetensors in its folder: not part of its weights" in t for t in told)
@@ -216,7 +216,7 @@ def test_weights_that_are_dequantised_on_this_machine_are_recorded_so(
     told: list[str] = []
     rewritten(pack)(folder)
     configured(dtype="bfloat16", quantization_config=about)(folder)
-    model = load_model(str(folder), notice=told.append)
+    model = load_model(str(folder), log=told.append)
     assert model.dtype == "bfloat16"
     assert {one.dtype for one in model.nnsight._module.parameters()} == {torch.bfloat16}
     assert any(f"holds its {about['quant_method']} weights as bfloat16" in line for line in told)

@@ -6,6 +6,7 @@ of torch. The package under test is not in it: the server must never have heard 
 
 import subprocess
 import sys
+import time
 import venv
 from pathlib import Path
 
@@ -30,6 +31,19 @@ def install(folder: Path) -> None:
     for packages in (TORCH, SERVER, NDIF):
         subprocess.run([folder / "bin" / "pip", "install", "--quiet", *packages], check=True)
     whole.touch()
+
+
+def wait_for(folder: Path, seconds: float = 900.0) -> None:
+    """Wait until another process has installed the environment.
+
+    Raises:
+        RuntimeError: it did not end in time.
+    """
+    end = time.monotonic() + seconds
+    while not (folder / "whole").is_file():
+        if time.monotonic() > end:
+            raise RuntimeError(f"{folder} is not whole; run python -m tests.ndif.install {folder}")
+        time.sleep(1)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def test_a_sweep_in_a_chat_is_kept_apart_and_repeated(model: icl.Model, tmp_path
     assert run["turn"] == ["[user]\n", "</s>\n[assistant]\n", ""]
     assert run["experiments"]["sweep"]["configuration"]["chat"] is True
     page = write_report([tmp_path / "a"]).read_text("utf-8")
-    assert "The prompts stand in a user&#39;s turn of a chat." in page
+    assert "The prompts are in a user&#39;s turn of a chat." in page
     shown = icl.predictions(first).query("method == 'regular'")
     twin = load_plain(Path(model.reference))
     for row in shown.to_dict("records"):

@@ -15,6 +15,7 @@ import pytest
 from nnsight.schema.request import RequestModel
 
 from icl_vectors.models.load import Model, load_model
+from tests.ndif.install import wait_for
 from tests.ndif.server import NdifServer
 
 HOW = "expected NDIF_VENV, the server's environment: python -m tests.ndif.install FOLDER"
@@ -34,6 +35,7 @@ def environment() -> Path:
     folder = os.environ.get("NDIF_VENV")
     if not folder:
         pytest.skip(HOW)
+    wait_for(Path(folder))
     return Path(folder)
 
 

@@ -82,7 +82,7 @@ def test_a_server_that_takes_fewer_is_obeyed(
     queue.most, heard = 2, Listener()
     icl.sweep(there(llama_folder, 6), TASKS[:4], output=tmp_path, observer=heard, **FEW)
     assert queue.refused >= 1 and len(queue.sent) == 4
-    assert any("Going on with 2 at once." in notice for notice in heard.notices)
+    assert any("Going on with 2 at once." in log for log in heard.logged)
 
 
 def test_a_task_that_fails_there_is_raised_when_its_turn_has_come(
@@ -102,7 +102,7 @@ def test_a_task_that_fails_there_is_raised_when_its_turn_has_come(
         icl.sweep(model, TASKS, output=tmp_path, observer=heard, **FEW)
     records = read_records(tmp_path)
     assert [one["task"] for one in records if one["event"] == "done"] == TASKS[:2]
-    assert any("left on the server; the same command collects them" in n for n in heard.notices)
+    assert any("left on the server; the same command collects them" in n for n in heard.logged)
     monkeypatch.undo()
     icl.sweep(model, TASKS, output=tmp_path, **FEW)
     assert len(queue.sent) == 5  # none was sent twice

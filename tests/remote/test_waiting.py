@@ -143,10 +143,10 @@ def test_a_task_that_takes_longer_than_a_job_may_is_split_by_layers(
         jobs.append(list(layers))
         return run(there, with_dev, with_test, layers)
 
-    notices: list[str] = []
-    found = run_in_parts(limited, dev, [0, 1, 2, 3], notices.append)
+    logged: list[str] = []
+    found = run_in_parts(limited, dev, [0, 1, 2, 3], logged.append)
     expected = run(llama, True, True, [0, 1, 2, 3])
     assert jobs[:2] == [[0, 1], [2, 3]] and len(jobs) == 3
-    assert "exceeded the execution timeout of 10" in notices[0]
+    assert "exceeded the execution timeout of 10" in logged[0]
     for name in expected:
         assert torch.equal(torch.as_tensor(found[name]), torch.as_tensor(expected[name])), name

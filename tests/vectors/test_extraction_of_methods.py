@@ -126,7 +126,7 @@ def test_a_vector_with_a_way_of_its_own_is_put_in_no_other(llama: icl.Model) -> 
     icv = icl.extract(llama, pairs, ["e"], method="icv")
     with pytest.raises(icl.IclVectorsError, match="a way of its own"):
         icl.apply(llama, icv, ["f"], mode="add")
-    with pytest.raises(icl.IclVectorsError, match="goes in at all layers"):
+    with pytest.raises(icl.IclVectorsError, match="is injected at all layers"):
         icl.apply(llama, icv, ["f"], layer=1)
     state = icl.extract(llama, pairs, ["e"])
     with pytest.raises(icl.IclVectorsError, match="method"):

@@ -65,5 +65,5 @@ def test_vectors_of_different_kinds_are_not_mixed(name: str, value: object, mess
 
 
 def test_a_mean_of_nothing_is_refused() -> None:
-    with pytest.raises(IclVectorsError, match="expected task vectors to reckon with, found none"):
+    with pytest.raises(IclVectorsError, match="expected task vectors to compute with, found none"):
         TaskVector.mean([])

@@ -81,5 +81,5 @@ def methods_beat_their_controls(found: Comparison) -> Claim:
         verdict,
         "A method beats a control where it alone is right on more prompts than the control alone, "
         "McNemar's exact p < .05, all tasks together; controls: zero-shot and those that were run. "
-        "All methods of which it can be told beat all controls holds, some weakly.",
+        "All methods that can be tested beat all controls holds, some weakly.",
     )

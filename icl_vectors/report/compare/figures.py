@@ -56,7 +56,7 @@ def comparison_drawings(run: Run) -> list[Drawing]:
             "Means over tasks. The choices of layer and strength are those made with the "
             "comparison's own number of demonstrations; without any, regular is zero-shot."
         ),
-        alternative=f"Line chart of accuracy by number of demonstrations: {_told(by_shots)}",
+        alternative=f"Line chart of accuracy by number of demonstrations: {_described(by_shots)}",
         draw=lambda: _draw_curves(by_shots),
     )
     by_arrow = _means_of(found, found.arrows)
@@ -64,10 +64,10 @@ def comparison_drawings(run: Run) -> list[Drawing]:
         name="arrows",
         title="The same vectors under other arrows",
         caption=(
-            "Vectors made under the template's own arrow (its own), put into queries with other "
-            "arrows. Means over tasks."
+            "Vectors made under the template's own arrow (its own), injected into queries "
+            "with other arrows. Means over tasks."
         ),
-        alternative=f"Bar chart of accuracy by arrow: {_told(by_arrow)}",
+        alternative=f"Bar chart of accuracy by arrow: {_described(by_arrow)}",
         draw=lambda: _draw_transfer(
             {method: {"its own": _mean(found, method), **own} for method, own in by_arrow.items()}
         ),
@@ -154,7 +154,7 @@ def _means_of(found: Comparison, entries: Sequence[Compared]) -> Means:
     return {method: {c: fmean(own) for c, own in shares[method].items()} for method in named}
 
 
-def _told(series: Means) -> str:
+def _described(series: Means) -> str:
     return "; ".join(
         f"{method} {', '.join(f'{condition}: {mean:.2f}' for condition, mean in means.items())}"
         for method, means in series.items()

@@ -27,8 +27,8 @@ def comparison_tables(found: Comparison) -> tuple[Table, ...]:
             "Under other arrows",
             found,
             found.arrows,
-            "Vectors made under the template's own arrow, put into queries with another; means "
-            "over tasks, from three tasks on with 95 % bootstrap intervals.",
+            "Vectors made under the template's own arrow, injected into queries with another; "
+            "means over tasks, from three tasks on with 95 % bootstrap intervals.",
         ),
         _conditions_table(
             "shots",

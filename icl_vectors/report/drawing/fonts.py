@@ -13,9 +13,9 @@ BOXES = "Last Resort"  # has a box for every character
 def choose_fonts(labels: "list[Text]") -> None:
     """Give labels fonts of this machine that have what the figures' own font lacks."""
     for label in labels:
-        lacking = {c for c in label.get_text() if c.isprintable() and ord(c) not in _charmap(OWN)}
+        missing = {c for c in label.get_text() if c.isprintable() and ord(c) not in _charmap(OWN)}
         families = [
-            name for name in (map(_family_with, sorted(lacking)) if lacking else ()) if name
+            name for name in (map(_family_with, sorted(missing)) if missing else ()) if name
         ]
         if families:
             label.set_fontfamily([OWN, *dict.fromkeys(families)])

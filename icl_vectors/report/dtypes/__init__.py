@@ -168,8 +168,8 @@ def _cross(crossed: Mapping[str, Any]) -> Table:
     dtypes = list(crossed["dtypes"])
     return Table.of(
         "precision_cross",
-        "θ of one precision put into another",
-        words("θ read in") + numbers(*(f"put into {dtype}" for dtype in dtypes)),
+        "θ of one precision injected into another",
+        words("θ read in") + numbers(*(f"injected into {dtype}" for dtype in dtypes)),
         (
             (giver, *(_share(crossed["cells"], giver, receiver) for receiver in dtypes))
             for giver in dtypes

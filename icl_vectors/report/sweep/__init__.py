@@ -84,7 +84,7 @@ def theta_carries_the_task(tasks: Sequence[TaskMean]) -> Claim:
             ours = f"{recovered} of regular, {len(tasks)} tasks"
     return Claim(
         "θ carries the task",
-        "One vector θ, put into a prompt without demonstrations, does most of what in-context "
+        "One vector θ, injected into a prompt without demonstrations, does most of what in-context "
         "learning does.",
         f"hypothesis / regular = {paper.RECOVERED:.2f} (.83 to .91 over 7 models)",
         ours,

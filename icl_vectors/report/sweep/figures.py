@@ -5,7 +5,14 @@ from math import ceil
 
 from icl_vectors.report import drawing, paper
 from icl_vectors.report.drawing import BAR, BLUE, FAINT, INK, METHOD_COLOURS, VERMILION, Drawing
-from icl_vectors.report.statistics import Curve, TaskMean, mean_curve, task_means, with_reasons
+from icl_vectors.report.statistics import (
+    Curve,
+    TaskMean,
+    mean_curve,
+    n_of,
+    task_means,
+    with_reasons,
+)
 from icl_vectors.report.sweep.tables import by_category
 from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import METHODS
@@ -26,10 +33,10 @@ def layers_by_task(run: Run) -> Drawing | None:
         title="Accuracy by block, each task",
         caption=(
             "Accuracy with θ injected at each block, on dev prompts "
-            f"({_counts([task.n_dev for task in tasks])} a task{_seeds(tasks)}). Ring: the block "
+            f"({n_of(task.n_dev for task in tasks)} a task{_seeds(tasks)}). Ring: the block "
             "chosen on dev (a cross where θ is not shown to carry the task: no success). "
             "Dashed: regular in-context learning, dotted: baseline, both on "
-            f"{_counts([task.n_test for task in tasks])} test prompts.{rest}"
+            f"{n_of(task.n_test for task in tasks)} test prompts.{rest}"
         ),
         alternative=f"One line chart a task. Best block by task: {best}.",
         draw=lambda: _draw_tasks(tasks, run.n_layers),
@@ -85,7 +92,7 @@ def layers_mean(run: Run) -> Drawing | None:
         title="Accuracy by block, mean over tasks",
         caption=(
             f"Mean over {len(tasks)} task(s) of accuracy with θ injected at each block, on dev "
-            f"prompts ({_counts([task.n_dev for task in tasks])} a task{_seeds(tasks)}). {band}"
+            f"prompts ({n_of(task.n_dev for task in tasks)} a task{_seeds(tasks)}). {band}"
             f"Best: block {curve.best_layer} (of 0 to {run.n_layers - 1}), depth {curve.depth}. "
             f"Grey strip: where the paper's seven models peak (depth {paper.DEPTHS[0]:.2f} to "
             f"{paper.DEPTHS[1]:.2f})."
@@ -118,10 +125,6 @@ def draw_curve(
     axes.plot(x, curve.mean, color=colour, linewidth=1.8, linestyle=line, label=label or None)
 
 
-def _counts(counts: Sequence[int]) -> str:
-    return "n = " + " to ".join(map(str, sorted({min(counts), max(counts)})))
-
-
 def _seeds(tasks: Sequence[TaskMean]) -> str:
     most = max(len(task.seeds) for task in tasks)
     return f", over {most} seeds" if most > 1 else ""
@@ -143,7 +146,7 @@ def methods_by_task(run: Run) -> Drawing | None:
         name="methods_by_task",
         title="Baseline, hypothesis and regular, each task",
         caption=(
-            f"Accuracy on test prompts ({_counts([task.n_test for task in tasks])} a task) with "
+            f"Accuracy on test prompts ({n_of(task.n_test for task in tasks)} a task) with "
             f"95 % Wilson intervals.{marks}{rest}"
         ),
         alternative=f"Bar chart. Baseline, hypothesis, regular by task: {shown}.{marks}",

@@ -32,8 +32,8 @@ def sweep_table(data: Mapping[str, Any]) -> str:
     for name, entry in zip(names, data["tasks"], strict=True):
         cells = "".join(f"{interval(entry[method]):<19}" for method in METHODS)
         if few:
-            told = f"{entry['constant']['accuracy']:.2f}" if _has_few_labels(entry) else ""
-            cells += f"{told:<10}"
+            shown = f"{entry['constant']['accuracy']:.2f}" if _has_few_labels(entry) else ""
+            cells += f"{shown:<10}"
         distinct = "" if entry["n_distinct"] == entry["n_test"] else "*"
         lines.append(
             f"{name:<{width}}{cells}{entry['best_layer']:>5}  {entry['n_test']:>3}"

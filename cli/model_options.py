@@ -29,7 +29,7 @@ PLAIN = (bool, int, Path)
 
 
 @dataclass(frozen=True)
-class Opening:
+class ModelOptions:
     """How models are to be opened; each field is an option of the command line."""
 
     dtype: options.Dtypes = "auto"
@@ -114,27 +114,27 @@ class Opening:
             trust_remote_code=self.trust_remote_code,
             remote=self.on_server,
             in_flight=self.in_flight,
-            notice=say(quiet),
+            log=say(quiet),
         )
 
 
-AS_USUAL = Opening()
+AS_USUAL = ModelOptions()
 
 
 def expands_options(
     command: Callable[..., None], without: Sequence[str] = (), **groups: Any
 ) -> Callable[..., None]:
-    """A command whose arguments `opening` and `given` are given as options of their own.
+    """A command whose arguments `model_options` and `given` are given as options of their own.
 
     Args:
-        without: options of `opening` that the command does not take.
+        without: options of `model_options` that the command does not take.
         groups: for `given`, the class of the configuration whose fields are its options; the
             command gets them as a dict, as they were typed.
     """
     of_command = signature(command)
-    taken = [field for field in fields(Opening) if field.name not in without]
+    taken = [field for field in fields(ModelOptions) if field.name not in without]
     of_opening = [_option(field.name, field.type, field.default) for field in taken]
-    of_groups = {"opening": of_opening, **{name: _of(kind) for name, kind in groups.items()}}
+    of_groups = {"model_options": of_opening, **{name: _of(kind) for name, kind in groups.items()}}
     expanded = {name: of_groups[name] for name in of_command.parameters if name in of_groups}
     all_of_them: list[Parameter] = []
     for name, parameter in of_command.parameters.items():
@@ -146,8 +146,8 @@ def expands_options(
         values: dict[str, Any] = {
             group: {one.name: typed.pop(one.name) for one in own} for group, own in expanded.items()
         }
-        if "opening" in values:
-            values["opening"] = Opening(**values["opening"])
+        if "model_options" in values:
+            values["model_options"] = ModelOptions(**values["model_options"])
         command(**typed, **values)
 
     shown: Any = run
