@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument
+from typer import Argument, Option
 
 from icl_vectors.cli import options
 from icl_vectors.cli.model_options import calm_libraries
@@ -19,6 +19,9 @@ MORE = ("instruction", "source", "licence", "fingerprint")
 
 def tasks(
     name: Annotated[str | None, Argument(help="A task, to see its pairs.")] = None,
+    task_file: Annotated[
+        Path | None, Option(help="Your own task: what was read of its file.")
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """List the tasks, or show one with its pairs and source.
@@ -27,15 +30,14 @@ def tasks(
     """
     from icl_vectors.tasks.task import known_tasks, load_task
 
-    if name is not None:
-        task = load_task(name)
-        about = {key: getattr(task, key) for key in (*SUMMARY, *MORE)}
-        about["n_pairs"] = len(task.pairs)
+    if name is not None or task_file is not None:
+        files = [task_file] if task_file else None
+        chosen = choose_tasks([name] if name else None, files)
         if json:
-            pairs = [{"input": input, "output": outputs} for input, outputs in task.pairs]
-            return show_json({**about, "pairs": pairs})
-        show("\n".join(f"{key}: {value}" for key, value in about.items()))
-        return show("\n".join(f"  {i} → {' | '.join(outputs)}" for i, outputs in task.pairs))
+            return show_json(
+                _with_pairs(chosen[0]) if len(chosen) == 1 else [*map(_with_pairs, chosen)]
+            )
+        return show("\n\n".join(map(_as_text, chosen)))
     listed = [load_task(member) for member in known_tasks()]
     if json:
         return show_json([{key: getattr(task, key) for key in SUMMARY} for task in listed])
@@ -43,8 +45,20 @@ def tasks(
         show(f"{task.category:<14} {task.name:<27} {len(task.pairs):>4} pairs  {task.description}")
 
 
+def _with_pairs(task: "Task") -> dict[str, Any]:
+    about = {key: getattr(task, key) for key in (*SUMMARY, *MORE)}
+    pairs = [{"input": input, "output": outputs} for input, outputs in task.pairs]
+    return {**about, "n_pairs": len(pairs), "pairs": pairs}
+
+
+def _as_text(task: "Task") -> str:
+    about = _with_pairs(task)
+    pairs = [f"  {one['input']} → {' | '.join(one['output'])}" for one in about.pop("pairs")]
+    return "\n".join([*(f"{key}: {value}" for key, value in about.items() if value), *pairs])
+
+
 def choose_tasks(
-    tasks: list[str] | None, task_files: list[Path] | None, strict: bool
+    tasks: list[str] | None, task_files: list[Path] | None, strict: bool = False
 ) -> "list[Task]":
     """The tasks that are meant: those named, those of files, or all where neither is given."""
     from icl_vectors.tasks.task import select_tasks

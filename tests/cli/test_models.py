@@ -53,3 +53,16 @@ def test_tasks_are_listed_with_category_and_size_and_shown_with_their_source(
     shown = json.loads(command("tasks", "to_upper", "--json").out)
     assert shown["n_pairs"] == len(shown["pairs"]) == 26
     assert shown["pairs"][0] == {"input": "a", "output": ["A"]}
+
+
+def test_what_was_read_of_a_file_is_shown(command: Command) -> None:
+    Path("mine.csv").write_text('output,input\nred,sky\n"[""a"", ""b""]",two\nblue,sky\n', "utf-8")
+    code, out, err = command("tasks", "--task-file", "mine.csv")
+    assert code == 0 and err.startswith("note: task file mine.csv: 2 inputs have several outputs")
+    lines = out.splitlines()
+    assert lines[0] == "name: mine" and lines[-2:] == ["  sky → red | blue", "  two → a | b"]
+    assert not any(line.startswith("source") for line in lines), "what is not known is left out"
+    shown = json.loads(command("tasks", "--task-file", "mine.csv", "--json").out)
+    assert [pair["output"] for pair in shown["pairs"]] == [["red", "blue"], ["a", "b"]]
+    both = json.loads(command("tasks", "to_upper", "--task-file", "mine.csv", "--json").out)
+    assert [one["name"] for one in both] == ["to_upper", "mine"]
