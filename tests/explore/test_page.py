@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from signal import SIGINT
@@ -38,6 +39,7 @@ def serve() -> Iterator[Serve]:
     """Starts the command and returns the page's address; Ctrl-C ends it with one line."""
     running: list[subprocess.Popen[str]] = []
 
+    @cache
     def start(*options: str) -> str:
         command = [sys.executable, "-m", "icl_vectors", "explore", "--no-browser", *options]
         running.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))

@@ -63,7 +63,7 @@ def everything(model: Model, place: Path) -> dict[str, Any]:
         "conflict": icl.conflict(model, "next_letter:to_upper", **asked),
         "cluster": icl.cluster(model, tasks, per_task=4, output=place / "b", **asked),
         "vocabulary": icl.vocabulary(model, tasks, **few),
-        "compare": icl.compare(model, tasks, methods=EVERY, controls="all", **asked),
+        "compare": icl.compare(model, tasks, methods=EVERY, layers="1,2", **asked),
     }
     parts = {"sweep": "tasks"}
     return {name: results.data[parts.get(name, name)] for name, results in found.items()}

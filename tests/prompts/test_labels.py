@@ -102,6 +102,7 @@ def test_the_sweep_answers_with_plain_pytorch_s_label(tiny: Tiny, names: Sequenc
         ]
 
 
+@pytest.mark.parametrize("tiny", ["gemma3"], indirect=True)  # the sweep above: all families
 @pytest.mark.parametrize("name", list(METHODS))
 def test_a_method_answers_with_the_label_of_plain_pytorch(tiny: Tiny, name: str) -> None:
     labels, method = labels_for(tiny, ALL_SHARE), METHODS[name]

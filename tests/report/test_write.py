@@ -20,27 +20,33 @@ TABLES = {
 }  # fmt: skip
 
 
+def sweep_alone(folder: Path) -> None:
+    data = folders.results()
+    for key in ("conflict", "cluster", "vocabulary", "of_a_later_version"):
+        del data[key]
+    (folder / "results.json").write_text(json.dumps(data), "utf-8")
+
+
 def names(folder: Path, ending: str) -> set[str]:
     return {path.stem for path in folder.glob(f"*.{ending}")}
 
 
-def test_every_figure_and_table_is_written_in_both_forms(folder: Path) -> None:
-    assert write_report([folder]) == folder / "report.html"
+def test_every_figure_and_table_is_written_in_both_forms_the_same_in_a_copied_folder(
+    folder: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "elsewhere" / "deeper" / "another-name"
+    shutil.copytree(folder, copy)
+    first, second = write_report([folder]), write_report([copy])
+    assert first == folder / "report.html"
+    assert first.read_bytes() == second.read_bytes()
+    for path in sorted((folder / "figures").iterdir()):
+        assert path.read_bytes() == (copy / "figures" / path.name).read_bytes()
     for place, endings, expected in (
         ("figures", ("svg", "png"), FIGURES),
         ("tables", ("md", "tex"), TABLES),
     ):
         for ending in endings:
             assert names(folder / place, ending) == expected
-
-
-def test_a_copied_folder_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "elsewhere" / "deeper" / "another-name"
-    shutil.copytree(folder, copy)
-    first, second = write_report([folder]), write_report([copy])
-    assert first.read_bytes() == second.read_bytes()
-    for path in sorted((folder / "figures").iterdir()):
-        assert path.read_bytes() == (copy / "figures" / path.name).read_bytes()
 
 
 @pytest.mark.usefixtures("drawn_once")
@@ -70,10 +76,7 @@ def test_runs_of_one_model_and_dtype_are_numbered(folder: Path, tmp_path: Path) 
 
 @pytest.mark.usefixtures("drawn_once")
 def test_a_sweep_alone_gives_a_report_that_names_the_rest(folder: Path) -> None:
-    data = folders.results()
-    for key in ("conflict", "cluster", "vocabulary", "of_a_later_version"):
-        del data[key]
-    (folder / "results.json").write_text(json.dumps(data), "utf-8")
+    sweep_alone(folder)
     page = write_report([folder]).read_text("utf-8")
     for experiment in ("conflict", "cluster", "vocabulary"):
         assert f"<li>{experiment}: not in this folder</li>" in page
@@ -106,7 +109,7 @@ def test_no_model_library_and_no_pyplot_is_loaded(folder: Path) -> None:
     assert (found.stdout, found.stderr) == ("\n", "")
 
 
-@pytest.mark.parametrize("backend", ["no_such_backend", "module://gone", "TkAgg", "agg"])
+@pytest.mark.parametrize("backend", ["no_such_backend", "module://gone", "TkAgg"])
 def test_figures_need_no_display_and_leave_the_backend_to_the_user(
     backend: str, folder: Path
 ) -> None:
@@ -116,6 +119,7 @@ def test_figures_need_no_display_and_leave_the_backend_to_the_user(
         "write_report([Path(sys.argv[1])]); import matplotlib; "
         "print(matplotlib.rcParams._get('backend'), os.environ['MPLBACKEND'], sep='|')"
     )
+    sweep_alone(folder)
     environment = {**os.environ, "MPLBACKEND": backend}
     environment.pop("DISPLAY", None)
     found = subprocess.run(
@@ -128,7 +132,7 @@ def test_figures_need_no_display_and_leave_the_backend_to_the_user(
     held, asked = found.stdout.strip().split("|")
     assert asked == backend
     assert held.lower() == backend.lower() or backend == "no_such_backend"
-    assert names(folder / "figures", "png") == FIGURES
+    assert names(folder / "figures", "png") == {"layers_by_task", "layers_mean", "methods_by_task"}
 
 
 @pytest.mark.usefixtures("drawn_once")
