@@ -38,7 +38,7 @@ def models(
         if one["folder"]:
             show(f"  converted copy: {one['folder']}  {one['bytes'] / 1e6:,.0f} MB")
         elif one["installed"]:
-            show("  installed; converted on first use (about 2 minutes)")
+            show("  installed; converted on first use (about a minute)")
         else:
             show(f"  not installed; {one['install']}")
 

@@ -88,7 +88,7 @@ def prepare_embedded(name: str, log: Log = silent) -> Path:
     cache_folder().mkdir(parents=True, exist_ok=True)
     _require_space(model)
     log(
-        f"Converting {name} once ({model.weights}); about 2 minutes. "
+        f"Converting {name} once ({model.weights}); about a minute. "
         f"Its weights stand under: {model.terms}."
     )
     partial = cache_folder() / f".{name}.partial-{os.getpid()}"
