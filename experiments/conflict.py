@@ -11,7 +11,7 @@ from icl_vectors.engine.experiment import Experiment, Outcome, in_python
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.experiments.from_sweep import swept_entries
 from icl_vectors.experiments.measures import are_right, sample
-from icl_vectors.prompts.sampling import Prompt, require_pairs, sample_prompts
+from icl_vectors.prompts.sampling import Prompt, require_pairs, sample_prompts, telling
 from icl_vectors.runs.folder import Unit
 from icl_vectors.scoring import accuracy
 from icl_vectors.tasks.choose import PAPER_PAIRS, parse_pairs
@@ -138,7 +138,8 @@ class Conflict(Experiment):
         asked = sample_prompts(common, seed=config.seed, test=config.test, **none)[1]
 
         def own(task: Task, number: int, one: Prompt) -> Prompt:
-            others = Task(task.name, tuple(p for p in task.pairs if p[0] != one.query))
+            shown = telling(task, one.query)
+            others = replace(task, pairs=tuple(p for p in task.pairs if p[0] not in shown))
             drawn = config.drawn(others, dev=0, test=1, seed=config.seed + 7919 * number)[1][0]
             about: dict[str, Any] = {"id": one.id, "seed": config.seed, "query": one.query}
             return replace(drawn, answers=task.answers[one.query], **about)

@@ -90,11 +90,17 @@ def require_pairs(tasks: Sequence[Task], shots: int, dummies: int, queries: int 
         IclVectorsError: naming the tasks.
     """
     needed = shots + dummies + queries
-    short = [f"{task.name} has {len(task.pairs)}" for task in tasks if len(task.pairs) < needed]
+    both = {task.name: queries * (task.category == BIJECTION) for task in tasks}  # partners
+    short = [
+        f"{task.name} has {len(task.pairs)}"
+        for task in tasks
+        if len(task.pairs) < needed + both[task.name]
+    ]
     if short:
+        partners = ", and as many for its partner in a bijection" if any(both.values()) else ""
         raise IclVectorsError(
             f"a prompt needs {needed} pairs ({shots} demonstrations, {dummies} dummies, "
-            f"{queries} for the query), "
+            f"{queries} for the query{partners}), "
             f"found fewer: {', '.join(short)}; lower --shots or --dummies, or leave the task out."
         )
 
@@ -104,7 +110,7 @@ def _endless(inputs: Sequence[str], draw: random.Random) -> Iterator[str]:
         yield from draw.sample(inputs, len(inputs))
 
 
-def _tell(task: Task, query: str) -> set[str]:
+def telling(task: Task, query: str) -> set[str]:
     """Inputs whose demonstration would show the query's answer: itself, its partner both ways."""
     if task.category != BIJECTION:
         return {query}
@@ -125,9 +131,9 @@ def _prompts(
     draw = random.Random(f"{seed}:{task.name}:{split}")
     prompts = []
     for number, query in enumerate(queries):
-        telling = _tell(task, query)
-        drawn = draw.sample(inputs, len(inputs) if by_label else shots + dummies + len(telling))
-        others = [input for input in drawn if input not in telling]
+        shown = telling(task, query)
+        drawn = draw.sample(inputs, len(inputs) if by_label else shots + dummies + len(shown))
+        others = [input for input in drawn if input not in shown]
         if by_label:
             others = _by_label(task, others, draw, shots, dummies, unbalanced)
         prompts.append(

@@ -193,7 +193,7 @@ def _draw(
     for name, count in (("shots", shots), ("dummies", draw_dummies), ("prompts", prompts)):
         if count < 1:
             raise IclVectorsError(f"{name} {count}: expected 1 or more.")
-    others = Task(task.name, tuple(pair for pair in task.pairs if pair[0] not in {*dummies}))
+    others = replace(task, pairs=tuple(one for one in task.pairs if one[0] not in {*dummies}))
     counts: dict[str, Any] = {"test": prompts, "shots": shots, "dummies": draw_dummies}
     drawn = sample_prompts(others, seed=seed, dev=0, **counts)[1]
     return [replace(one, dummies=tuple(dummies)) for one in drawn] if dummies else drawn

@@ -41,12 +41,12 @@ def test_a_vector_is_extracted_and_applied(command: Command, llama: Model) -> No
 
 
 def test_a_task_gives_demonstrations_and_dummies_of_a_seed(command: Command) -> None:
-    command.tiny(f"extract --task country_capital --seed 7 --shots 3 -o {FILE}")
-    theta = icl.TaskVector.load(FILE)
-    task = icl.load_task("country_capital")
-    prompt = sample_prompts(task, seed=7, dev=0, test=1, shots=3)[1][0]
-    assert (theta.task, theta.seed) == ("country_capital", 7)
-    assert (theta.demonstrations, theta.dummies) == (prompt.demonstrations, prompt.dummies)
+    for name in ("country_capital", "letter_case_both"):
+        command.tiny(f"extract --task {name} --seed 16 --shots 3 -o {FILE}")
+        theta = icl.TaskVector.load(FILE)
+        prompt = sample_prompts(icl.load_task(name), seed=16, dev=0, test=1, shots=3)[1][0]
+        assert (theta.task, theta.seed) == (name, 16)
+        assert (theta.demonstrations, theta.dummies) == (prompt.demonstrations, prompt.dummies)
     pairs = {letter: letter.upper() for letter in "abcdefghij"}
     Path("upper.json").write_text(json.dumps(pairs), "utf-8")
     assert command.tiny(f"extract --task-file upper.json -o {FILE}").code == 0

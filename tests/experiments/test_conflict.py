@@ -106,6 +106,16 @@ def test_queries_differ_and_are_not_shown(
     assert len(asked) == 30 and len(set(asked)) == min(30, len(inputs)), "as far as there are any"
 
 
+def test_the_partner_of_a_query_is_not_shown(
+    llama: Model, tmp_path: Path, prompts: list[Prompt]
+) -> None:
+    conflict(llama, tmp_path, test=30, shots=8, pairs="letter_case_both:next_letter")
+    of_a = [one for one in prompts if one.task == "letter_case_both"]
+    assert len(of_a) == 30
+    for one in of_a:
+        assert not {one.query, *one.answers} & {input for input, _ in one.demonstrations}
+
+
 def test_a_conflict_gives_what_plain_pytorch_gives(
     llama: Model, llama_folder: Path, tmp_path: Path, prompts: list[Prompt]
 ) -> None:

@@ -165,3 +165,13 @@ def test_a_task_with_just_enough_pairs_is_used_whole_and_one_with_fewer_refused(
     with pytest.raises(IclVectorsError, match=needs) as raised:
         require_pairs([load_task("to_upper"), small], shots=5, dummies=2)
     assert "small has 7" in str(raised.value) and "to_upper" not in str(raised.value)
+
+
+def test_a_bijection_needs_one_pair_more_as_the_query_s_partner_is_left_out() -> None:
+    task = load_task("letter_case_both")
+    most = len(task.pairs) - 2 - 2
+    for prompt in sample_prompts(task, shots=most, dummies=2, dev=1, test=1)[1]:
+        shown = {input for input, _ in prompt.demonstrations} | {*prompt.dummies}
+        assert shown == {*task.inputs} - {prompt.query, *prompt.answers}
+    with pytest.raises(IclVectorsError, match="and as many for its partner in a bijection"):
+        sample_prompts(task, shots=most + 1, dummies=2)
