@@ -37,7 +37,8 @@ def swept_entries(
     entries = _read_entries(model, at.path, config.seed)
     if any(task.name not in entries for task in tasks):
         at.observer.log(f"Sweeping in {at.path} first, to choose the layer on dev.")
-        shared = {name: getattr(config, name) for name in ("test", "dev", "template", "chat")}
+        names = ("test", "dev", "template", "chat", "unbalanced")
+        shared = {name: getattr(config, name) for name in names if hasattr(config, name)}
         shared |= {"tasks": tuple(tasks), "seeds": (config.seed,)}
         asked = SweepConfig(theta_source=source or DEMONSTRATIONS, **shared)
         Sweep.run(model, asked, output=at.path, observer=at.observer, provenance=at.provenance)

@@ -83,7 +83,10 @@ def _run(
     observer: Observer = around["observer"]
     shared, own = (
         {name: getattr(config, name) for name in names}
-        for names in (("test", "dev", "seed", "template", "chat"), ("dummies", "batch_size"))
+        for names in (
+            ("test", "dev", "seed", "template", "chat"),
+            ("dummies", "batch_size", "unbalanced"),
+        )
     )
     names = {task.name for task in config.tasks}
     pairs = [pair for pair in PAPER_PAIRS.split(",") if set(pair.split(":")) <= names]

@@ -17,6 +17,7 @@ from icl_vectors.runs.folder import read_json, read_records
 from icl_vectors.runs.reading import read_run
 from tests.experiments.compare import files_without_times
 from tests.listener import Listener
+from tests.made import PARITY
 
 TASKS = "next_letter,to_upper,list_last"  # of the paper's pairs only next_letter:to_upper
 SMALL: dict[str, Any] = {"test": 3, "dev": 3}
@@ -93,6 +94,17 @@ def test_a_single_task_has_no_map_and_no_pair(llama: Model, tmp_path: Path) -> N
     reproduce_small(llama, tmp_path, listener, tasks=[MINE])
     assert steps(listener) == ["1/2 sweep", "2/2 vocabulary"]
     assert not {"cluster", "conflict"} & set(results(tmp_path))
+
+
+def test_unbalanced_prompts_are_those_of_such_a_sweep(llama: Model, tmp_path: Path) -> None:
+    found = (tmp_path / "all", tmp_path / "sweep", tmp_path / "balanced")
+    icl.reproduce(llama, [PARITY], unbalanced=True, output=found[0], **SMALL)
+    for folder, unbalanced in zip(found[1:], (True, False), strict=True):
+        icl.sweep(llama, [PARITY], unbalanced=unbalanced, output=folder, **SMALL)
+    prompts = [(folder / "prompts.jsonl").read_bytes() for folder in found]
+    assert prompts[0] == prompts[1] != prompts[2]
+    run = read_json(found[0] / "run.json")["experiments"]
+    assert run["sweep"]["configuration"]["unbalanced"] is True
 
 
 def test_tasks_too_short_are_refused_before_anything_is_run(llama: Model, tmp_path: Path) -> None:
