@@ -16,18 +16,14 @@ TASKS = ["to_upper", "letter_case_both"]
 FIGURES = ("accuracy", "rank", "choice", "dev_accuracy", "layer_tokens", "layer_tokens_choosing")
 
 
-@pytest.fixture(scope="module")
-def local(llama: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("here")
-    compare(llama, TASKS, output=folder, **SETTINGS)
-    return folder
-
-
 def test_every_method_gives_what_it_gives_here(
-    remote_llama: Model, local: Path, tmp_path: Path, trust: str
+    llama: Model, remote_llama: Model, tmp_path: Path, trust: str
 ) -> None:
-    compare(remote_llama, TASKS, output=tmp_path, **SETTINGS)
-    there, here = (read_json(folder / "results.json") for folder in (tmp_path, local))
+    tasks = TASKS if trust == "trusted" else TASKS[:1]  # a sandbox takes seconds a job
+    folders = tmp_path / "there", tmp_path / "here"
+    for model, folder in zip((remote_llama, llama), folders, strict=True):
+        compare(model, tasks, output=folder, **SETTINGS)
+    there, here = (read_json(folder / "results.json") for folder in folders)
     for part in ("compare", "compare_arrows", "compare_shots"):
         assert len(there[part]) == len(here[part]) > 0
         for mine, theirs in zip(here[part], there[part], strict=True):
@@ -35,10 +31,10 @@ def test_every_method_gives_what_it_gives_here(
             assert {key: theirs.get(key) for key in about} == about
             for key in ("log_probability", "total_variation", "divergence"):
                 assert theirs[key] == pytest.approx(mine[key], abs=2e-4)
-    of_heads = [read_json(folder / "heads.json")["ranked"] for folder in (tmp_path, local)]
+    of_heads = [read_json(folder / "heads.json")["ranked"] for folder in folders]
     for theirs, mine in zip(*of_heads, strict=True):
         assert theirs["effect"] == pytest.approx(mine["effect"], abs=1e-5)
-    samples = [read_lines(folder / "samples.jsonl") for folder in (tmp_path, local)]
+    samples = [read_lines(folder / "samples.jsonl") for folder in folders]
     for theirs, mine in zip(*samples, strict=True):
         assert theirs["prediction"] == mine["prediction"]
 
@@ -58,7 +54,7 @@ def test_linear_is_fitted_there_and_learned_is_refused(
     remote_llama: Model, llama: Model, tmp_path: Path, trust: str
 ) -> None:
     asked: dict[str, Any] = {"dev": 6, "test": 4, "layers": "1,3"}
-    tasks = ["antonyms", "country_capital"]
+    tasks = ["antonyms"]
     there, here = (
         compare(model, tasks, "linear", output=tmp_path / name, **asked).data["compare"]
         for model, name in ((remote_llama, "there"), (llama, "here"))

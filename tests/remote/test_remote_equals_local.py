@@ -63,6 +63,12 @@ def test_every_experiment_gives_what_it_gives_here(
         assert_close(theirs.vectors, mine.vectors, atol=1e-5, rtol=0)
         assert theirs.best_layer == mine.best_layer
     assert read_json(tmp_path / "run.json")["host"] == remote_llama.host
+    sent, done = (
+        [record["job"] for record in read_records(tmp_path) if record["event"] == event]
+        for event in ("submitted", "done")
+    )
+    assert len({*sent}) == len(sent) == len(TASKS) * 3 + 1  # sweep, cluster, vocabulary; one pair
+    assert {*sent} == {*done}, "a task is one job"
 
 
 def test_whole_answers_are_written_there_as_here(
@@ -77,28 +83,27 @@ def test_whole_answers_are_written_there_as_here(
     assert any(len(sample["prediction"]) > 1 for sample in here)
 
 
-@pytest.mark.parametrize("experiment", [icl.sweep, icl.compare], ids=["sweep", "compare"])
+@pytest.mark.parametrize(
+    ("experiment", "options"),
+    [(icl.sweep, {}), (icl.compare, {"methods": "state,state-vector", "controls": "random"})],
+    ids=["sweep", "compare"],
+)
 def test_labels_are_compared_there_as_here(
-    experiment: Any, llama: Model, remote_llama: Model, tmp_path: Path, trust: str
+    experiment: Any,
+    options: dict[str, Any],
+    llama: Model,
+    remote_llama: Model,
+    tmp_path: Path,
+    trust: str,
 ) -> None:
     pairs = {country: SHARING[row % 3] for row, country in enumerate(load_task(CAPITALS).inputs)}
     task = icl.Task.from_pairs("sharing", pairs)
     samples = []
     for name, model in (("here", llama), ("there", remote_llama)):
-        experiment(model, [task], output=tmp_path / name, answer="labels", **COUNTS)
+        experiment(model, [task], output=tmp_path / name, answer="labels", **options, **COUNTS)
         samples.append(read_lines(tmp_path / name / "samples.jsonl"))
     here, there = ([(s["id"], s["method"], s["prediction"]) for s in part] for part in samples)
     assert here == there and len({prediction for *_, prediction in here}) > 1
-
-
-def test_a_task_is_one_job(remote_llama: Model, tmp_path: Path) -> None:
-    everything(remote_llama, tmp_path)
-    records = read_records(tmp_path)
-    sent = [record for record in records if record["event"] == "submitted"]
-    done = [record for record in records if record["event"] == "done"]
-    assert len(sent) == len(done) == len(TASKS) * 3 + 1  # sweep, cluster, vocabulary; one pair
-    assert {record["job"] for record in sent} == {record["job"] for record in done}
-    assert len({record["job"] for record in sent}) == len(sent)
 
 
 def test_what_comes_down_is_little_more_than_theta(remote_llama: Model, tmp_path: Path) -> None:
