@@ -54,12 +54,12 @@ def test_the_table_holds_intervals_means_and_the_share_recovered() -> None:
     assert "seed" not in lines[1]
 
 
-def test_no_share_of_in_context_learning_where_the_model_does_not_learn() -> None:
+def test_no_share_of_in_context_learning_where_demonstrations_add_nothing() -> None:
     summary = {"baseline": 0.03, "hypothesis": 0.02, "regular": 0.002, "recovered": 10.0}
     about = {"model": "m", "dtype": "float32", "n_layers": 3, "tasks": [entry()]}
     lines = sweep_table({**about, "summary": summary}).splitlines()
     assert not any("recovers" in line for line in lines)
-    assert "Regular is not above the baseline: m does not learn these tasks" in lines[3]
+    assert "Regular is not above the baseline: on these prompts demonstrations add" in lines[3]
 
 
 def test_seeds_have_their_mean_deviation_and_interval_in_one_line() -> None:

@@ -37,6 +37,8 @@ def test_a_run_is_repeated_by_its_run_json(llama: icl.Model, tmp_path: Path) -> 
     assert (changed.all_seeds, changed.shots, changed.template.text) == ((9,), 2, text)
     with pytest.raises(icl.IclVectorsError, match="task 'mine': expected the data of that run"):
         SweepConfig.of_run(run, "sweep", [other])
+    with pytest.raises(icl.IclVectorsError, match="found none of mine; give their files"):
+        SweepConfig.of_run(run, "sweep")
     with pytest.raises(icl.IclVectorsError, match="--config: expected a run of compare, found swe"):
         CompareConfig.of_run(run, "compare")
 

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -180,9 +181,16 @@ def test_they_stand_beside_the_extracted_ones(folder: Path, data: dict[str, Any]
 
 def test_the_gap_is_told_by_the_tasks_means(data: dict[str, Any]) -> None:
     means = {one["method"]: one["accuracy"] for one in data["compare_summary"]}
-    lines = gap_lines(data)
-    assert len(lines) == 2 + 4
-    line = next(one for one in lines if one.startswith("learned") and "state-mean:" in one)
+    sure = deepcopy(data)
+    for one in sure["compare_summary"]:
+        for other in ({**one.get("beside", {}), **one["against"]}).values():
+            other["p"] = 0.01
+    unsure, line = (
+        next(one for one in gap_lines(of) if one.startswith("learned") and "state-mean:" in one)
+        for of in (data, sure)
+    )
+    assert len(gap_lines(data)) == 2 + 4
+    assert "fault" not in unsure and "single" not in unsure, "ten prompts name no cause"
     gained, left = means["learned"] - means["state-mean"], means["regular"] - means["learned"]
     fault, rest = ("the" if gained > 0 else "none is the"), ("the" if left > 0 else "none is the")
     assert f"{gained:+.2f} gained ({fault} extraction's fault)" in line

@@ -9,6 +9,7 @@ from icl_vectors.runs.run import REGULAR, Comparison
 from icl_vectors.runs.schema import Against, Compared, MethodSummary
 
 LEARNED = "learned"
+SIGNIFICANT = 0.05
 HEAD = (
     "beside extracted vectors, paired (means over tasks, from three on with 95 % bootstrap "
     "interval; prompts won:lost; McNemar's p)"
@@ -90,14 +91,20 @@ def gap_lines(data: Mapping[str, Any]) -> list[str]:
     for one in gaps(entries, summary):
         fault = rest = ""
         if one.method.method == LEARNED:
-            fault, rest = (" (the extraction's fault)", " (the single vector's)")
-            fault = fault if one.gained.value > 0 else " (none is the extraction's fault)"
-            rest = rest if one.left.value > 0 else " (none is the single vector's)"
+            fault = _cause(one.gained, one.paired, "the extraction's fault")
+            rest = _cause(one.left, one.to_regular, "the single vector's")
         lines.append(
             f"{one.method.method:<16}beside {one.extracted}: {one.gained:+.2f} gained{fault}, "
             f"{counts(one.paired)}; {one.left:+.2f} left to regular{rest}, {counts(one.to_regular)}"
         )
     return lines
+
+
+def _cause(difference: Interval, paired: Against, cause: str) -> str:
+    """What a difference is owed to; nothing where chance explains it."""
+    if paired.p >= SIGNIFICANT:
+        return ""
+    return f" ({cause})" if difference.value > 0 else f" (none is {cause})"
 
 
 def counts(one: Against) -> str:

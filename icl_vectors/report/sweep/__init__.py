@@ -77,7 +77,7 @@ def theta_carries_the_task(tasks: Sequence[TaskMean]) -> Claim:
         recovered = ratio_interval(successes(tasks), [task.regular.value for task in tasks])
         learned = mean_interval([task.regular.value - task.baseline.value for task in tasks])
         if recovered is None or not learned.is_above(0):
-            ours = f"regular − baseline is {learned}: the model does not learn these tasks"
+            ours = f"regular − baseline is {learned}: demonstrations are not shown to help here"
         else:
             value = recovered.value
             verdict = graded(value, 0.8, 0.5)

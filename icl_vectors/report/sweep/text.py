@@ -59,8 +59,8 @@ def _remarks(data: Mapping[str, Any], width: int) -> list[str]:
         lines.append(f"{'mean':<{width}}{means}")
     if summary["regular"] is not None and summary["regular"] <= summary["baseline"]:
         lines.append(
-            f"Regular is not above the baseline: {data['model']} does not learn these tasks in "
-            "context, so that there is nothing for θ to recover."
+            "Regular is not above the baseline: on these prompts demonstrations add nothing that θ "
+            f"could recover ({data['model']}, {data['dtype']}, {data['n_layers']} blocks)."
         )
     elif summary["recovered"] is not None:
         few = len({entry["task"] for entry in data["tasks"]}) < FEWEST_TASKS
