@@ -1,7 +1,7 @@
 """The experiments as commands: each one's options are the fields of its configuration."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from inspect import Signature, signature
 from pathlib import Path
@@ -23,6 +23,8 @@ from icl_vectors.errors import IclVectorsError, RunError
 from icl_vectors.runs.files import write_json
 from icl_vectors.runs.recovery import read_json
 from icl_vectors.runs.validation import require_run
+from icl_vectors.tasks.choose import parse_pairs
+from icl_vectors.tasks.task import Task
 
 ConfigFile = Annotated[
     Path | None, Option(help="run.json of an earlier run: its options, if not given here.")
@@ -103,6 +105,17 @@ def is_typed(context: Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
+def _pairs_with(own: Sequence[Task], given: str) -> tuple[tuple[Task, Task], ...]:
+    """The pairs as they were typed, with the user's tasks; refuses files that none names."""
+    pairs = parse_pairs(given, own)
+    meant = {task.name for pair in pairs for task in pair}
+    if unused := [task.name for task in own if task.name not in meant]:
+        raise IclVectorsError(
+            f"--task-file: expected --pairs A:B that name {', '.join(unused)}, found {given}."
+        )
+    return pairs
+
+
 def configuration_of(
     kind: type[Experiment], given: Mapping[str, Any], run: Mapping[str, Any] | None = None
 ) -> Any:
@@ -113,11 +126,13 @@ def configuration_of(
     """
     given = dict(given)
     files, strict = given.pop("task_file", None), given.pop("strict_tasks", False)
+    own = choose_tasks(None, files, strict) if files and (run or "pairs" in given) else []
+    if own and given.get("pairs"):
+        given["pairs"] = _pairs_with(own, given["pairs"])
     if run is None:
         if "tasks" in kind.Config.model_fields:
             given["tasks"] = choose_tasks(given["tasks"], files, strict)
         return kind.Config.make(**given)
-    own = choose_tasks(None, files, strict) if files else []
     if given.get("tasks"):
         given["tasks"] = choose_tasks(given["tasks"], files, strict)
     return kind.Config.of_run(run, kind.name, own, **given)

@@ -165,6 +165,9 @@ def _of(config: type[Config]) -> list[Parameter]:
             found.append(_option("task_file", options.TaskFiles, None))
             found.append(_option("strict_tasks", options.StrictTasks, False))
             continue
+        if name == "pairs":
+            found.append(_option("task_file", options.TaskFiles, None))
+            found.append(_option("strict_tasks", options.StrictTasks, False))
         field = config.model_fields[name]
         option = typer.Option("--" + name.replace("_", "-"), help=field.description)
         found.append(_option(name, Annotated[_plain_type(field), option], field.default))

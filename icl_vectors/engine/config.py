@@ -27,7 +27,7 @@ from icl_vectors.given import plain, whole_number
 from icl_vectors.prompts.chat import in_chat
 from icl_vectors.prompts.sampling import Prompt, has_few_labels, require_pairs, sample_prompts
 from icl_vectors.prompts.template import Template, load_template
-from icl_vectors.tasks.choose import check_seeds, gather_tasks
+from icl_vectors.tasks.choose import check_seeds, gather_tasks, parse_pairs
 from icl_vectors.tasks.task import Task, known_tasks
 
 
@@ -230,6 +230,8 @@ class Config(BaseModel):
         kept = {name: recorded[name] for name in cls.model_fields if recorded.get(name) is not None}
         if "tasks" in kept and "tasks" not in options:
             kept["tasks"] = _same_tasks(kept["tasks"], {task.name: task for task in own})
+        if "pairs" in kept and "pairs" not in options:
+            kept["pairs"] = parse_pairs(kept["pairs"], own)
         return cls(**(kept | options))
 
     def recorded(self, **resolved: Any) -> dict[str, Any]:

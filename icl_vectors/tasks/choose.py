@@ -47,8 +47,13 @@ def gather_tasks(tasks: str | Task | Iterable[str | Task]) -> tuple[Task, ...]:
     return tuple(found.values())
 
 
-def parse_pairs(given: str | Mapping[str, Any] | Iterable[Any]) -> tuple[tuple[Task, Task], ...]:
+def parse_pairs(
+    given: str | Mapping[str, Any] | Iterable[Any], own: Iterable[Task] = ()
+) -> tuple[tuple[Task, Task], ...]:
     """The pairs of "A:B,…", of a run.json, or of (A, B) with names or tasks.
+
+    Args:
+        own: the user's tasks, which names may mean too.
 
     Raises:
         IclVectorsError: not of that form, an unknown task, or a pair of one task.
@@ -56,14 +61,14 @@ def parse_pairs(given: str | Mapping[str, Any] | Iterable[Any]) -> tuple[tuple[T
     if isinstance(given, str):
         given = [part.strip().split(":") for part in given.split(",") if part.strip()]
     elif isinstance(given, Mapping):
-        return _same_pairs(given)
-    pairs = []
+        return _same_pairs(given, own)
+    pairs, named = [], {task.name: task for task in own}
     for part in given:
         names = [one.strip() if isinstance(one, str) else one for one in part]
         shown = ":".join(getattr(one, "name", str(one)) for one in names)
         if len(names) != 2 or not all(names):
             raise IclVectorsError(f"--pairs {shown!r}: expected A:B, two tasks.")
-        a, b = (one if isinstance(one, Task) else load_task(one) for one in names)
+        a, b = (one if isinstance(one, Task) else named.get(one) or load_task(one) for one in names)
         if a.name == b.name:
             raise IclVectorsError(f"--pairs {shown!r}: expected two different tasks.")
         pairs.append((a, b))
@@ -72,9 +77,9 @@ def parse_pairs(given: str | Mapping[str, Any] | Iterable[Any]) -> tuple[tuple[T
     return tuple(dict.fromkeys(pairs))
 
 
-def _same_pairs(recorded: Mapping[str, Any]) -> tuple[tuple[Task, Task], ...]:
+def _same_pairs(recorded: Mapping[str, Any], own: Iterable[Task]) -> tuple[tuple[Task, Task], ...]:
     """The pairs of a run, whose tasks' data must be what they were."""
-    found = parse_pairs(",".join(recorded))
+    found = parse_pairs(",".join(recorded), own)
     for a, b in found:
         expected = recorded[f"{a.name}:{b.name}"]
         if list(expected) != [a.fingerprint, b.fingerprint]:

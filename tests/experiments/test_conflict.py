@@ -6,6 +6,7 @@ import pytest
 from torch import Tensor
 
 import icl_vectors as icl
+from icl_vectors.cli.main import run as run_command
 from icl_vectors.experiments.conflict import shared_inputs
 from icl_vectors.graph.experiments import run_conflict
 from icl_vectors.models.load import Model
@@ -114,6 +115,25 @@ def test_the_partner_of_a_query_is_not_shown(
     assert len(of_a) == 30
     for one in of_a:
         assert not {one.query, *one.answers} & {input for input, _ in one.demonstrations}
+
+
+def test_a_task_of_one_s_own_is_a_side_of_a_pair(
+    llama: Model, llama_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "back.json"
+    file.write_text(json.dumps(dict(zip("bcdefghijklm", "abcdefghijkl", strict=True))), "utf-8")
+    line = f"conflict --model {llama_folder} --test 3 --dev 3 --shots 2 --quiet --json -o"
+    asked = ["--pairs", "back:to_upper", "--task-file", str(file)]
+    assert run_command([*line.split(), str(tmp_path / "run"), *asked]) == 0
+    [found] = json.loads(capsys.readouterr().out)["conflict"]
+    own = icl.conflict(llama, [(icl.Task.from_file(file), "to_upper")], test=3, dev=3, shots=2)
+    assert own.data["conflict"] == [found] and found["a"] == "back"
+    again = ["--config", str(tmp_path / "run" / "run.json")]
+    assert run_command([*line.split(), str(tmp_path / "again"), *again]) == 2
+    assert run_command([*line.split(), str(tmp_path / "again"), *again, *asked[2:]]) == 0
+    assert json.loads(capsys.readouterr().out)["conflict"] == [found]
+    assert run_command([*line.split(), str(tmp_path / "other"), *asked[2:]]) == 2
+    assert "expected --pairs A:B that name back" in capsys.readouterr().err
 
 
 def test_a_conflict_gives_what_plain_pytorch_gives(
