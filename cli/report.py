@@ -17,7 +17,8 @@ from icl_vectors.errors import IclVectorsError, unknown_name
 def report(
     runs: Annotated[list[Path], Argument(help="Folders of runs, or a folder that holds several.")],
     output: Annotated[
-        Path | None, Option(help="The page; by default report.html in the first folder.")
+        Path | None,
+        Option("--output", "-o", help="The page; by default report.html in the first folder."),
     ] = None,
 ) -> None:
     """Write the report of runs: one HTML page, figures, tables.

@@ -129,7 +129,7 @@ def test_a_run_is_shown_and_kept(
     assert document.pop("folder") == str(folder)
     assert document == json.loads((folder / "results.json").read_text("utf-8"))
     assert {*expected.keys.split()} <= {key for key, value in document.items() if value}
-    assert command("report", folder, "--output", "page.html")[:2] == (0, "page.html\n")
+    assert command("report", folder, "-o", "page.html")[:2] == (0, "page.html\n")
     assert Path("page.html").read_text("utf-8").startswith("<!DOCTYPE html>")
     if name in OWN:
         OWN[name](folder, out)
