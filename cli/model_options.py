@@ -133,8 +133,8 @@ def expands_options(
     """
     of_command = signature(command)
     taken = [field for field in fields(ModelOptions) if field.name not in without]
-    of_opening = [_option(field.name, field.type, field.default) for field in taken]
-    of_groups = {"model_options": of_opening, **{name: _of(kind) for name, kind in groups.items()}}
+    of_model = [_option(field.name, field.type, field.default) for field in taken]
+    of_groups = {"model_options": of_model, **{name: _of(kind) for name, kind in groups.items()}}
     expanded = {name: of_groups[name] for name in of_command.parameters if name in of_groups}
     all_of_them: list[Parameter] = []
     for name, parameter in of_command.parameters.items():

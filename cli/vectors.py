@@ -81,9 +81,8 @@ def apply(
         )
     if model is None:
         model_options = replace(model_options, revision=vector.revision)
-    kept_dtype = (
-        model_options.dtypes == ["auto"] and not model_options.on_server
-    )  # a server has its own
+    # a server has its own dtype
+    kept_dtype = model_options.dtypes == ["auto"] and not model_options.on_server
     chosen_dtype = vector.dtype if kept_dtype else model_options.only_dtype
     opened = model_options.open(model or vector.model, chosen_dtype, quiet or json)
     settings: dict[str, Any] = {"mode": mode, "scale": scale, "force": force, "top_k": top_k}

@@ -138,8 +138,8 @@ class Conflict(Experiment):
         asked = sample_prompts(common, seed=config.seed, test=config.test, **none)[1]
 
         def own(task: Task, number: int, one: Prompt) -> Prompt:
-            shown = telling(task, one.query)
-            others = replace(task, pairs=tuple(p for p in task.pairs if p[0] not in shown))
+            hidden = telling(task, one.query)
+            others = replace(task, pairs=tuple(p for p in task.pairs if p[0] not in hidden))
             drawn = config.drawn(others, dev=0, test=1, seed=config.seed + 7919 * number)[1][0]
             about: dict[str, Any] = {"id": one.id, "seed": config.seed, "query": one.query}
             return replace(drawn, answers=task.answers[one.query], **about)

@@ -6,12 +6,12 @@ from icl_vectors.observer import Observer
 
 
 class Listener(Observer):
-    """Keeps logged, lines, failures and phases.
+    """Keeps what is logged, lines, failures and phases.
 
     Args:
         stop_after: units after which the run is interrupted; 0: never. Not counted are units that
             lack the key `counting`, which those of a sweep that runs first may do.
-        stop_at: a log, or a "task phase", at which it is.
+        stop_at: a logged line, or a "task phase", at which it is.
     """
 
     def __init__(self, stop_after: int = 0, *, stop_at: str = "", counting: str = "") -> None:

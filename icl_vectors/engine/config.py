@@ -27,8 +27,8 @@ from icl_vectors.given import plain, whole_number
 from icl_vectors.prompts.chat import in_chat
 from icl_vectors.prompts.sampling import Prompt, has_few_labels, require_pairs, sample_prompts
 from icl_vectors.prompts.template import Template, load_template
-from icl_vectors.tasks.choose import check_seeds, gather_tasks, parse_pairs
-from icl_vectors.tasks.task import Task, known_tasks
+from icl_vectors.tasks.choose import check_seeds, gather_tasks, parse_pairs, require_own_tasks
+from icl_vectors.tasks.task import Task
 
 
 def option(info: ValidationInfo) -> str:
@@ -84,11 +84,7 @@ def _seeds(value: Any) -> tuple[int, ...] | None:
 
 def _same_tasks(fingerprints: Mapping[str, str], own: Mapping[str, Task]) -> tuple[Task, ...]:
     """The tasks of a run, whose data must be what they were."""
-    if lost := [name for name in fingerprints if name not in own and name not in known_tasks()]:
-        raise IclVectorsError(
-            f"--config: expected the data of that run's own tasks, found none of "
-            f"{', '.join(lost)}; give their files with --task-file."
-        )
+    require_own_tasks(fingerprints, own)
     found = gather_tasks([own.get(name, name) for name in fingerprints])
     for task in found:
         if task.fingerprint != fingerprints[task.name]:

@@ -1,1 +1,1 @@
-"""ModelOptions a model: what it is, whether it fits, and how it takes prompts."""
+"""Opening a model: what it is, whether it fits, and how it takes prompts."""

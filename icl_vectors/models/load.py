@@ -1,4 +1,4 @@
-"""ModelOptions a model through nnsight: a hub id, a local folder, or an embedded model's name.
+"""Opening a model through nnsight: a hub id, a local folder, or an embedded model's name.
 
 With `graph` and `remote` the only modules that know nnsight.
 """

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 from icl_vectors.errors import IclVectorsError, first_line
 from icl_vectors.models.architecture import require_decoder
 
-# Sizes that a configuration may state: far beyond any model, but such that a meta_model is made in
+# Sizes that a configuration may state: far beyond any model, but such that a meta model is made in
 # no time. The largest models have 126 blocks, width 18,432 and 262,208 tokens.
 LARGEST = {"num_hidden_layers": 2_000, "hidden_size": 1 << 20, "vocab_size": 1 << 26}
 

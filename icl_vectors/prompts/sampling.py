@@ -131,9 +131,9 @@ def _prompts(
     draw = random.Random(f"{seed}:{task.name}:{split}")
     prompts = []
     for number, query in enumerate(queries):
-        shown = telling(task, query)
-        drawn = draw.sample(inputs, len(inputs) if by_label else shots + dummies + len(shown))
-        others = [input for input in drawn if input not in shown]
+        hidden = telling(task, query)
+        drawn = draw.sample(inputs, len(inputs) if by_label else shots + dummies + len(hidden))
+        others = [input for input in drawn if input not in hidden]
         if by_label:
             others = _by_label(task, others, draw, shots, dummies, unbalanced)
         prompts.append(

@@ -1,12 +1,12 @@
 """What must hold before anything is run; imports nothing heavy."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.given import whole_numbers
 from icl_vectors.tasks.cells import in_order
-from icl_vectors.tasks.task import Task, load_task, select_tasks
+from icl_vectors.tasks.task import Task, known_tasks, load_task, select_tasks
 
 PAPER_PAIRS = (
     "next_letter:to_upper,list_last:list_first,prev_letter:next_letter,"
@@ -47,6 +47,19 @@ def gather_tasks(tasks: str | Task | Iterable[str | Task]) -> tuple[Task, ...]:
     return tuple(found.values())
 
 
+def require_own_tasks(names: Iterable[str], own: Collection[str]) -> None:
+    """Refuse to repeat a run on tasks that are neither built in nor among the user's.
+
+    Raises:
+        IclVectorsError: naming them.
+    """
+    if lost := [name for name in names if name not in own and name not in known_tasks()]:
+        raise IclVectorsError(
+            "--config: expected the data of that run's own tasks, found none of "
+            f"{', '.join(lost)}; give their files with --task-file."
+        )
+
+
 def parse_pairs(
     given: str | Mapping[str, Any] | Iterable[Any], own: Iterable[Task] = ()
 ) -> tuple[tuple[Task, Task], ...]:
@@ -79,7 +92,9 @@ def parse_pairs(
 
 def _same_pairs(recorded: Mapping[str, Any], own: Iterable[Task]) -> tuple[tuple[Task, Task], ...]:
     """The pairs of a run, whose tasks' data must be what they were."""
-    found = parse_pairs(",".join(recorded), own)
+    named = {task.name: task for task in own}
+    require_own_tasks((name for pair in recorded for name in pair.split(":")), named)
+    found = parse_pairs(",".join(recorded), named.values())
     for a, b in found:
         expected = recorded[f"{a.name}:{b.name}"]
         if list(expected) != [a.fingerprint, b.fingerprint]:

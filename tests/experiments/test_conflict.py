@@ -130,6 +130,7 @@ def test_a_task_of_one_s_own_is_a_side_of_a_pair(
     assert own.data["conflict"] == [found] and found["a"] == "back"
     again = ["--config", str(tmp_path / "run" / "run.json")]
     assert run_command([*line.split(), str(tmp_path / "again"), *again]) == 2
+    assert "found none of back; give their files" in capsys.readouterr().err
     assert run_command([*line.split(), str(tmp_path / "again"), *again, *asked[2:]]) == 0
     assert json.loads(capsys.readouterr().out)["conflict"] == [found]
     assert run_command([*line.split(), str(tmp_path / "other"), *asked[2:]]) == 2
