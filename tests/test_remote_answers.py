@@ -1,4 +1,8 @@
 import io
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +12,7 @@ import zstandard
 
 from icl_vectors.errors import RunError
 from icl_vectors.remote.backend import PatientBackend
-from icl_vectors.remote.job import Job, JobCost
+from icl_vectors.remote.job import Job, JobCost, Patience
 
 
 class Away:
@@ -69,3 +73,46 @@ def test_damage_is_refused(backend: PatientBackend, dismissed: list[bool], damag
     with pytest.raises(RunError, match="answered job 1 with something that is no set of tensors"):
         backend.finalize(content)
     assert dismissed
+
+
+class Restarting(BaseHTTPRequestHandler):
+    """A server that is away, is back and knows of no job yet, and then tells of it."""
+
+    asked = 0
+    AWAY, UNKNOWING = 6, 2  # requests
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        if self.asked <= self.AWAY:
+            self.close_connection = True  # without an answer
+            return
+        known = self.asked > self.AWAY + self.UNKNOWING
+        state = {"id": "1", "status": "ERROR", "description": "IndexError: 5", "data": None}
+        content = json.dumps(state).encode() if known else b"{}"
+        self.send_response(200 if known else 404)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def restarting(reachable: set[Any]) -> Iterator[str]:
+    Restarting.asked = 0
+    with ThreadingHTTPServer(("127.0.0.1", 0), Restarting) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        reachable.add(server.server_address)
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        reachable.discard(server.server_address)
+        server.shutdown()
+
+
+def test_the_time_that_a_server_is_away_is_no_loss_of_the_job(restarting: str) -> None:
+    told: list[str] = []
+    patience = Patience(longest_pause=0.5, unknown=1.5)  # away for about 2 s
+    job = Job(known=JobCost("1", bytes_up=1), tell=told.append, patience=patience)
+    with pytest.raises(RunError, match="the job failed on .*: IndexError: 5"):
+        PatientBackend(Away(), restarting, job)()
+    assert told == ["the server can't be reached; trying again"] * Restarting.AWAY

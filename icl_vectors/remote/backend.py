@@ -16,7 +16,7 @@ import zstandard
 from nnsight.intervention.backends.remote import RemoteBackend, RemoteError
 from nnsight.schema.request import RequestModel
 from nnsight.schema.response import ResponseModel, Status
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from icl_vectors.errors import RunError
 from icl_vectors.remote import by_value
@@ -90,7 +90,7 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
             if self.cost is None:
                 self._send(self._serialize(tracer))
             try:
-                if not self.job.waits and not self._has_ended():
+                if not self.job.waits and not self._look_for_end():
                     raise Pending(self._has_ended)
                 return self._wait()
             except JobLost as error:
@@ -134,11 +134,14 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
     def _has_ended(self) -> bool:
         """Whether the job is done, failed or lost; what was lost is sent again when next asked."""
         try:
-            response = self._look()
+            return self._look_for_end()
         except JobLost as error:
             self.job.tell(f"{error}; sending it again")
             self.job.dismissed()
             return True
+
+    def _look_for_end(self) -> bool:
+        response = self._look()
         return response is not None and response.status in (Status.ERROR, Status.COMPLETED)
 
     def _look(self) -> ResponseModel | None:
@@ -204,13 +207,17 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
             retry=retry_if_exception(is_passing),
             wait=wait_exponential(multiplier=FIRST_PAUSE, max=patience.longest_pause),
             stop=stop_after_delay(patience.unreachable),
-            before_sleep=lambda state: self.job.tell("the server can't be reached; trying again"),
+            before_sleep=self._is_away,
             reraise=True,
         )
         try:
             return retrying(call)
         except httpx.HTTPError as error:
             raise refused(error, self.host) from error
+
+    def _is_away(self, state: RetryCallState) -> None:
+        self.silent_since = monotonic()  # a server that can't be reached has lost nothing yet
+        self.job.tell("the server can't be reached; trying again")
 
 
 def _in_words(response: ResponseModel | None) -> str:

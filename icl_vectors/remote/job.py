@@ -42,14 +42,14 @@ class Patience:
     Attributes:
         longest_pause: seconds between two questions, at most; they begin at a quarter of one.
         unreachable: seconds that the server may be out of reach before the run stops.
-        unknown: seconds that the server may know nothing of a job before it counts as lost.
+        unknown: seconds that a server in reach may know nothing of a job before it counts as lost.
         silent: seconds that a job may say nothing new before it counts as lost.
         submissions: how often one job is sent at most, where the server loses or drops it.
     """
 
     longest_pause: float = 10.0
     unreachable: float = 600.0
-    unknown: float = 30.0
+    unknown: float = 60.0
     silent: float = 3600.0
     submissions: int = 3
 
