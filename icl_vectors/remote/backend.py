@@ -16,7 +16,13 @@ import zstandard
 from nnsight.intervention.backends.remote import RemoteBackend, RemoteError
 from nnsight.schema.request import RequestModel
 from nnsight.schema.response import ResponseModel, Status
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    wait_exponential,
+)
 
 from icl_vectors.errors import RunError
 from icl_vectors.remote import by_value

@@ -65,7 +65,7 @@ class TaskMean:
         by_method: mean over seeds, SD over seeds, 95 % Wilson interval of all answers together.
         curve: mean accuracy on dev at each block, None where a seed did not sweep it.
         best_layers: of each seed.
-        fails: why θ does not carry the task, in words, with any of the seeds.
+        fails: why θ does not carry the task, in words, with any of the seeds: those seeds.
         constant: of the best single answer, where the task has few labels.
         apart: hypothesis and regular where no dummy gives the answer.
     """
@@ -74,7 +74,10 @@ class TaskMean:
         self.task, self.category = group[0].task, group[0].category
         self.seeds = tuple(one.seed for one in group)
         self.best_layers = tuple(one.best_layer for one in group)
-        self.fails = tuple(dict.fromkeys(fault for one in group for fault in one.fails))
+        self.fails: dict[str, list[int]] = {}
+        for one in group:
+            for fault in one.fails:
+                self.fails.setdefault(fault, []).append(one.seed)
         self.n_dev, self.n_test, self.n_echo = (
             sum(getattr(one, name) for one in group) for name in ("n_dev", "n_test", "n_echo")
         )
@@ -89,6 +92,14 @@ class TaskMean:
         is_known = few and len(constants) == len(group)
         self.constant = _pooled(constants, counts) if is_known else None
         self.apart = _apart(group)
+
+    @property
+    def reasons(self) -> str:
+        """Why θ does not carry the task; with its seeds where it does not hold for all of them."""
+        return "; ".join(
+            fault if len(seeds) == len(self.seeds) else f"{fault} ({_named_seeds(seeds)})"
+            for fault, seeds in self.fails.items()
+        )
 
 
 @dataclass(frozen=True)
@@ -163,7 +174,7 @@ def with_reasons(tasks: Sequence[TaskMean]) -> str:
     """Tasks that θ does not carry, and why; of many the names alone, as the table has the rest."""
     if len(tasks) > MOST_REASONS:
         return ", ".join(task.task for task in tasks) + " (why: the table of tasks)"
-    return ", ".join(f"{task.task} ({'; '.join(task.fails)})" for task in tasks)
+    return ", ".join(f"{task.task} ({task.reasons})" for task in tasks)
 
 
 def mean_curve(tasks: Sequence[TaskMean], n_layers: int) -> Curve | None:
@@ -182,6 +193,10 @@ def mean_curve(tasks: Sequence[TaskMean], n_layers: int) -> Curve | None:
         low, high = (tuple(row) for row in numpy.percentile(drawn, (2.5, 97.5), axis=0).tolist())
         depth = _interval(depth.value, depths[drawn.argmax(axis=1)])
     return Curve(tuple(layers), tuple(mean.tolist()), low, high, depth, layers[best])
+
+
+def _named_seeds(seeds: Sequence[int]) -> str:
+    return ("seed " if len(seeds) == 1 else "seeds ") + ", ".join(map(str, seeds))
 
 
 def _apart(group: Sequence[TaskResult]) -> tuple[Interval, Interval] | None:

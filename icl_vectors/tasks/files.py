@@ -2,11 +2,12 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from icl_vectors.errors import IclVectorsError
 from icl_vectors.plain_text import fault_of_line
@@ -158,9 +159,22 @@ def _merged(path: Path, rows: Sequence[tuple[str, str, list[str]]]) -> Pairs:
             known.setdefault(output, at)
     several = [(input, known) for input, known in found.items() if len(known) > 1]
     notes = [f"task file {path}: {_some(repeats)}; each is used once."] if repeats else []
+    if alike := _unequal_forms(found):
+        notes.append(
+            f"task file {path}: {_some(alike)} read alike and differ in their Unicode form; they "
+            "count as two inputs, write both composed (NFC) to make them one."
+        )
     if several:
         notes.append(f"task file {path}: {_accepted(several)}")
     return Pairs([(input, list(known)) for input, known in found.items()], tuple(notes))
+
+
+def _unequal_forms(found: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Inputs that are one text after Unicode normalization, by where they stand."""
+    lines = {input: next(iter(known.values())) for input, known in found.items()}
+    first: dict[str, str] = {}
+    both = ((first.setdefault(normalize("NFC", input), input), input) for input in found)
+    return [f"{lines[a]} and {lines[b]} ({b!r})" for a, b in both if a != b]
 
 
 def _accepted(several: Sequence[tuple[str, dict[str, str]]]) -> str:

@@ -11,7 +11,7 @@ from icl_vectors.errors import IclVectorsError, RunError, first_line
 from icl_vectors.plain_text import in_one_line, markdown_text
 from icl_vectors.runs.files import write_whole
 from icl_vectors.runs.folder import read_json
-from icl_vectors.runs.schema import METHODS
+from icl_vectors.runs.schema import METHODS, faults_of
 from icl_vectors.runs.validation import require_entries
 from icl_vectors.vectors.vector import TaskVector
 
@@ -141,22 +141,28 @@ def _card(
 def _table(vectors: Mapping[str, TaskVector], entries: Sequence[Mapping[str, Any]]) -> list[str]:
     by_unit = {(entry["task"], entry["seed"]): entry for entry in entries}
     lines = [
-        "| file | task | best layer | baseline | θ | in-context | n |",
-        "|---|---|---|---|---|---|---|",
+        "| file | task | best layer | baseline | θ | in-context | n | θ does the task |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, theta in vectors.items():
         entry = by_unit.get((theta.task, theta.seed))
-        figures = [f"{entry[m]['accuracy']:.2f}" for m in METHODS] if entry else ["–"] * 3
-        count = entry["n_test"] if entry else "–"
+        figures = [_with_interval(entry[m]) for m in METHODS] if entry else ["–"] * 3
+        count, faults = (entry["n_test"], faults_of(entry)) if entry else ("–", ("–",))
+        verdict = markdown_text("; ".join(faults) or "yes")
         task = theta.made_by if theta.made_by and not entry else theta.task or "unnamed"
         best = "–" if theta.best_layer is None else theta.best_layer
         shown = f"{_code(name)} | {markdown_text(task)} | {best}"
-        lines.append(f"| {shown} | {' | '.join(figures)} | {count} |")
+        lines.append(f"| {shown} | {' | '.join(figures)} | {count} | {verdict} |")
     return [
         *lines,
         "",
-        "Accuracies are those of the run that made the vectors, on its test prompts.",
+        "Accuracies are those of the run that made the vectors, on its n test prompts, with 95 % "
+        "Wilson intervals.",
     ]
+
+
+def _with_interval(found: Mapping[str, float]) -> str:
+    return f"{found['accuracy']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
 
 
 def _code(text: str) -> str:

@@ -27,9 +27,9 @@ ALIKE = ("fingerprint", "layers", "template", "turn", "method")  # to be compute
 class TaskVector:
     """θ(S): the hidden state at the arrow, averaged over dummy queries (paper, section 2).
 
-    `a - b`, `a + b`, `2 * a` and `TaskVector.mean([a, b, c])` give new vectors; what they were
-    made of is in `made_by`. They are refused for vectors of different models, layers or
-    templates.
+    `a - b`, `a + b`, `-a`, `2 * a`, `a / 2`, `sum([a, b, c])` and `TaskVector.mean([a, b, c])`
+    give new vectors; what they were made of is in `made_by`. They are refused for vectors of
+    different models, layers or templates.
 
     Attributes:
         vectors: outputs of decoder blocks, float32, (layer, hidden).
@@ -169,6 +169,21 @@ class TaskVector:
 
     __rmul__ = __mul__
 
+    def __truediv__(self, divisor: float) -> "TaskVector":
+        divisor = plain(divisor)
+        if not isinstance(divisor, Real) or not divisor:
+            expected = "task vector: expected a number other than 0 to divide by"
+            raise IclVectorsError(f"{expected}, found {divisor!r}.")
+        return self * (1 / float(divisor))
+
+    def __neg__(self) -> "TaskVector":
+        return self * -1
+
+    def __radd__(self, start: object) -> "TaskVector":
+        if not (isinstance(start, int) and start == 0):  # where sum() begins
+            _require_alike([start, self])
+        return self
+
     def save(self, path: str | Path) -> Path:
         """Write the vector as safetensors, its description in the header's metadata."""
         write_vector(Path(path), self.vectors, as_text(vars(self)))
@@ -257,7 +272,7 @@ def _combined(vectors: Sequence[TaskVector], numbers: Tensor, made_by: str) -> T
     return replace(first, vectors=numbers, made_by=made_by, **shared)
 
 
-def _require_alike(vectors: Sequence[TaskVector]) -> None:
+def _require_alike(vectors: Sequence[Any]) -> None:
     for one in vectors:
         if not isinstance(one, TaskVector):
             raise IclVectorsError(f"expected task vectors, found {type(one).__name__} ({one!r}).")

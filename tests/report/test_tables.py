@@ -69,6 +69,18 @@ def test_several_seeds_show_their_deviation() -> None:
     assert "2 seeds" in table.note
 
 
+def test_what_fails_with_some_seeds_names_them() -> None:
+    entries = [task_entry("fr_en", "translation", seed=seed) for seed in (41, 42, 43)]
+    entries[1]["fails"] = ["no better than the baseline", "copies its dummies"]
+    entries[2]["fails"] = ["copies its dummies"]
+    (task,) = task_means(map(task_result, entries))
+    assert task.reasons == (
+        "no better than the baseline (seed 42); copies its dummies (seeds 42, 43)"
+    )
+    assert [*task.fails] == ["no better than the baseline", "copies its dummies"]
+    assert tasks_table([task]).rows[0][-1].text.startswith(f"{task.reasons}: no success")
+
+
 def test_seeds_stand_side_by_side_with_their_interval() -> None:
     entries = [task_entry("fr_en", "translation", hits=(0, h, 40), seed=h) for h in (30, 40)]
     results = [task_result(entry) for entry in entries]

@@ -124,6 +124,16 @@ def test_all_outputs_of_an_input_are_accepted_and_the_first_is_demonstrated(tmp_
     assert "2 inputs have several outputs" in note and "'a': line 2: 'b'; line 4: 'x'" in note
 
 
+def test_inputs_in_two_unicode_forms_are_named(tmp_path: Path) -> None:
+    file = write(
+        tmp_path, "a.csv", "input,output\nP\u00e9rou,Lima\nFrance,Paris\nPe\u0301rou,Lima\n"
+    )
+    found = read_pairs(file)
+    assert len(found.pairs) == 3
+    (note,) = found.notes
+    assert "line 2 and line 4 ('Pe\u0301rou') read alike and differ in their Unicode form" in note
+
+
 def test_lines_that_repeat_are_used_once_and_strict_files_may_have_them(tmp_path: Path) -> None:
     repeated = write(tmp_path, "b.csv", "input,output\na,b\na,b\n")
     for strict in (False, True):

@@ -6,6 +6,7 @@ import torch
 
 import icl_vectors as icl
 from icl_vectors.errors import IclVectorsError, RunError
+from icl_vectors.runs.schema import METHODS
 from icl_vectors.vectors.vector import TaskVector
 from tests.vectors.test_vectors import vector
 
@@ -33,8 +34,10 @@ def test_a_run_s_vectors_are_shared(llama: icl.Model, run: Path, tmp_path: Path)
     theta = TaskVector.load(folder / "to_upper.seed41.safetensors")
     results = icl.sweep(llama, "to_upper,list_first", output=run, dev=3, test=4).data
     (entry,) = [one for one in results["tasks"] if one["task"] == "to_upper"]
-    figures = [f"{entry[m]['accuracy']:.2f}" for m in ("baseline", "hypothesis", "regular")]
-    assert f"| to\\_upper | {theta.best_layer} | {' | '.join(figures)} | 4 |" in row
+    wilson = ("{accuracy:.2f} [{low:.2f}, {high:.2f}]".format(**entry[m]) for m in METHODS)
+    verdict = "; ".join(entry["fails"]) or "yes"
+    assert f"| to\\_upper | {theta.best_layer} | {' | '.join(wilson)} | 4 | {verdict} |" in row
+    assert entry["fails"], "a random model does no task"
 
 
 def test_the_cards_own_words_run(llama: icl.Model, run: Path, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ def test_difference_sum_and_scale_are_those_of_the_numbers(tmp_path: Path) -> No
     assert torch.equal((a + b).vectors, a.vectors + 1)
     assert torch.equal((2 * a).vectors, a.vectors * 2)
     assert torch.equal((a * 0.5).vectors, a.vectors / 2)
+    assert torch.equal((a / 2).vectors, a.vectors / 2) and torch.equal((-a).vectors, -a.vectors)
+    assert torch.equal(sum([a, b, b]).vectors, a.vectors + 1 + 1)
     assert torch.equal((a - a).vectors, torch.zeros(3, 8))
     assert torch.equal(TaskVector.mean([a]).vectors, a.vectors)
     made = 2 * (a - b)
@@ -37,6 +39,12 @@ def test_difference_sum_and_scale_are_those_of_the_numbers(tmp_path: Path) -> No
     assert found.made_by == made.made_by and torch.equal(found.vectors, made.vectors)
     _ = (3 * a, TaskVector.mean([a, a]), a.cosine(a))
     assert torch.equal(a.vectors, before), "nothing is changed in place"
+
+
+@pytest.mark.parametrize("wrong", [lambda a: a / 0, lambda a: a / "2", lambda a: 1 + a])
+def test_what_is_no_arithmetic_of_vectors_is_refused(wrong: Any) -> None:
+    with pytest.raises(IclVectorsError, match="expected (a number other than 0|task vectors)"):
+        wrong(vector())
 
 
 def test_cosines_and_norms_are_those_of_each_layer() -> None:

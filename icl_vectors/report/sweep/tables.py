@@ -58,7 +58,7 @@ def flags(task: TaskMean) -> Iterator[str]:
     """What a reader must know of a task before believing its figures."""
     if task.fails:
         counted = "counted as no success" if untold(task.fails) else "no success"
-        yield f"{'; '.join(task.fails)}: {counted}"
+        yield f"{task.reasons}: {counted}"
     if task.n_distinct * len(task.seeds) < task.n_test:
         yield f"{task.n_distinct} distinct queries"
     if task.n_echo:
