@@ -73,7 +73,7 @@ def test_what_fails_with_some_seeds_names_them() -> None:
     entries = [task_entry("fr_en", "translation", seed=seed) for seed in (41, 42, 43)]
     entries[1]["fails"] = ["no better than the baseline", "copies its dummies"]
     entries[2]["fails"] = ["copies its dummies"]
-    (task,) = task_means(map(task_result, entries))
+    (task,) = task_means([*map(task_result, entries)])
     assert task.reasons == (
         "no better than the baseline (seed 42); copies its dummies (seeds 42, 43)"
     )
