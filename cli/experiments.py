@@ -190,7 +190,7 @@ def _run(
         release()
     if cross is not None and len(swept) > 1:
         for dtype in swept.values():
-            say(quiet)(f"Putting θ of {', '.join(swept.values())} into {dtype} …")
+            say(quiet)(f"Injecting θ of {', '.join(swept.values())} into {dtype} …")
             cross.inject(model_options.open(reference, dtype, quiet))
             release()
         place = folders.of_precisions(reference)

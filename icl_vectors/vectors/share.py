@@ -102,7 +102,10 @@ def _card(
 ) -> str:
     is_hub_id = not first.from_folder and bool(HUB_ID.fullmatch(first.model))
     name = in_one_line(first.model)
-    file, theta = next(iter(vectors.items()))
+    by_unit = {(entry["task"], entry["seed"]): entry for entry in entries}
+    of_vectors = {name: by_unit.get((one.task, one.seed)) for name, one in vectors.items()}
+    file = max(vectors, key=lambda name: _accuracy(of_vectors[name]))  # the example that works best
+    theta = vectors[file]
     middle = theta.layers[len(theta.layers) // 2]
     layer = middle if theta.best_layer is None else theta.best_layer
     lines = [
@@ -124,7 +127,7 @@ def _card(
         f"- made with icl_vectors {_code(first.version)}",
         "- they work in this model alone; its weights are not here and are under their own terms",
         "",
-        *_table(vectors, entries),
+        *_table(vectors, of_vectors),
         "",
         "```python",
         "import icl_vectors as icl",
@@ -138,14 +141,19 @@ def _card(
     return "\n".join(lines)
 
 
-def _table(vectors: Mapping[str, TaskVector], entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    by_unit = {(entry["task"], entry["seed"]): entry for entry in entries}
+def _accuracy(entry: Mapping[str, Any] | None) -> float:
+    return float(entry["hypothesis"]["accuracy"]) if entry else 0.0
+
+
+def _table(
+    vectors: Mapping[str, TaskVector], entries: Mapping[str, Mapping[str, Any] | None]
+) -> list[str]:
     lines = [
         "| file | task | best layer | baseline | θ | in-context | n | θ does the task |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, theta in vectors.items():
-        entry = by_unit.get((theta.task, theta.seed))
+        entry = entries[name]
         figures = [_with_interval(entry[m]) for m in METHODS] if entry else ["–"] * 3
         count, faults = (entry["n_test"], faults_of(entry)) if entry else ("–", ("–",))
         verdict = markdown_text("; ".join(faults) or "yes")

@@ -1,3 +1,5 @@
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +40,16 @@ def test_a_run_s_vectors_are_shared(llama: icl.Model, run: Path, tmp_path: Path)
     verdict = "; ".join(entry["fails"]) or "yes"
     assert f"| to\\_upper | {theta.best_layer} | {' | '.join(wilson)} | 4 | {verdict} |" in row
     assert entry["fails"], "a random model does no task"
+
+
+def test_the_card_shows_the_vector_that_works_best(run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    results = json.loads((copy / "results.json").read_text("utf-8"))
+    (entry,) = [one for one in results["tasks"] if one["task"] == "to_upper"]
+    entry["hypothesis"] |= {"accuracy": 1.0, "high": 1.0}
+    (copy / "results.json").write_text(json.dumps(results), "utf-8")
+    card = (icl.share(copy, tmp_path / "shared") / "README.md").read_text("utf-8")
+    assert 'TaskVector.load("to_upper.seed41.safetensors")' in card
 
 
 def test_the_cards_own_words_run(llama: icl.Model, run: Path, tmp_path: Path) -> None:
