@@ -1,13 +1,14 @@
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from icl_vectors.report.cluster import one_cluster_a_task, similar_tasks_are_near
 from icl_vectors.report.conflict import answers_follow_theta
 from icl_vectors.report.section import FAILS, HOLDS, UNTESTED, WEAKLY
-from icl_vectors.report.statistics import TaskMean, mean_curve, task_means
+from icl_vectors.report.statistics import TaskMean, task_means
 from icl_vectors.report.sweep import (
     intermediate_layer,
     most_tasks_gain,
@@ -66,7 +67,8 @@ def test_copying_the_dummies_is_never_a_success() -> None:
 def test_where_too_few_prompts_tell_on_most_tasks_nothing_is_tested() -> None:
     entry = folders.task_entry("task", "user", hits=(5, 45, 45), n=50)
     unsure = {**entry, "fails": [f"{TOO_FEW} it from the baseline"]}
-    claims = (theta_carries_the_task, theta_beats_baseline, most_tasks_gain)
+    claims: list[Any] = [theta_carries_the_task, theta_beats_baseline, most_tasks_gain]
+    claims.append(partial(intermediate_layer, n_layers=18))
     for unsure_ones, verdicts in ((3, {WEAKLY, HOLDS}), (4, {UNTESTED}), (6, {UNTESTED})):
         entries = [{**(unsure if i < unsure_ones else entry), "task": f"t{i}"} for i in range(6)]
         found = [claim(task_means(list(map(task_result, entries)))) for claim in claims]
@@ -90,16 +92,15 @@ def test_most_tasks_gain_counts_intervals_that_lie_apart() -> None:
 
 @pytest.mark.parametrize(("peaks", "verdict"), [((8, 9, 9), HOLDS), ((0,), FAILS), ((17,), FAILS)])
 def test_an_intermediate_layer(peaks: Sequence[int], verdict: str) -> None:
-    curve = mean_curve(tasks((5, 40, 45), peaks=peaks), 18)
-    assert intermediate_layer(curve, 18).verdict == verdict
+    assert intermediate_layer(tasks((5, 40, 45), peaks=peaks), 18).verdict == verdict
 
 
 def test_blocks_in_the_middle_alone_say_nothing_of_the_middle() -> None:
-    curve = mean_curve(tasks((5, 40, 45)), 18)
-    assert curve is not None
-    swept = replace(curve, layers=curve.layers[6:12])
+    swept = tasks((5, 40, 45))
+    for one in swept:
+        one.curve = (*[None] * 6, *one.curve[6:12], *[None] * 6)
     assert intermediate_layer(swept, 18).verdict == UNTESTED
-    assert intermediate_layer(None, 18).verdict == UNTESTED
+    assert intermediate_layer([], 18).verdict == UNTESTED
 
 
 @pytest.mark.parametrize(

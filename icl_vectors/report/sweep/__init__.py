@@ -19,7 +19,6 @@ from icl_vectors.report.section import (
 )
 from icl_vectors.report.statistics import (
     FEWEST_TASKS,
-    Curve,
     TaskMean,
     mean_curve,
     mean_interval,
@@ -60,7 +59,7 @@ def sections(run: Run) -> list[Section]:
         theta_carries_the_task(tasks),
         theta_beats_baseline(tasks),
         most_tasks_gain(tasks),
-        intermediate_layer(mean_curve(tasks, run.n_layers), run.n_layers),
+        intermediate_layer(tasks, run.n_layers),
     )
     if tasks:
         tables += (categories_table(tasks), models_table([run], [run.label]))
@@ -140,10 +139,11 @@ def most_tasks_gain(tasks: Sequence[TaskMean]) -> Claim:
     )
 
 
-def intermediate_layer(curve: Curve | None, n_layers: int) -> Claim:
+def intermediate_layer(tasks: Sequence[TaskMean], n_layers: int) -> Claim:
     """Where the mean curve over tasks peaks."""
-    verdict, ours = UNTESTED, "no sweep in this folder"
-    if curve is not None:
+    unsure, curve = _untestable(tasks), mean_curve(tasks, n_layers)
+    verdict, ours = UNTESTED, unsure or "no block that every task swept"
+    if curve is not None and not unsure:
         depths = [(layer + 1) / n_layers for layer in curve.layers]
         ours = f"block {curve.best_layer} (of 0 to {n_layers - 1}), depth {curve.depth}"
         if not (min(depths) < 0.25 and max(depths) > 0.75):
@@ -160,8 +160,8 @@ def intermediate_layer(curve: Curve | None, n_layers: int) -> Claim:
         verdict,
         "Depth (block + 1) / blocks at which the mean dev curve over tasks peaks (ties: the "
         "lowest): 95 % bootstrap interval over tasks within 0.25 to 0.75 holds, only the peak "
-        "itself within it weakly. Not tested where no block below 0.25 or none above 0.75 was "
-        "swept.",
+        f"itself within it weakly. {NOT_TESTED}, or where no block below 0.25 or none above 0.75 "
+        "was swept.",
         None if verdict == UNTESTED or curve is None else curve.depth.value,
     )
 
