@@ -141,7 +141,7 @@ class Compare(Experiment):
         if "variants" in result:
             shown = result["variants"].items()
             cells = ", ".join(f"{name!r} {one['accuracy']:.2f}" for name, one in shown)
-            return f"{result['task']}, {result['method']} otherwise: {cells}"
+            return f"{result['task']}, {result['method']}, varied: {cells}"
         chosen = ", ".join(f"{name} {value}" for name, value in result["choice"].items())
         cells = f"{result['accuracy']:.2f} [{result['low']:.2f}, {result['high']:.2f}]"
         about = f"n {result['n']}" + (f"; {chosen}" if chosen else "")
