@@ -10,8 +10,8 @@ from icl_vectors.runs.schema import METHODS
 ANSWERS_SHOWN = 4
 FEW = 2  # of each task, in the table that is a file
 LEGEND = (
-    f"Up to {ANSWERS_SHOWN} of the accepted answers; what was answered (the first token, or in a "
-    "run of whole answers all of it), ✓ where it counts as right."
+    f"Up to {ANSWERS_SHOWN} of the accepted answers; what was answered (the first token; in a run "
+    "of whole answers all of it, in one of labels the likeliest label), ✓ where it counts as right."
 )
 
 

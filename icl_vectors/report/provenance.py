@@ -22,6 +22,12 @@ UNCARRIED = {  # by whether too few prompts are all that speaks against θ
     False: "θ does not carry",
     True: "Too few prompts tell (raise --test), which counts as no success, on",
 }
+COMPARED = {  # by --answer, where it is not the first token
+    "generate": " Whole answers are compared, exactly; the curves by layer, and the paper's "
+    "figures, compare first tokens.",
+    "labels": " The likeliest of each task's labels is compared, also in the curves by layer; the "
+    "paper's figures compare first tokens.",
+}
 SPELLED = {"peak_memory_bytes": ("peak memory (GB)", 1e9), "seconds": ("time (s)", 1.0)}
 
 
@@ -53,11 +59,7 @@ def summary_line(run: Run) -> str:
         line += " θ is read after each task's instruction, not after demonstrations."
     if of_sweep(run, "configuration", "chat"):
         line += " The prompts are in a user's turn of a chat."
-    if of_sweep(run, "configuration", "answer") == "generate":
-        line += (
-            " Whole answers are compared, exactly; the curves by layer, and the paper's figures, "
-            "compare first tokens."
-        )
+    line += COMPARED.get(str(of_sweep(run, "configuration", "answer")), "")
     curve = mean_curve(tasks, run.n_layers)
     if curve is not None:
         line += f" Best by the mean curve: block {curve.best_layer} (of 0 to {run.n_layers - 1})."

@@ -118,6 +118,10 @@ def test_whole_answers_have_a_table_of_their_own(command: Command) -> None:
     assert "Whole answers are compared, exactly" in Path("run/report.html").read_text("utf-8")
     code, out, err = command.tiny(f"{asked} -o other --quiet")
     assert (code, err) == (0, "") and "mean" in out and "whole answers" not in out
+    few = "sweep --tasks location_continent --dev 3 --test 3 -o few --answer labels"
+    assert command.tiny(few).code == 0
+    page = Path("few/report.html").read_text("utf-8")
+    assert "The likeliest of each task's labels is compared" in page.replace("&#39;", "'")
 
 
 def test_tasks_of_files_are_chosen_by_name_and_tasks_options_add_up(command: Command) -> None:
