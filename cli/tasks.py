@@ -22,6 +22,7 @@ def tasks(
     task_file: Annotated[
         Path | None, Option(help="Your own task: what was read of its file.")
     ] = None,
+    strict_tasks: options.StrictTasks = False,
     json: options.Json = False,
 ) -> None:
     """List the tasks, or show one with its pairs and source.
@@ -32,7 +33,7 @@ def tasks(
 
     if name is not None or task_file is not None:
         files = [task_file] if task_file else None
-        chosen = choose_tasks([name] if name else None, files)
+        chosen = choose_tasks([name] if name else None, files, strict_tasks)
         if json:
             return show_json(
                 _with_pairs(chosen[0]) if len(chosen) == 1 else [*map(_with_pairs, chosen)]

@@ -93,6 +93,7 @@ VECTORS = {
 OTHERS = {
     f"{TASK} contradiction.json --strict-tasks": "accept both, leave out --strict-tasks",
     f"{EXTRACT} --task-file contradiction.json --strict-tasks": "both, leave out --strict-tasks",
+    "tasks --task-file contradiction.json --strict-tasks": "both, leave out --strict-tasks",
     f"{FUNCTION} one_head.json": "--heads one_head.json: expected 2 heads, found 1",
     f"{FUNCTION} none.json": f"{HEADS}no such file or directory",
     f"{RUN} future": "expected schema 1, found 9, which a newer version",
