@@ -15,7 +15,7 @@ from icl_vectors.prompts.encoding import EncodedPrompt, first_tokens
 from icl_vectors.prompts.labels import Labels
 from icl_vectors.prompts.template import Template
 from icl_vectors.runs.schema import BEGIN_ALIKE, COPIES, METHODS, TOO_FEW
-from icl_vectors.scoring import accuracy, exact_mcnemar
+from icl_vectors.scoring import SIGNIFICANT, accuracy, exact_mcnemar
 from icl_vectors.tasks.task import Task
 
 FEWEST_DIFFERENT = 6  # where fewer prompts differ, McNemar's exact test can't reach p < .05
@@ -161,7 +161,7 @@ def beats(ours: Sequence[bool], theirs: Sequence[bool]) -> bool | None:
     lost = sum(b and not a for a, b in zip(ours, theirs, strict=True))
     if won + lost < FEWEST_DIFFERENT:
         return None
-    return won > lost and exact_mcnemar(lost, won) < 0.05
+    return won > lost and exact_mcnemar(lost, won) < SIGNIFICANT
 
 
 def _commonest(accepted: Sequence[Collection[Any]]) -> tuple[Any, int]:

@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 from typing import TypeVar
 
 Z_95 = 1.959963984540054
+SIGNIFICANT = 0.05  # p below it, of a two-sided test, tells two methods apart
 
 T = TypeVar("T")
 

@@ -15,10 +15,9 @@ from icl_vectors.prompts.batches import Batch
 from icl_vectors.prompts.encoding import EncodedPrompt
 from icl_vectors.prompts.labels import first_token_right
 from icl_vectors.runs.folder import Unit
-from icl_vectors.scoring import accuracy, exact_mcnemar, mean
+from icl_vectors.scoring import SIGNIFICANT, accuracy, exact_mcnemar, mean
 
 MEANS = ("log_probability", "rank", "total_variation", "divergence")
-SIGNIFICANT = 0.05
 EXTRACTED = ("state-mean", "state")  # what methods that fit something are compared with
 Lines = dict[str, dict[str, Mapping[str, Any]]]  # samples by method and prompt
 

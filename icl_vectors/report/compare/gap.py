@@ -7,9 +7,9 @@ from icl_vectors.report.statistics import Interval, mean_interval
 from icl_vectors.report.table import Cell, Table, numbers, words
 from icl_vectors.runs.run import REGULAR, Comparison
 from icl_vectors.runs.schema import Against, Compared, MethodSummary
+from icl_vectors.scoring import SIGNIFICANT
 
 LEARNED = "learned"
-SIGNIFICANT = 0.05
 HEAD = (
     "beside extracted vectors, paired (means over tasks, from three on with 95 % bootstrap "
     "interval; prompts won:lost; McNemar's p)"

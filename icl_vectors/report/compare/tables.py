@@ -9,6 +9,7 @@ from icl_vectors.report.statistics import Interval, mean_interval, ratio_interva
 from icl_vectors.report.table import Cell, Table, Value, number, numbers, words
 from icl_vectors.runs.run import REGULAR, ZERO_SHOT, Comparison
 from icl_vectors.runs.schema import FEW_LABELS, Against, Compared, MethodSummary
+from icl_vectors.scoring import SIGNIFICANT
 
 CONDITIONS = {"random": "random", "shuffled": "shuffled answers", "other-task": "another task's"}
 CONDITIONS |= {"task-mean": "mean over tasks"}
@@ -116,7 +117,7 @@ def controls_table(found: Comparison) -> Table:
 def _control(kind: str, against: Against | None) -> Cell | None:
     if against is None:
         return None
-    better = against.won > against.lost and against.p < 0.05
+    better = against.won > against.lost and against.p < SIGNIFICANT
     mark = "none" if kind == REGULAR else "good" if better else "bad"
     return Cell(f"{against.accuracy:.2f}; {counts(against)}", against.accuracy, mark)
 
