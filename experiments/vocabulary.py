@@ -114,7 +114,8 @@ class Vocabulary(Experiment):
             words = self._words(*(part[row] for part in found[kind]))
             entry[name] = [{"token": token, figure: value} for token, value in words]
         said = [one["token"].strip().casefold() in self.answered[task] for one in entry["tokens"]]
-        return {**entry, "in_outputs": sum(said) / len(said) if said else None}
+        share = sum(said) / len(said) if said else None
+        return {**entry, "in_outputs": share, "n": len(self.queries[task])}
 
     def _words(self, values: "Tensor", tokens: "Tensor") -> list[tuple[str, float]]:
         """The likeliest tokens as text; without `raw` only those that consist of letters."""

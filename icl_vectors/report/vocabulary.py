@@ -11,6 +11,7 @@ from icl_vectors.runs.run import Run
 from icl_vectors.runs.schema import Token, Vocabulary
 
 FEW_IN_OUTPUTS = 0.1  # of the top tokens
+FEWEST_PROMPTS = 20  # of a task: so few give hardly any answers that a token could be among
 TOKENS_SHOWN = 12
 
 
@@ -32,9 +33,10 @@ def text(data: Mapping[str, Any]) -> str:
 
 def theta_is_not_the_output(vocabulary: Sequence[Vocabulary]) -> Claim:
     """Whether θ's top tokens are something else than the answers."""
-    counted = [one.in_outputs for one in vocabulary if one.in_outputs is not None]
+    enough = [one for one in vocabulary if one.n is None or one.n >= FEWEST_PROMPTS]
+    counted = [one.in_outputs for one in enough if one.in_outputs is not None]
     verdict, value = UNTESTED, None
-    ours = "not counted: read the table"
+    ours = "not counted: read the table" if enough else "too few prompts; raise --test"
     if not vocabulary:
         ours = "no vocabulary experiment in this folder"
     if counted:
@@ -50,8 +52,9 @@ def theta_is_not_the_output(vocabulary: Sequence[Vocabulary]) -> Claim:
         verdict,
         "A projection is apart from the output where at most "
         f"{FEW_IN_OUTPUTS:.0%} of its top tokens are also answers that the model gave; apart in "
-        "≥ 0.80 of the projections holds, ≥ 0.50 weakly. Whether the tokens describe the task is "
-        "not tested: read the table.",
+        f"≥ 0.80 of the projections holds, ≥ 0.50 weakly; not tested with fewer than "
+        f"{FEWEST_PROMPTS} test prompts a task. Whether the tokens describe the task is not "
+        "tested: read the table.",
         value,
     )
 

@@ -199,6 +199,7 @@ class Vocabulary(Model):
     Attributes:
         tokens: the likeliest first; `baseline` those of the state without θ.
         in_outputs: the share of `tokens` that are also answers of the model; null if not counted.
+        n: the test prompts whose answers those are; older runs do not say.
     """
 
     task: Text
@@ -207,6 +208,7 @@ class Vocabulary(Model):
     baseline: Annotated[tuple[Token, ...], _or(())] = ()
     added: Annotated[tuple[Token, ...], _or(())] = ()
     in_outputs: Share | None = None
+    n: Count | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -66,7 +66,7 @@ def test_by_default_the_best_block_and_two_above_it(llama: Model, folder: Path) 
     blocks = [(one["task"], one["layer"]) for one in found]
     assert blocks == [("to_upper", 3), ("list_first", 3), ("list_first", 1)], "none above the last"
     assert read_json(folder / "results.json")["vocabulary"] == found
-    keys = {"task", "layer", "tokens", "baseline", "added", "in_outputs"}
+    keys = {"task", "layer", "tokens", "baseline", "added", "in_outputs", "n"}
     assert all(set(one) == keys and len(one["tokens"]) == 6 for one in found)
 
 

@@ -145,6 +145,9 @@ def test_theta_is_not_the_output() -> None:
     assert theta_is_not_the_output([apart, inside, uncounted]).verdict == WEAKLY
     assert theta_is_not_the_output([inside]).verdict == FAILS
     assert theta_is_not_the_output([uncounted]).verdict == UNTESTED
+    of_few, of_enough = (apart.model_copy(update={"n": n}) for n in (19, 20))
+    assert theta_is_not_the_output([of_few]).verdict == UNTESTED
+    assert theta_is_not_the_output([of_few, of_enough]).verdict == HOLDS
 
 
 def test_the_same_depth_needs_two_models() -> None:
