@@ -27,7 +27,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         arguments = prepare(place)
-        longer = [*arguments, "--dev", "30", "--test", "30"]  # the last of an option counts
+        longer = [*arguments, "--dev", "20", "--test", "20"]  # the last of an option counts
         for number in range(options.times):
             slowest = ten_at_once(longer, place / f"ten{number}")
             print(f"{TOGETHER} at once: 1 exit 0, {TOGETHER - 1} exit 2 after {slowest:.1f} s")
