@@ -124,6 +124,7 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
                 raise Refused(refused(error, self.host)) from error
             raise refused(error, self.host) from error
         self.cost = JobCost(response.id, len(blob))
+        self.said, self.silent_since, self.is_known = "", monotonic(), False
         self.job.submitted(self.cost)
 
     def _wait(self) -> tuple[dict[str, Any], JobCost]:

@@ -130,6 +130,29 @@ def test_a_key_is_in_no_file_log_or_error(
     assert not any(KEY.encode() in file.read_bytes() for file in files)
 
 
+@pytest.mark.parametrize("in_flight", [1, 2])
+def test_a_job_that_is_sent_again_is_waited_for_again(
+    command: Command, host: str, monkeypatch: pytest.MonkeyPatch, in_flight: int
+) -> None:
+    asked: list[str] = []
+    as_it_is: Callable[[BadServer], None] = BadServer.do_GET
+
+    def watched(self: BadServer) -> None:
+        asked.append(self.path.split("/")[1])
+        as_it_is(self)
+
+    monkeypatch.setattr(BadServer, "do_GET", watched)  # which answers POST too
+    patience = Patience(longest_pause=0.1, unknown=1.0, submissions=2)
+    monkeypatch.setattr(jobs, "Job", partial(Job, patience=patience))
+    BadServer.answers = {"response": (404, "")}
+    options = ["--tasks", "to_upper", "--dev", 2, "--test", 2, "--in-flight", in_flight]
+    code, _, err = command("sweep", "--model", command.model.resolve(), "--host", host, *options)
+    assert code == 1 and "lost or dropped a job 2 times" in err
+    _, first, second = " ".join(asked).split("request")
+    assert min(first.count("response"), second.count("response")) > 2
+    assert err.count("knows nothing of the job; sending it again") == 2
+
+
 def test_the_server_gets_the_key(
     command: Command, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
