@@ -50,6 +50,8 @@ def test_the_table_holds_intervals_means_and_the_share_recovered() -> None:
     assert not any("recovers" in line for line in table(entry(), recovered=None))
     assert table(entry(n_distinct=26))[-1].startswith("* fewer distinct queries than n")
     assert table(entry(copies_dummies=True))[-1].startswith("! with θ the model repeats a dummy")
+    copying = entry(task="to_lower", copies_dummies=True)
+    assert "learning, 31% with tasks marked ! as 0 (m," in table(entry(), copying)[4]
     assert table(entry(), entry(seed=42))[2].startswith("to_upper seed 42 ")
     assert "seed" not in lines[1]
 

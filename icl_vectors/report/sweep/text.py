@@ -63,9 +63,11 @@ def _remarks(data: Mapping[str, Any], width: int) -> list[str]:
             f"could recover ({data['model']}, {data['dtype']}, {data['n_layers']} blocks)."
         )
     elif summary["recovered"] is not None:
+        marked = any(map(faults_of, data["tasks"]))
+        zero = f", {_carried(data):.0%} with tasks marked ! as 0" if marked else ""
         few = len({entry["task"] for entry in data["tasks"]}) < FEWEST_TASKS
         lines.append(
-            f"θ alone recovers {summary['recovered']:.0%} of regular in-context learning "
+            f"θ alone recovers {summary['recovered']:.0%} of regular in-context learning{zero} "
             f"({data['model']}, {data['dtype']}, {data['n_layers']} blocks)"
             + ("; too few tasks to say more." if few else ".")
         )
@@ -82,6 +84,16 @@ def _remarks(data: Mapping[str, Any], width: int) -> list[str]:
             "labels."
         )
     return lines
+
+
+def _carried(data: Mapping[str, Any]) -> float:
+    """Hypothesis / regular, where a task that θ does not carry with every seed counts as 0."""
+    failing = {entry["task"] for entry in data["tasks"] if faults_of(entry)}
+    counted = [
+        one for one in data["tasks"] if one["task"] not in data["summary"].get("left_out", ())
+    ]
+    carried = sum(o["hypothesis"]["accuracy"] for o in counted if o["task"] not in failing)
+    return float(carried / sum(one["regular"]["accuracy"] for one in counted))
 
 
 def _faults(data: Mapping[str, Any]) -> list[str]:
