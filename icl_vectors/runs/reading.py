@@ -147,16 +147,18 @@ def _results(folder: Path, missing: list[str]) -> dict[str, Any]:
     results = _object(folder / "results.json", missing)
     recorded: dict[str, list[dict[str, Any]]] = {}
     for record in read_objects(folder / "records.jsonl", missing):
-        part = PARTS.get(str(record.get("experiment")))
-        if record.get("event") == "done" and part and isinstance(record.get("result"), dict):
-            recorded.setdefault(part, []).append(record["result"])
+        part, result = PARTS.get(str(record.get("experiment"))), record.get("result")
+        if record.get("event") == "done" and part and isinstance(result, dict):
+            entries = result.get("entries", [result])  # `vocabulary` has several a task
+            listed = entries if isinstance(entries, list) else []
+            recorded.setdefault(part, []).extend(one for one in listed if isinstance(one, dict))
     if results:
         written = results.get("tasks")
         if isinstance(written, list):
             known = {_unit(one) for one in written if isinstance(one, dict)}
             since = [one for one in recorded.get("tasks", []) if _unit(one) not in known]
             results["tasks"] = written + since
-        return results
+        return {**recorded, **results}  # an experiment that goes on has not written its part yet
     if recorded:
         missing.append("results.json: what is shown was taken from records.jsonl")
     return dict(recorded)

@@ -42,6 +42,24 @@ def test_units_that_were_finished_since_the_results_were_written_are_shown(folde
     assert (run.tasks, run.missing) == (whole.tasks, whole.missing)
 
 
+def test_what_an_experiment_finished_that_goes_on_is_shown(folder: Path) -> None:
+    whole = read_run(folder)
+    results = json.loads((folder / "results.json").read_text("utf-8"))
+    conflicts, vocabulary = results.pop("conflict"), results.pop("vocabulary")
+    (folder / "results.json").write_text(json.dumps(results), "utf-8")
+    done = [("conflict", f"{one['a']}:{one['b']}", one) for one in conflicts]
+    done += [("vocabulary", one["task"], {"entries": [one]}) for one in vocabulary]
+    with (folder / "records.jsonl").open("a", encoding="utf-8") as stream:
+        for experiment, task, result in done:
+            record = {"experiment": experiment, "task": task, "seed": 41, "result": result}
+            stream.write(json.dumps({"event": "done", **record}) + "\n")
+    run = read_run(folder)
+    assert (run.conflicts, run.vocabulary) == (whole.conflicts, whole.vocabulary)
+    assert run.missing == ()
+    (folder / "results.json").unlink()
+    assert read_run(folder).vocabulary == whole.vocabulary
+
+
 def test_a_torn_results_file_is_damage_and_the_records_are_shown(folder: Path) -> None:
     text = (folder / "results.json").read_text("utf-8")
     (folder / "results.json").write_text(text[: len(text) // 2], "utf-8")
