@@ -37,6 +37,7 @@ from icl_vectors.remote.failures import (
 from icl_vectors.remote.job import Job, JobCost, Pending, Refused
 
 FIRST_PAUSE = 0.25  # seconds
+ENDED = (Status.ERROR, Status.COMPLETED)
 FULL = (429, 503)  # no more jobs are taken now
 GONE = (403, 404, 410)  # of a result: its address has run out, or the store has lost it
 
@@ -57,8 +58,8 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
         self.cost = job.known
         self.display.enabled = False  # the observer shows the states
         self.job = job
-        self.said, self.pause = "", FIRST_PAUSE
-        self.silent_since, self.is_known = monotonic(), False
+        self.pause = FIRST_PAUSE
+        self._watch_anew()
 
     def __call__(self, tracer: Any = None) -> Any:
         result = self.job.answer
@@ -124,8 +125,12 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
                 raise Refused(refused(error, self.host)) from error
             raise refused(error, self.host) from error
         self.cost = JobCost(response.id, len(blob))
-        self.said, self.silent_since, self.is_known = "", monotonic(), False
+        self._watch_anew()
         self.job.submitted(self.cost)
+
+    def _watch_anew(self) -> None:
+        """Forget what was heard of an earlier job; the next one has its whole time."""
+        self.said, self.silent_since, self.is_known = "", monotonic(), False
 
     def _wait(self) -> tuple[dict[str, Any], JobCost]:
         """Ask for the job's state with growing pauses until its answer is there."""
@@ -149,7 +154,7 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
 
     def _look_for_end(self) -> bool:
         response = self._look()
-        return response is not None and response.status in (Status.ERROR, Status.COMPLETED)
+        return response is not None and response.status in ENDED
 
     def _look(self) -> ResponseModel | None:
         """The job's state, asked once.
@@ -158,7 +163,7 @@ class PatientBackend(RemoteBackend):  # type: ignore[misc]
             JobLost: the server knows nothing of it, no more, or has long said nothing new.
         """
         response = self._persist(self._ask)
-        if response is not None and response.status in (Status.ERROR, Status.COMPLETED):
+        if response is not None and response.status in ENDED:
             return response
         said = "" if response is None else f"{response.status.value} {response.description}"
         if said != self.said:

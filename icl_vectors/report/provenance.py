@@ -8,7 +8,7 @@ from typing import Any
 from icl_vectors.report.statistics import (
     FEWEST_TASKS,
     mean_curve,
-    successes,
+    recovered,
     task_means,
     with_reasons,
 )
@@ -51,10 +51,9 @@ def summary_line(run: Run) -> str:
     listed = ", ".join(f"{method} {mean:.2f}" for method, mean in means.items())
     line = f"{run.label}, {len(tasks)} task(s): {listed}."
     enough = len(tasks) >= FEWEST_TASKS and sum(task.n_test for task in tasks) >= FEWEST_PROMPTS
-    if enough and means["regular"] > means["baseline"]:
-        recovered = fmean(successes(tasks)) / means["regular"]
+    if enough and means["regular"] > means["baseline"] and (share := recovered(tasks)):
         zero = ", tasks without success counted as 0" if any(task.fails for task in tasks) else ""
-        line += f" θ alone recovers {recovered:.0%} of in-context learning{zero}."
+        line += f" θ alone recovers {share.value:.0%} of in-context learning{zero}."
     if of_sweep(run, "configuration", "theta_source"):
         line += " θ is read after each task's instruction, not after demonstrations."
     if of_sweep(run, "configuration", "chat"):

@@ -170,6 +170,11 @@ def successes(tasks: Sequence[TaskMean]) -> list[float]:
     return [0.0 if task.fails else task.hypothesis.value for task in tasks]
 
 
+def recovered(tasks: Sequence[TaskMean]) -> Interval | None:
+    """Hypothesis / regular over tasks, one that θ does not carry as 0; None where regular is 0."""
+    return ratio_interval(successes(tasks), [task.regular.value for task in tasks])
+
+
 def with_reasons(tasks: Sequence[TaskMean]) -> str:
     """Tasks that θ does not carry, and why; of many the names alone, as the table has the rest."""
     if len(tasks) > MOST_REASONS:

@@ -103,8 +103,8 @@ def _card(
     is_hub_id = not first.from_folder and bool(HUB_ID.fullmatch(first.model))
     name = in_one_line(first.model)
     by_unit = {(entry["task"], entry["seed"]): entry for entry in entries}
-    of_vectors = {name: by_unit.get((one.task, one.seed)) for name, one in vectors.items()}
-    file = max(vectors, key=lambda name: _accuracy(of_vectors[name]))  # the example that works best
+    of_files = {file: by_unit.get((one.task, one.seed)) for file, one in vectors.items()}
+    file = max(vectors, key=lambda one: _accuracy(of_files[one]))  # the example that works best
     theta = vectors[file]
     middle = theta.layers[len(theta.layers) // 2]
     layer = middle if theta.best_layer is None else theta.best_layer
@@ -127,7 +127,7 @@ def _card(
         f"- made with icl_vectors {_code(first.version)}",
         "- they work in this model alone; its weights are not here and are under their own terms",
         "",
-        *_table(vectors, of_vectors),
+        *_table(vectors, of_files),
         "",
         "```python",
         "import icl_vectors as icl",

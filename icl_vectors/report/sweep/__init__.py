@@ -22,7 +22,7 @@ from icl_vectors.report.statistics import (
     TaskMean,
     mean_curve,
     mean_interval,
-    ratio_interval,
+    recovered,
     successes,
     task_means,
 )
@@ -73,14 +73,14 @@ def theta_carries_the_task(tasks: Sequence[TaskMean]) -> Claim:
     """Hypothesis / regular, where the model learns in context at all."""
     verdict, ours, value = UNTESTED, _untestable(tasks), None
     if not ours:
-        recovered = ratio_interval(successes(tasks), [task.regular.value for task in tasks])
+        share = recovered(tasks)
         learned = mean_interval([task.regular.value - task.baseline.value for task in tasks])
-        if recovered is None or not learned.is_above(0):
+        if share is None or not learned.is_above(0):
             ours = f"regular − baseline is {learned}: demonstrations are not shown to help here"
         else:
-            value = recovered.value
+            value = share.value
             verdict = graded(value, 0.8, 0.5)
-            ours = f"{recovered} of regular, {len(tasks)} tasks"
+            ours = f"{share} of regular, {len(tasks)} tasks"
     return Claim(
         "θ carries the task",
         "One vector θ, injected into a prompt without demonstrations, does most of what in-context "

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from icl_vectors.plain_text import in_one_line, spark_line
-from icl_vectors.report.statistics import FEWEST_TASKS, Interval
+from icl_vectors.report.statistics import FEWEST_TASKS, Interval, recovered, task_means
 from icl_vectors.report.table import interval
-from icl_vectors.runs.schema import COPIES, FEW_LABELS, METHODS, faults_of, untold
+from icl_vectors.runs.schema import COPIES, FEW_LABELS, METHODS, TaskResult, faults_of, untold
 
 WAYS = {"first_token": 7, "prefix": 8, "exact": 13}  # widths of their columns
 GENERATED = ("hypothesis", "regular")
@@ -63,8 +63,8 @@ def _remarks(data: Mapping[str, Any], width: int) -> list[str]:
             f"could recover ({data['model']}, {data['dtype']}, {data['n_layers']} blocks)."
         )
     elif summary["recovered"] is not None:
-        marked = any(map(faults_of, data["tasks"]))
-        zero = f", {_carried(data):.0%} with tasks marked ! as 0" if marked else ""
+        share = _recovered_with_faults_as_0(data)
+        zero = f", {share.value:.0%} with tasks marked ! as 0" if share else ""
         few = len({entry["task"] for entry in data["tasks"]}) < FEWEST_TASKS
         lines.append(
             f"θ alone recovers {summary['recovered']:.0%} of regular in-context learning{zero} "
@@ -86,14 +86,13 @@ def _remarks(data: Mapping[str, Any], width: int) -> list[str]:
     return lines
 
 
-def _carried(data: Mapping[str, Any]) -> float:
-    """Hypothesis / regular, where a task that θ does not carry with every seed counts as 0."""
-    failing = {entry["task"] for entry in data["tasks"] if faults_of(entry)}
-    counted = [
-        one for one in data["tasks"] if one["task"] not in data["summary"].get("left_out", ())
-    ]
-    carried = sum(o["hypothesis"]["accuracy"] for o in counted if o["task"] not in failing)
-    return float(carried / sum(one["regular"]["accuracy"] for one in counted))
+def _recovered_with_faults_as_0(data: Mapping[str, Any]) -> Interval | None:
+    """As the report says it; None where no task has a fault."""
+    if not any(map(faults_of, data["tasks"])):
+        return None
+    left_out = data["summary"].get("left_out", ())
+    counted = [one for one in data["tasks"] if one["task"] not in left_out]
+    return recovered(task_means([TaskResult.model_validate(one) for one in counted]))
 
 
 def _faults(data: Mapping[str, Any]) -> list[str]:
