@@ -17,17 +17,17 @@ def prepare(place: Path) -> list[str]:
     The command is to be given in a folder beside `model`; its run is then in `run`.
     """
     os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    import matplotlib.backends.backend_agg  # noqa: F401
-    import matplotlib.backends.backend_svg  # noqa: F401
+    import matplotlib.backends.backend_agg
+    import matplotlib.backends.backend_svg
     import matplotlib.figure  # noqa: F401
     import torch
-    import transformers.models.llama.modeling_llama  # noqa: F401
+    import transformers.models.llama.modeling_llama
     import transformers.pipelines.text_generation  # noqa: F401
 
-    import icl_vectors.cli.main  # noqa: F401
-    import icl_vectors.experiments.sweep  # noqa: F401
-    import icl_vectors.graph.answers  # noqa: F401
-    import icl_vectors.models.load  # noqa: F401
+    import icl_vectors.cli.main
+    import icl_vectors.experiments.sweep
+    import icl_vectors.graph.answers
+    import icl_vectors.models.load
     import icl_vectors.report.write  # noqa: F401
 
     torch.set_num_threads(1)

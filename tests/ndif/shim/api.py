@@ -4,8 +4,8 @@ nnsight gives every object a `save`, which anyio's typed attributes refuse when 
 later: uploads over 1 MB would be answered with 400.
 """
 
-import anyio._backends._asyncio  # noqa: F401
-import anyio.abc  # noqa: F401
+import anyio._backends._asyncio
+import anyio.abc
 import anyio.from_thread
 import anyio.to_thread  # noqa: F401
 from ndif.services.api.app import app  # noqa: F401
